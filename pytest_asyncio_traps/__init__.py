@@ -1,0 +1,7 @@
+"""Make the test that sprang an asyncio trap fail, and say which line did it."""
+
+from .core.finding import Finding, Owner, Place
+from .fixtures import TrapRecorder
+from .lifecycle import AsyncioTrapWarning, TrapsFound
+
+__all__ = ["AsyncioTrapWarning", "Finding", "Owner", "Place", "TrapRecorder", "TrapsFound"]

@@ -1,0 +1,31 @@
+"""The one file that names private parts of pytest.
+
+A failure that pytest prints in its own way, ships between processes and writes
+to JUnit files has to be made of pytest's own pieces, which have no public name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from _pytest._code.code import (
+    ExceptionRepr,
+    ReprEntry,
+    ReprExceptionInfo,
+    ReprFileLocation,
+    ReprTraceback,
+)
+
+#: A block of text: its lines, and the (path, line, message) it ends with, if any.
+Block = tuple[Sequence[str], tuple[str, int, str] | None]
+
+
+def make_longrepr(blocks: Sequence[Block], crash: tuple[str, int, str]) -> ExceptionRepr:
+    """A failure that prints ``blocks`` as pytest prints tracebacks, and crashed at ``crash``."""
+    entries = [
+        ReprEntry(list(lines), None, None, ReprFileLocation(*end) if end else None, "long")
+        for lines, end in blocks
+    ]
+    return ReprExceptionInfo(
+        reprtraceback=ReprTraceback(entries, None, "long"), reprcrash=ReprFileLocation(*crash)
+    )

@@ -1,0 +1,1 @@
+"""What every trap and loop builds on; the standard library only, nothing of pytest."""

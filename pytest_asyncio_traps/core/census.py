@@ -1,0 +1,183 @@
+"""Which objects of interest are alive, and who made them.
+
+Coroutines, bare futures and async generators carry no owner, and no hook tells
+when one is made. But the collector keeps its youngest generation in the order
+of allocation. So a small marker, allocated whenever the responsible test or
+fixture changes, parts the list into stretches: what stands after a marker was
+made in that tenure. The list is read when a test ends, and just before the
+collector reorders it, so each object is read about once in its life.
+
+What is remembered is a weak reference and the tenure. A destructor comes after
+weak references are cleared; so when a remembered object dies, its tenure stays
+in `fallen` for the destructor's hook to ask for, until the test ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .clock import REAL
+from .faults import Faults
+from .ownership import Ownership, Tenure
+
+Keep = Callable[[Any], bool]
+
+
+class _Marker:
+    """Stands in the collector's list where a tenure begins."""
+
+    __slots__ = ("tenure",)
+
+    def __init__(self, tenure: Tenure) -> None:
+        self.tenure = tenure
+
+
+class _Sighting(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference to an object of interest, with its key and its tenure."""
+
+    __slots__ = ("key", "tenure", "told")
+    key: int
+    tenure: Tenure
+    #: For the traps: whether they have looked at the object when its test ended.
+    told: bool
+
+
+class Census:
+    """The living objects of interest.
+
+    `watch_type` says what is of interest; `tenure_of` whose it is; `living`
+    goes through those alive. Where the collector does not keep its youngest
+    objects in order (a free-threaded build), `blind` says so and nothing is
+    read.
+    """
+
+    def __init__(self, ownership: Ownership, faults: Faults) -> None:
+        self._faults = faults
+        self._interests: list[tuple[type, Keep]] = []
+        self._types: dict[type, Keep | None] = {}
+        self._now = REAL[0]
+        # Whose the objects are that stand before the first marker.
+        self._carry = ownership.session
+        self._marker = _Marker(ownership.session)
+        self._markers: list[_Marker] = [self._marker]
+        self._pause_began: float | None = None
+        self.seen: dict[int, _Sighting] = {}
+        self.fallen: dict[int, Tenure] = {}
+        self.collecting = False
+        #: Seconds that the collector has stopped everything for, so far.
+        self.paused = 0.0
+        self.promoted = False
+        gil = getattr(sys, "_is_gil_enabled", None)
+        self.blind = gil is not None and not gil()
+
+    def watch_type(self, cls: type, keep: Keep) -> None:
+        """Remember instances of ``cls`` (and of subclasses) for which ``keep(obj)`` is true."""
+        self._interests.append((cls, keep))
+        self._types.clear()
+
+    def arm(self) -> None:
+        """Begin."""
+        gc.callbacks.append(self._collector)
+
+    def disarm(self) -> None:
+        """End, and let go of everything."""
+        if self._collector in gc.callbacks:
+            gc.callbacks.remove(self._collector)
+        self.seen.clear()
+        self.fallen.clear()
+        self._markers.clear()
+        self._types.clear()
+
+    def mark(self, tenure: Tenure) -> None:
+        """From here on, objects are made in ``tenure``."""
+        if tenure is not self._marker.tenure:
+            self._marker = _Marker(tenure)
+            self._markers.append(self._marker)
+
+    def tenure_of(self, obj: object) -> Tenure | None:
+        """Whose ``obj`` is, if the census has met it; also while it is being destroyed."""
+        key = id(obj)
+        sighting = self.seen.get(key)
+        if sighting is not None:
+            return sighting.tenure
+        return self.fallen.get(key)
+
+    def living(self) -> Iterator[tuple[Any, Tenure]]:
+        """Each remembered object that is still alive, with its tenure."""
+        for sighting in list(self.seen.values()):
+            obj = sighting()
+            if obj is not None:
+                yield obj, sighting.tenure
+
+    def scan(self) -> None:
+        """Read what was made since the last reading."""
+        if self.blind:
+            return
+        objects = gc.get_objects(generation=0)
+        tenure = self._carry
+        types = self._types
+        for obj in objects:
+            cls = type(obj)
+            try:
+                keep = types[cls]
+            except KeyError:
+                keep = self._classify(cls)
+            if keep is None:
+                continue
+            if cls is _Marker:
+                tenure = obj.tenure
+            elif id(obj) not in self.seen and keep(obj):
+                self._remember(obj, tenure)
+        del objects
+        # The markers that were read have done their work.
+        self._carry = self._marker.tenure
+        self._marker = _Marker(self._carry)
+        self._markers = [self._marker]
+        self._types.clear()  # keeps no class of the user's alive
+
+    def _classify(self, cls: type) -> Keep | None:
+        keep: Keep | None = None
+        if cls is _Marker:
+            keep = bool
+        else:
+            for interest, candidate in self._interests:
+                if issubclass(cls, interest):
+                    keep = candidate
+                    break
+        self._types[cls] = keep
+        return keep
+
+    def _remember(self, obj: object, tenure: Tenure) -> None:
+        try:
+            sighting = _Sighting(obj, self._forget)
+        except TypeError:  # no weak references to it
+            return
+        sighting.key = id(obj)
+        sighting.tenure = tenure
+        sighting.told = False
+        self.seen[sighting.key] = sighting
+
+    def _forget(self, sighting: weakref.ref[Any]) -> None:
+        assert isinstance(sighting, _Sighting)
+        if self.seen.get(sighting.key) is sighting:
+            del self.seen[sighting.key]
+            self.fallen[sighting.key] = sighting.tenure
+
+    def _collector(self, phase: str, info: dict[str, int]) -> None:
+        with self._faults.guard("census"):
+            if phase == "start":
+                self._pause_began = self._now()
+                if info["generation"]:
+                    self.promoted = True
+                if not self._faults.off("census"):
+                    self.scan()
+                self.collecting = True
+            else:
+                self.collecting = False
+                began, self._pause_began = self._pause_began, None
+                if began is not None:
+                    self.paused += self._now() - began

@@ -1,0 +1,89 @@
+"""What a trap found: plain strings and numbers, safe to keep, pickle and print later.
+
+The objects behind a finding change or die after it was noticed, so a finding
+never refers to one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+OwnerType = Literal["test", "fixture", "module", "session", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of source: an absolute ``path``, its 1-based ``line``, and the ``function``."""
+
+    path: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The test or fixture that an object belongs to.
+
+    ``nodeid`` is where a finding is charged: the test itself, or the test that
+    had the fixture set up. It is empty for what belongs to no test.
+    """
+
+    type: OwnerType
+    name: str
+    scope: str
+    nodeid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One trap that was sprung.
+
+    ``origin`` is the user's line that made the object, ``location`` the line
+    where it waits, blocks or raised; ``notes`` are further sentences for the
+    reader. ``duration`` is in seconds. ``when`` and ``action`` are filled in
+    once it is known which phase the finding shows in and what the rules say.
+    """
+
+    kind: str
+    summary: str
+    advice: str
+    owner: Owner
+    origin: Place | None = None
+    origin_label: str = "made at"
+    location: Place | None = None
+    location_label: str = "at"
+    notes: tuple[str, ...] = ()
+    duration: float | None = None
+    exception: str | None = None
+    when: str = ""
+    action: str = ""
+
+    @property
+    def place(self) -> Place | None:
+        """The line to point a reader to first."""
+        return self.origin or self.location
+
+
+def to_plain(finding: Finding) -> dict[str, Any]:
+    """``finding`` as dicts, strings and numbers, to cross from one process to another."""
+    import dataclasses
+
+    return dataclasses.asdict(finding)
+
+
+def from_plain(data: dict[str, Any]) -> Finding:
+    """The finding that `to_plain` took apart."""
+
+    def place(value: dict[str, Any] | None) -> Place | None:
+        return None if value is None else Place(**value)
+
+    return Finding(
+        **{
+            **data,
+            "owner": Owner(**data["owner"]),
+            "origin": place(data["origin"]),
+            "location": place(data["location"]),
+            "notes": tuple(data["notes"]),
+        }
+    )

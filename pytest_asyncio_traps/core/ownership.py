@@ -1,0 +1,61 @@
+"""Whose is it?
+
+A tenure is the time for which a test or fixture answers for what it makes. The
+context variable `TENURE` carries it: tasks, callbacks, done callbacks and the
+connections that a server accepts inherit it with their context, so that what
+test A started is still A's while test B runs. A thread that somebody started
+by hand has an empty context; there the tenure that pytest is running counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from .finding import Owner
+
+
+class Tenure:
+    """The time for which ``owner`` answers for what is made; ``ended`` turns true once."""
+
+    __slots__ = ("__weakref__", "ended", "owner")
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.ended = False
+
+    def __repr__(self) -> str:
+        return f"<Tenure of {self.owner.type} {self.owner.name}{' (ended)' * self.ended}>"
+
+
+TENURE: ContextVar[Tenure | None] = ContextVar("asyncio_traps_tenure", default=None)
+
+
+class Ownership:
+    """Who is responsible now."""
+
+    def __init__(self) -> None:
+        self.session = Tenure(Owner("session", "session", "session", ""))
+        self.running = self.session
+
+    def now(self) -> Tenure:
+        """The tenure of the code that runs this very moment."""
+        return TENURE.get() or self.running
+
+    @contextmanager
+    def hold(self, tenure: Tenure) -> Iterator[None]:
+        """Charge to ``tenure`` what is made in this block."""
+        previous, var = self.running, TENURE.get()
+        self.enter(tenure)
+        try:
+            yield
+        finally:
+            self.running = previous
+            # Not reset(): the block may end in another context than it began in.
+            TENURE.set(var)
+
+    def enter(self, tenure: Tenure) -> None:
+        """Charge to ``tenure`` what is made from here on."""
+        self.running = tenure
+        TENURE.set(tenure)

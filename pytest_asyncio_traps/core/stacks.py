@@ -1,0 +1,213 @@
+"""The user's line out of a stack.
+
+A mark, ``(code, instruction offset)``, is what is kept while tests run: taking
+one costs far less than a line number, and unlike a frame it keeps none of the
+user's objects alive. `place_of` turns it into a `Place` when there is something
+to report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import sysconfig
+import unittest
+from collections.abc import Callable
+from types import CodeType, FrameType, TracebackType
+from typing import Final
+
+from .finding import Place
+
+Mark = tuple[CodeType, int]
+
+# What kind of code a file holds, the more a user's own the higher. pluggy is a
+# boundary: every piece of a user's code runs inside of some hook call, so what
+# stands in the stack outside of it belongs to whoever runs pytest.
+BOUNDARY: Final = -1
+ASYNCIO: Final = 0
+STDLIB: Final = 1
+HARNESS: Final = 2
+LIBRARY: Final = 3
+USER: Final = 4
+
+#: Packages that run other people's tests: what they make is not the user's.
+_HARNESS_PACKAGES = (
+    "_pytest",
+    "pytest",
+    "pytest_asyncio",
+    "pytest_asyncio_traps",
+    "xdist",
+    "execnet",
+    "pytest_timeout",
+    "pytest_rerunfailures",
+    "pytest_cov",
+    "pytest_trio",
+    "pytest_tornasync",
+    "pytest_aiohttp",
+    "aiohttp/pytest_plugin.py",
+    "aiohttp/test_utils.py",
+    "anyio/pytest_plugin.py",
+    "anyio/abc/_testing.py",
+    "tornado/testing.py",
+    "coverage",
+)
+
+
+def _folder(path: str | None) -> str:
+    return os.path.normcase(os.path.realpath(path)).replace("\\", "/") + "/" if path else "\0"
+
+
+_ASYNCIO = _folder(os.path.dirname(asyncio.__file__))
+_UNITTEST = _folder(os.path.dirname(unittest.__file__))
+_STDLIB = tuple({_folder(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
+_SITE = tuple({_folder(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
+_HERE = _folder(os.path.dirname(os.path.dirname(__file__)))
+
+
+def classify(filename: str) -> int:
+    """What kind of code ``filename`` holds: one of the constants of this module.
+
+    The user's own code is whatever lies neither in the standard library nor
+    among installed packages. CPython's own test suite counts as a user's.
+    """
+    if filename.startswith("<"):
+        return STDLIB
+    path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
+    if path.startswith(_HERE):
+        return HARNESS
+    for site in (*_SITE, "/site-packages/", "/dist-packages/"):
+        _, found, rest = path.rpartition(site)
+        if found:
+            if rest.startswith("pluggy/"):
+                return BOUNDARY
+            if any(rest == name or rest.startswith(name + "/") for name in _HARNESS_PACKAGES):
+                return HARNESS
+            return LIBRARY
+    if path.startswith(_ASYNCIO):
+        return ASYNCIO
+    if path.startswith(_UNITTEST):
+        return HARNESS
+    for stdlib in _STDLIB:
+        if path.startswith(stdlib):
+            return USER if path.startswith(stdlib + "test/") else STDLIB
+    return USER
+
+
+class _Kinds(dict[str, int]):
+    def __missing__(self, filename: str) -> int:
+        kind = self[filename] = classify(filename)
+        return kind
+
+
+#: From a code object's file name to its kind, worked out once for each file.
+KINDS: Final = _Kinds()
+
+#: Where one step of a loop begins: a frame below it belongs to whoever runs the
+#: loop, not to whoever scheduled the step.
+STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]  # type: ignore[attr-defined]
+
+
+def _is_step(code: CodeType) -> bool:
+    # By identity: hashing or comparing code objects reads all their instructions.
+    return any(code is step for step in STEP_CODES)
+
+
+def user_mark(frame: FrameType | None) -> Mark | None:
+    """The innermost frame of the user's code from ``frame`` outwards, as a mark.
+
+    Falls back on the innermost frame of an installed library, and on None when
+    only the standard library or a test runner stands in the stack. Never looks
+    beyond the step of the loop that is running.
+    """
+    library: Mark | None = None
+    while frame is not None:
+        code = frame.f_code
+        kind = KINDS[code.co_filename]
+        if kind == USER:
+            return code, frame.f_lasti
+        if kind == LIBRARY:
+            if library is None:
+                library = code, frame.f_lasti
+        elif kind == BOUNDARY or (kind != STDLIB and _is_step(code)):
+            break
+        frame = frame.f_back
+    return library
+
+
+def is_user(mark: Mark | None) -> bool:
+    """Whether ``mark`` lies in the user's own code."""
+    return mark is not None and KINDS[mark[0].co_filename] == USER
+
+
+def line_of(code: CodeType, offset: int) -> int:
+    """The line number of the instruction at ``offset`` (in bytes) of ``code``."""
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def place_of(mark: Mark | None) -> Place | None:
+    """The place that ``mark`` stands for."""
+    if mark is None:
+        return None
+    code, offset = mark
+    return Place(_absolute(code.co_filename), line_of(code, offset), code.co_name)
+
+
+def place_of_code(code: CodeType) -> Place:
+    """Where ``code`` is defined."""
+    return Place(_absolute(code.co_filename), code.co_firstlineno, code.co_name)
+
+
+def user_place(frame: FrameType | None) -> Place | None:
+    """`user_mark` and `place_of` in one."""
+    return place_of(user_mark(frame))
+
+
+def raised_at(traceback: TracebackType | None) -> Place | None:
+    """The innermost line of the user's code in a traceback, else of a library's."""
+    best: Place | None = None
+    best_kind = -1
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        kind = KINDS[code.co_filename]
+        if kind >= LIBRARY and kind >= best_kind:
+            best = Place(_absolute(code.co_filename), traceback.tb_lineno, code.co_name)
+            best_kind = kind
+        traceback = traceback.tb_next
+    return best
+
+
+def waits_at(coroutine: object) -> Place | None:
+    """The innermost line of the user's code at which a suspended coroutine waits."""
+    best: Place | None = None
+    best_kind = -1
+    for _ in range(1000):  # a chain of awaits may be a ring when somebody built one by hand
+        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if code is None or frame is None:
+            break
+        kind = KINDS[code.co_filename]
+        if kind >= LIBRARY and kind >= best_kind and frame.f_lineno is not None:
+            best = Place(_absolute(code.co_filename), frame.f_lineno, code.co_name)
+            best_kind = kind
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+        if coroutine is None:
+            break
+    return best
+
+
+def _absolute(filename: str) -> str:
+    return filename if filename.startswith("<") else os.path.abspath(filename)
+
+
+#: ``module_of(1)`` is the ``__name__`` of the module whose code called the caller.
+module_of: Callable[[int], str | None]
+if sys.version_info >= (3, 12):
+    module_of = sys._getframemodulename
+else:
+
+    def module_of(depth: int = 0) -> str | None:
+        return sys._getframe(depth + 1).f_globals.get("__name__")

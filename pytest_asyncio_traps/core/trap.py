@@ -1,0 +1,38 @@
+"""The shape of a trap: one kind of finding, and how it comes to be noticed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .watch import Watch
+
+
+class Trap:
+    """One kind of trap.
+
+    A subclass sets the texts and fills in `arm`. What it replaces, it replaces
+    through ``watch.patches``, so that everything is put back; what it finds, it
+    hands to ``watch.report``. Whether a finding fails a test, and how it is
+    printed, is decided elsewhere.
+    """
+
+    #: The kebab-case id, for ever.
+    kind: ClassVar[str]
+    #: What happened, for a heading.
+    title: ClassVar[str]
+    #: What to do about it, one sentence.
+    advice: ClassVar[str]
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def arm(self) -> None:
+        """Hook in."""
+        raise NotImplementedError  # pragma: no cover
+
+    def judge(self, final: bool) -> None:
+        """A test has ended (or, where ``final``, the run): report what is left open.
+
+        Called after the tenures that ended are marked so. What belongs to a
+        tenure that goes on is left for a later call.
+        """

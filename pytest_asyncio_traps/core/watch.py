@@ -1,0 +1,222 @@
+"""What traps and loops share while a run is watched.
+
+Loops tell the watch what happens to them (`loop_made`, `loop_closing`, …);
+traps subscribe to that and report what they find. Neither knows the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+from .census import Census
+from .faults import Faults
+from .finding import Finding, Place
+from .ownership import TENURE, Ownership, Tenure
+from .patches import Patches
+from .stacks import ASYNCIO, HARNESS, KINDS, LIBRARY, Mark, place_of, user_mark
+from .witness import Witness
+
+#: The attribute under which an object carries where, and in whose tenure, it was made.
+ATTRIBUTE = "_asyncio_traps_made"
+
+Made = tuple[Mark | None, Tenure]
+
+
+class Watch:
+    """One run's observation of asyncio. ``active`` is false while a nested run has its own."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.faults = Faults()
+        self.ownership = Ownership()
+        self.census = Census(self.ownership, self.faults)
+        self.witness = Witness(self.faults)
+        self.patches = Patches()
+        self.found: deque[Finding] = deque()
+        self.blind_spots: dict[str, str] = {}
+        #: Loops that were made and may still be open.
+        self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        #: Whether a loop was made or run since the last look.
+        self.busy = False
+        self.on_loop_made: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_loop_enters: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_loop_leaves: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_loop_closing: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_context: list[Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]] = []
+        self.on_slow_step: list[Callable[[Any, Any, float, float], None]] = []
+        self.on_transport_made: list[Callable[[Any, FrameType | None, Any], None]] = []
+        self.on_disarm: list[Callable[[], None]] = []
+        #: Seconds from which on a step of a loop is told to `on_slow_step`.
+        self.slow_after = float("inf")
+        self._explained: dict[int, tuple[weakref.ref[Any], object]] = {}
+        self._main = threading.get_ident()
+
+    # -- what traps ask ---------------------------------------------------
+
+    def report(self, finding: Finding) -> None:
+        """Take a finding. Safe in any thread, destructor or callback."""
+        self.found.append(finding)
+
+    def take(self) -> list[Finding]:
+        """The findings since the last call, in the order in which they were made."""
+        taken = []
+        while self.found:
+            taken.append(self.found.popleft())
+        return taken
+
+    def blind(self, what: str, reason: str) -> None:
+        """Say once that ``what`` cannot be watched in this run, and why."""
+        self.blind_spots.setdefault(what, reason)
+
+    def made(self, obj: object) -> Made | None:
+        """Where and in whose tenure ``obj`` was made, if a hook saw it."""
+        made = getattr(obj, ATTRIBUTE, None)
+        # A mock answers for any attribute.
+        return made if type(made) is tuple else None
+
+    def remember(self, obj: object, frame: FrameType | None) -> None:
+        """Keep on ``obj`` that it was made in ``frame``, and in whose tenure."""
+        try:
+            setattr(obj, ATTRIBUTE, (user_mark(frame), self.ownership.now()))
+        except (AttributeError, TypeError):
+            pass  # slots of its own: the census may still know whose it is
+
+    def tenure_of(self, obj: object) -> Tenure:
+        """Whose ``obj`` is: by its own mark, by the census, else of whoever runs now."""
+        made = self.made(obj)
+        if made is not None:
+            return made[1]
+        context = getattr(obj, "get_context", None)
+        if context is not None and isinstance(obj, asyncio.Future):
+            tenure = context().get(TENURE)
+            if isinstance(tenure, Tenure):
+                return tenure
+        return self.census.tenure_of(obj) or self.ownership.now()
+
+    def origin_of(self, obj: object) -> Place | None:
+        """The user's line that made ``obj``, if a hook saw it."""
+        made = self.made(obj)
+        return place_of(made[0]) if made is not None else None
+
+    def explain(self, coroutine: Any) -> None:
+        """``coroutine`` is part of what was reported: its own complaint, to come, is no news."""
+        try:
+            ref = weakref.ref(coroutine)
+        except TypeError:  # not a coroutine of Python's
+            return
+        self._explained[id(coroutine)] = ref, getattr(coroutine, "cr_code", None)
+
+    def explained(self, coroutine: Any) -> bool:
+        """Whether ``coroutine``, now being destroyed, was explained. Asking uses the answer up."""
+        ref, code = self._explained.get(id(coroutine), (None, None))
+        # A destructor comes after weak references are cleared. The address may
+        # have been used again since, so it must at least be of the same code.
+        if ref is None or code is not coroutine.cr_code or ref() not in (None, coroutine):
+            return False
+        del self._explained[id(coroutine)]
+        return True
+
+    def forget_dead(self) -> None:
+        """A test has ended: what died quietly in it can complain no more."""
+        for key, (ref, _) in list(self._explained.items()):
+            if ref() is None:
+                del self._explained[key]
+        self.census.fallen.clear()
+
+    def user_has_handler(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the test installed an exception handler of its own on ``loop``."""
+        handler = loop.get_exception_handler() if hasattr(loop, "get_exception_handler") else None
+        if handler is None:
+            return False
+        function = getattr(handler, "__func__", handler)
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return True
+        kind = KINDS[code.co_filename]
+        # anyio installs a handler for each of its test runners.
+        return kind != HARNESS and not is_anyio_runner(code)
+
+    def flush(self) -> None:
+        """Let the collector destroy what nothing refers to, so that destructors have spoken."""
+        gc.collect()
+
+    # -- what loops tell --------------------------------------------------
+
+    def loop_made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
+        self.busy = True
+        self.remember(loop, frame)
+        self.loops.add(loop)
+        for callback in self.on_loop_made:
+            callback(loop)
+
+    def loop_enters(self, loop: asyncio.AbstractEventLoop) -> int | None:
+        """A thread is about to run ``loop``. Returns what `loop_leaves` is to be given."""
+        self.busy = True
+        for callback in self.on_loop_enters:
+            callback(loop)
+        if threading.get_ident() != self._main and not sys.get_coroutine_origin_tracking_depth():
+            sys.set_coroutine_origin_tracking_depth(1)
+            return 0
+        return None
+
+    def loop_leaves(self, loop: asyncio.AbstractEventLoop, depth: int | None) -> None:
+        self.busy = True
+        if depth is not None and sys.get_coroutine_origin_tracking_depth() == 1:
+            sys.set_coroutine_origin_tracking_depth(depth)
+        for callback in self.on_loop_leaves:
+            callback(loop)
+
+    def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.busy = True
+        for callback in self.on_loop_closing:
+            callback(loop)
+
+    def transport_made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
+        for callback in self.on_transport_made:
+            callback(transport, frame, loop)
+
+    def slow_step(self, loop: Any, handle: Any, began: float, ended: float) -> None:
+        """A step of ``loop`` took long, by the clock."""
+        if self.active:
+            with self.faults.guard("slow-callback"):
+                for callback in self.on_slow_step:
+                    callback(loop, handle, began, ended)
+
+    def exception_context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        for callback in self.on_context:
+            callback(loop, context)
+
+
+def is_anyio_runner(code: Any) -> bool:
+    """Whether ``code`` belongs to the part of anyio that runs tests."""
+    return code.co_qualname.startswith("TestRunner.") and "anyio" in code.co_filename
+
+
+def is_harness(coroutine: object, origin: Mark | None) -> bool:
+    """Whether a task's coroutine belongs to a test runner or to asyncio itself.
+
+    What a runner or asyncio makes for its own ends is not the user's; a
+    coroutine of asyncio's that the user scheduled (``queue.get()``) is.
+    """
+    code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+    if code is None:
+        return False
+    if is_anyio_runner(code):
+        return True
+    kind = KINDS[code.co_filename]
+    if kind == HARNESS:
+        return True
+    return kind == ASYNCIO and (origin is None or KINDS[origin[0].co_filename] < LIBRARY)
+
+
+def pending(tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """The tasks that are not done, in a stable order."""
+    return sorted((task for task in tasks if not task.done()), key=lambda task: task.get_name())

@@ -1,0 +1,222 @@
+"""Looks at running loops from another thread, only as long as a loop runs.
+
+For every loop that runs, the watchdog looks about 40 times a second whether it
+is still in the step it was in at the last look. If so, it notes the user's line
+at which the loop's thread stands, so that a slow step can be blamed on the line
+that blocks rather than on its end. It also reads how long the thread has waited
+for a processor, which is not the step's fault (Linux's ``schedstat``; elsewhere
+waiting time is unknown and counts as zero).
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .clock import REAL
+from .faults import Faults
+from .finding import Place
+from .stacks import user_place
+
+
+class Stepping(Protocol):
+    """A loop whose steps are timed."""
+
+    _asyncio_traps_step: float  # when the step that runs began; 0.0 between steps
+
+
+class Sentry:
+    """What the watchdog knows of one thread that runs a loop."""
+
+    __slots__ = ("baseline", "lines", "loop", "native_id", "sampled", "step", "thread_id")
+
+    def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
+        self.loop = loop
+        self.thread_id = thread_id
+        self.native_id = native_id
+        self.step = 0.0
+        self.lines: Counter[Place] = Counter()
+        self.sampled = 0.0
+        # Waiting time and collector pauses as they stood before the step began.
+        self.baseline = (0.0, 0.0)
+
+
+def waited(native_id: int | None) -> float:
+    """Seconds for which a thread was ready to run and had no processor, so far."""
+    if native_id is None:
+        return 0.0
+    try:
+        with open(f"/proc/self/task/{native_id}/schedstat", "rb", buffering=0) as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+class Watchdog:
+    """The thread that looks. It stands still while no loop runs."""
+
+    #: Seconds between two looks.
+    TICK = 0.025
+    #: Looks without a running loop, after which the thread stands still.
+    PATIENCE = 8
+
+    def __init__(self, paused: Callable[[], float], faults: Faults) -> None:
+        self._paused = paused
+        self._faults = faults
+        self._now = REAL[0]
+        self._sentries: dict[int, list[Sentry]] = {}
+        self._alarm = _thread.allocate_lock()
+        self._gone = _thread.allocate_lock()
+        self._parked = True
+        self._stopping = False
+        self._started = False
+
+    def enter(self, loop: Any) -> None:
+        """The current thread is about to run ``loop``."""
+        thread_id = _thread.get_ident()
+        sentry = Sentry(loop, thread_id, _thread.get_native_id() if _NATIVE else None)
+        sentry.baseline = waited(sentry.native_id), self._paused()
+        self._sentries.setdefault(thread_id, []).append(sentry)
+        if not self._started:
+            self.start()
+        if self._parked:
+            self._wake()
+
+    def leave(self) -> None:
+        """The current thread has stopped to run the loop it entered last."""
+        thread_id = _thread.get_ident()
+        stack = self._sentries.get(thread_id)
+        if stack:
+            stack.pop()
+            if not stack:
+                del self._sentries[thread_id]
+
+    def sentry(self) -> Sentry | None:
+        """What is known of the current thread."""
+        stack = self._sentries.get(_thread.get_ident())
+        return stack[-1] if stack else None
+
+    def excused(self, sentry: Sentry, step: float) -> float:
+        """Seconds of the step begun at ``step`` in which its thread was kept from running."""
+        wait, pause = sentry.baseline
+        return max(0.0, waited(sentry.native_id) - wait) + max(0.0, self._paused() - pause)
+
+    def start(self) -> None:
+        """Start the thread. It has no `threading.Thread`, so that tests that count those see none."""
+        self._stopping = False
+        self._parked = False
+        self._alarm = _thread.allocate_lock()
+        self._alarm.acquire()
+        self._gone = _thread.allocate_lock()
+        self._gone.acquire()
+        self._started = True
+        try:
+            _thread.start_new_thread(self._run, (self._alarm, self._gone))
+        except RuntimeError as exc:  # no more threads to be had
+            self._started = False
+            self._faults.note("watchdog", exc)
+
+    def stop(self) -> None:
+        """End the thread and wait for it, at a fork or at the end of the run."""
+        if not self._started:
+            return
+        self._stopping = True
+        self._wake()
+        self._gone.acquire(timeout=5)
+        self._started = False
+
+    def forget(self) -> None:
+        """In a forked child: other threads, and the loops that they ran, are gone."""
+        mine = _thread.get_ident()
+        self._sentries = {key: value for key, value in self._sentries.items() if key == mine}
+
+    def _wake(self) -> None:
+        try:
+            self._alarm.release()
+        except RuntimeError:
+            pass  # it is awake
+
+    def _run(self, alarm: _thread.LockType, gone: _thread.LockType) -> None:
+        try:
+            idle = 0
+            while not self._stopping and not self._faults.off("watchdog"):
+                if self._sentries:
+                    idle = 0
+                    with self._faults.guard("watchdog"):
+                        self._look()
+                    alarm.acquire(timeout=self.TICK)
+                    continue
+                idle += 1
+                if idle < self.PATIENCE:
+                    alarm.acquire(timeout=self.TICK)
+                    continue
+                self._parked = True
+                # A loop that began to run just now found `_parked` false and woke nobody.
+                if not self._sentries:
+                    alarm.acquire()
+                self._parked = False
+                idle = 0
+        finally:
+            gone.release()
+
+    def _look(self) -> None:
+        for stack in list(self._sentries.values()):
+            if not stack:
+                continue
+            sentry = stack[-1]
+            step = getattr(sentry.loop, "_asyncio_traps_step", 0.0)
+            if not step or step != sentry.step:
+                # Before the step that comes next: a wait from here on may be its own.
+                sentry.step = step
+                sentry.lines = Counter()
+                if step and self._now() - step >= self.TICK:
+                    self._sample(sentry)
+                else:
+                    sentry.baseline = waited(sentry.native_id), self._paused()
+            else:
+                self._sample(sentry)
+
+    def _sample(self, sentry: Sentry) -> None:
+        step = sentry.step
+        frame = sys._current_frames().get(sentry.thread_id)
+        place = user_place(frame)
+        del frame  # held longer, it would put off the user's destructors
+        if place is not None and getattr(sentry.loop, "_asyncio_traps_step", 0.0) == step:
+            sentry.lines[place] += 1
+
+
+_NATIVE = hasattr(_thread, "get_native_id") and os.path.exists("/proc/self/task")
+
+_alive: list[Watchdog] = []
+
+
+def _before_fork() -> None:
+    for watchdog in _alive:
+        watchdog.stop()
+
+
+def _in_child() -> None:
+    for watchdog in _alive:
+        watchdog.forget()
+
+
+# A process that forks while threads run is warned by Python 3.12 and later. What
+# is registered cannot be taken back, so it is done once, for whatever is alive.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+
+
+def employ(watchdog: Watchdog) -> None:
+    """Have ``watchdog`` stand down at each fork."""
+    _alive.append(watchdog)
+
+
+def dismiss(watchdog: Watchdog) -> None:
+    """Stop ``watchdog`` for good."""
+    watchdog.stop()
+    if watchdog in _alive:
+        _alive.remove(watchdog)

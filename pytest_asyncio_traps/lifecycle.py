@@ -1,0 +1,425 @@
+"""The life of a run: what is armed, whose time it is, and what becomes of a finding."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from . import jsonreport, loops, markers
+from .core.finding import Finding, Owner
+from .core.ownership import TENURE, Tenure
+from .core.watch import Watch
+from .harness import arm_harness
+from .logcapture import AsyncioLog
+from .options import Settings
+from .reporting import Reporter, clean
+from .rules import ALLOW, FAIL, OFF, WARN, Rulebook
+from .traps import TRAPS
+from .traps.slow_callback import SlowCallback
+
+Counted = tuple[Finding, int]
+
+#: The watches of nested runs, the innermost last. Only that one looks.
+_watches: list[Watch] = []
+
+
+class AsyncioTrapWarning(pytest.PytestWarning):
+    """A trap for which the rules say ``warn``."""
+
+
+class TrapsFound(pytest.fail.Exception):
+    """A test that passed by itself sprang traps. Raised in the phase in which they show."""
+
+    def __init__(self, findings: list[Counted], message: str) -> None:
+        super().__init__(message, pytrace=False)
+        self.findings = findings
+
+
+class Phase:
+    """What a phase of a test has shown."""
+
+    def __init__(self) -> None:
+        self.failing: list[Counted] = []
+        self.records: list[logging.LogRecord] = []
+        self.warnings: list[warnings.WarningMessage] = []
+
+
+class Lifecycle:
+    """One run of pytest, from configure to unconfigure."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self.watch = Watch()
+        self.log = AsyncioLog()
+        self.traps = [trap(self.watch) for trap in TRAPS]
+        self.rulebook = Rulebook(settings.rules)
+        self.reporter = Reporter(config.rootpath)
+        self.settled: list[Counted] = []
+        self.late: dict[str, list[Counted]] = {}
+        self.used_allowances: set[tuple[str, str]] = set()
+        self.item: pytest.Item | None = None
+        self.phase = Phase()
+        self._failed_by_itself = False
+        self._tenure = self.watch.ownership.session
+        self._items: dict[str, pytest.Item] = {}
+        self._depth = 0
+        self._finished = False
+
+    # -- start and end ----------------------------------------------------
+
+    def start(self) -> None:
+        """Hook in. What fails half-way is undone."""
+        watch = self.watch
+        if _watches:
+            _watches[-1].active = False
+        _watches.append(watch)
+        try:
+            self._depth = sys.get_coroutine_origin_tracking_depth()
+            if not self._depth:
+                sys.set_coroutine_origin_tracking_depth(1)
+            watch.census.arm()
+            watch.witness.arm(watch.patches)
+            loops.arm(watch)
+            arm_harness(watch)
+            for trap in self.traps:
+                trap.arm()
+            watch.slow_after = self.settings.slow_after
+            self.log.arm()
+            if watch.census.blind:
+                watch.blind(
+                    "never-awaited: coroutines in reference cycles",
+                    "a free-threaded build does not keep new objects apart",
+                )
+        except BaseException:
+            self.stop()
+            raise
+        watch.active = True
+
+    def stop(self) -> None:
+        """Put everything back, in reverse."""
+        watch = self.watch
+        if watch not in _watches:
+            return
+        watch.active = False
+        self.log.disarm()
+        for undo in reversed(watch.on_disarm):
+            with watch.faults.guard("disarm"):
+                undo()
+        watch.patches.undo()
+        watch.census.disarm()
+        if not self._depth and sys.get_coroutine_origin_tracking_depth() == 1:
+            sys.set_coroutine_origin_tracking_depth(0)
+        TENURE.set(None)
+        _watches.remove(watch)
+        if _watches:
+            _watches[-1].active = True
+
+    # -- tests and fixtures -----------------------------------------------
+
+    def begin_test(self, item: pytest.Item) -> None:
+        """The set-up of ``item`` is about to begin."""
+        watch = self.watch
+        self.item = item
+        self._failed_by_itself = False
+        watch.busy = False
+        self._tenure = Tenure(Owner("test", item.nodeid, "function", item.nodeid))
+        watch.ownership.enter(self._tenure)
+        watch.census.mark(self._tenure)
+        watch.witness.begin_test()
+        self.log.records.clear()
+        watch.slow_after = markers.threshold(item) or self.settings.slow_after
+
+    def end_test(self) -> None:
+        """The teardown of the test is over: judge what it has left."""
+        watch = self.watch
+        self._tenure.ended = True
+        if watch.busy:
+            self._judge(final=False)
+        watch.ownership.enter(watch.ownership.session)
+        watch.census.mark(watch.ownership.session)
+        watch.forget_dead()
+
+    def _judge(self, final: bool) -> None:
+        with self.watch.faults.guard("census"):
+            self.watch.census.scan()
+        for trap in self.traps:
+            if not self.watch.faults.off(trap.kind):
+                with self.watch.faults.guard(trap.kind):
+                    trap.judge(final)
+
+    @contextmanager
+    def fixture(self, fixturedef: Any) -> Iterator[None]:
+        """The set-up of a fixture; its teardown is charged to it, too."""
+        watch = self.watch
+        nodeid = self.item.nodeid if self.item is not None else ""
+        tenure = Tenure(Owner("fixture", fixturedef.argname, fixturedef.scope, nodeid))
+        before = self._tenure
+
+        def ends() -> None:
+            tenure.ended = True
+            watch.ownership.enter(before if fixturedef.scope == "function" else self._tenure)
+            watch.census.mark(watch.ownership.running)
+
+        def begins() -> None:
+            watch.ownership.enter(tenure)
+            watch.census.mark(tenure)
+
+        fixturedef.addfinalizer(ends)  # finalizers run in reverse
+        outer = watch.ownership.running
+        try:
+            watch.census.mark(tenure)
+            with watch.ownership.hold(tenure):
+                yield
+        finally:
+            watch.census.mark(outer)
+            fixturedef.addfinalizer(begins)
+
+    def prepare_call(self, item: pytest.Item) -> None:
+        """Tell contexts that were made before the test whose test it is."""
+        context = getattr(getattr(item, "instance", None), "_asyncioTestContext", None)
+        if context is not None:
+            context.run(TENURE.set, self._tenure)
+
+    # -- what becomes of a finding ----------------------------------------
+
+    def close_phase(self, when: str) -> list[Counted]:
+        """Settle what a phase has shown; returns what fails it."""
+        self.phase = Phase()
+        self.phase.failing = self._settle(self.watch.take(), when)
+        self.phase.records = list(self.log.records)
+        self.log.records.clear()
+        self.phase.warnings, self.watch.witness.shown = self.watch.witness.shown, []
+        return self.phase.failing
+
+    def _settle(self, findings: list[Finding], when: str) -> list[Counted]:
+        """Decide about findings; returns those that fail the current test's phase."""
+        here = self.item.nodeid if self.item is not None else None
+        failing = []
+        for finding, count in _grouped(findings):
+            nodeid = finding.owner.nodeid
+            action = self._action(finding)
+            if action == OFF:
+                continue
+            shows = ("session" if not nodeid else "late") if nodeid != here else when
+            settled = _with(finding, when=shows, action=action)
+            self.settled.append((settled, count))
+            if action == WARN:
+                self._warn(settled, count)
+            elif action == FAIL and nodeid == here:
+                failing.append((settled, count))
+            elif action == FAIL:
+                self.late.setdefault(nodeid, []).append((settled, count))
+        return failing
+
+    def _action(self, finding: Finding) -> str:
+        nodeid = finding.owner.nodeid
+        item = self.find_item(nodeid)
+        allowed = [a for a in markers.allowances(item) if a.covers(finding)] if item else []
+        action = self.rulebook.action_for(finding)
+        if action == OFF:
+            return OFF
+        if allowed:
+            self.used_allowances.update((nodeid, str(allowance)) for allowance in allowed)
+            return ALLOW
+        if self.settings.strict and action == WARN:
+            return FAIL
+        if not nodeid and action == FAIL and not self.settings.strict:
+            return WARN  # there is no test to fail
+        return action
+
+    def _warn(self, finding: Finding, count: int) -> None:
+        place = finding.place
+        text = "\n".join([self.reporter.headline(finding, count), *self.reporter.details(finding)])
+        message = warnings.WarningMessage(
+            AsyncioTrapWarning(text),
+            AsyncioTrapWarning,
+            place.path if place else str(self.config.rootpath),
+            place.line if place else 0,
+        )
+        # Not warnings.warn(): a filter that turns warnings into errors would turn
+        # a trap that is only to be told into a failure.
+        self.config.hook.pytest_warning_recorded.call_historic(
+            kwargs={
+                "warning_message": message,
+                "when": "runtest",
+                "nodeid": finding.owner.nodeid,
+                "location": None,
+            }
+        )
+
+    def raise_for(self, failing: list[Counted]) -> None:
+        """Fail the phase, unless the test failed by itself before."""
+        if failing and not self._failed_by_itself:
+            message = "\n".join(self.reporter.headline(*counted) for counted in failing)
+            raise TrapsFound(failing, message)
+
+    def amend(self, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
+        """Word the report of a phase."""
+        phase, self.phase = self.phase, Phase()
+        value = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(value, TrapsFound):
+            report.longrepr = self.reporter.failure(value.findings, _place_of_item(item))
+        elif phase.failing:
+            report.sections.append(
+                (f"asyncio traps ({report.when})", self.reporter.text(phase.failing))
+            )
+        if report.failed and not isinstance(value, TrapsFound):
+            self._failed_by_itself = True
+        if report.failed or phase.failing:
+            self._attach(report, phase)
+
+    def _attach(self, report: pytest.TestReport, phase: Phase) -> None:
+        records = [r for r in phase.records if not r.getMessage().startswith("Using selector:")]
+        if records:
+            text = "\n".join(
+                clean(f"{record.levelname} {line}")
+                for record in records
+                for line in record.getMessage().splitlines()
+            )
+            report.sections.append((f"Captured asyncio log {report.when}", text))
+        shown = [w for w in phase.warnings if issubclass(w.category, (RuntimeWarning, ResourceWarning))]
+        if shown:
+            text = "\n".join(
+                clean(f"{w.category.__name__} {w.filename}:{w.lineno} {line}")
+                for w in shown
+                for line in str(w.message).splitlines()
+            )
+            report.sections.append((f"Captured asyncio warnings {report.when}", text))
+
+    def emit_late(self) -> None:
+        """Report, as further failures of the guilty tests, what has shown since."""
+        while self.late:
+            nodeid, findings = self.late.popitem()
+            self._emit(nodeid, findings)
+
+    def _emit(self, nodeid: str, findings: list[Counted]) -> None:
+        item = self.find_item(nodeid)
+        location: tuple[str, int | None, str] = (nodeid.split("::")[0], None, nodeid)
+        fallback = (nodeid.split("::")[0], 1)
+        if item is not None:
+            location, fallback = item.location, _place_of_item(item)
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=location,
+            keywords=dict.fromkeys(item.keywords, 1) if item is not None else {},
+            outcome="failed",
+            longrepr=self.reporter.failure(findings, fallback),
+            when="call",
+            sections=[],
+            duration=0.0,
+        )
+        self.config.hook.pytest_runtest_logreport(report=report)
+
+    # -- the end of the run -------------------------------------------------
+
+    def finish(self, session: pytest.Session) -> None:
+        """No test comes any more: judge everything that is left."""
+        if self._finished:
+            return
+        self.finish_worker()
+        nobodys = self.late.pop("", [])
+        if nobodys:
+            session.testsfailed += 1  # strict: what belongs to no test fails the run
+        if self.settings.strict and self.idle():
+            session.testsfailed += 1
+        self.emit_late()
+
+    def finish_worker(self) -> None:
+        """As much of `finish` as concerns this process alone."""
+        if self._finished:
+            return
+        self._finished = True
+        self.item = None
+        self.watch.ownership.session.ended = True
+        self._judge(final=True)
+        self._settle(self.watch.take(), "late")
+
+    def summarize(self, terminal: pytest.TerminalReporter) -> None:
+        """Say what was found, what could not be watched, and what the plugin did wrong."""
+        nobodys = [(f, n) for f, n in self.settled if not f.owner.nodeid and f.action == FAIL]
+        idle = self.idle() if self.settings.strict else []
+        if self.settled or idle:
+            terminal.section("asyncio traps")
+            for line in self.reporter.summary(self.settled):
+                terminal.line(line)
+        if nobodys:
+            terminal.line("These belong to no test, and fail the run:", red=True)
+            terminal.line(self.reporter.text(nobodys))
+        for text in idle:
+            terminal.line(f"The rule {text!r} allowed nothing: remove it.", red=True)
+        if self.settled or self.config.get_verbosity() > 0:
+            for what, reason in sorted(self.watch.blind_spots.items()):
+                terminal.line(f"Not watched: {what}: {reason}.")
+        for part, text in self.watch.faults.texts.items():
+            terminal.section("a fault of pytest-asyncio-traps", red=True)
+            terminal.line(
+                f"Its part {part!r} failed and was switched off; your tests kept their outcomes. "
+                "Please report this at the project's issue tracker, with what follows."
+            )
+            terminal.line(text.rstrip())
+
+    def idle(self) -> list[str]:
+        """The ``allow`` rules that matched nothing."""
+        return [rule.text for rule in self.rulebook.idle_allows()]
+
+    def report(self) -> dict[str, Any]:
+        """The JSON report."""
+        return jsonreport.render(
+            self.settled,
+            self.watch.blind_spots,
+            {"tool": version("pytest-asyncio-traps"), "pytest": pytest.__version__},
+            self.reporter.relative,
+        )
+
+    def write_reports(self) -> None:
+        """Write what ``--asyncio-traps-report`` asks for."""
+        for path in self.settings.reports:
+            try:
+                jsonreport.write(path, self.report())
+            except OSError as exc:
+                self.watch.faults.note(f"report {path}", exc)
+
+    def find_item(self, nodeid: str) -> pytest.Item | None:
+        """The item of ``nodeid``, if it was collected."""
+        if self.item is not None and self.item.nodeid == nodeid:
+            return self.item
+        return self._items.get(nodeid)
+
+    def collected(self, items: list[pytest.Item]) -> None:
+        """The items of the run are known."""
+        markers.check(items, self.settings.strict)
+        self._items = {item.nodeid: item for item in items}
+
+    def excuse_debugger(self) -> None:
+        """Somebody debugs: the step that is running is not slow."""
+        for trap in self.traps:
+            if isinstance(trap, SlowCallback):
+                trap.excused = True
+
+
+def _with(finding: Finding, **changes: str) -> Finding:
+    return dataclasses.replace(finding, **changes)  # type: ignore[arg-type]
+
+
+def _grouped(findings: list[Finding]) -> list[Counted]:
+    """Findings of one cause as one, with how often it was met."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.kind, finding.owner, finding.origin, finding.location, finding.exception)
+        groups.setdefault(key, []).append(finding)
+    return [(max(group, key=lambda f: f.duration or 0.0), len(group)) for group in groups.values()]
+
+
+def _place_of_item(item: pytest.Item) -> tuple[str, int]:
+    path, line, _ = item.reportinfo()
+    return str(path), (line or 0) + 1
+

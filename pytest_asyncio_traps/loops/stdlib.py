@@ -1,0 +1,214 @@
+"""asyncio's own loops, and every subclass of theirs."""
+
+from __future__ import annotations
+
+import sys
+import types
+from _thread import get_ident
+from asyncio import base_events, events
+from collections.abc import Callable
+from typing import Any
+
+from ..core.clock import REAL
+from ..core.stacks import ASYNCIO, KINDS, STEP_CODES, USER
+from ..core.watch import ATTRIBUTE, Watch
+from . import debug
+from .futures import make_future_class
+
+_ASYNC_FLAGS = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
+
+
+def is_async_function(callback: object) -> bool:
+    """Whether calling ``callback`` would only make a coroutine."""
+    cls = type(callback)
+    if cls is types.MethodType:
+        callback = callback.__func__  # type: ignore[attr-defined]
+        cls = type(callback)
+    return cls is types.FunctionType and bool(callback.__code__.co_flags & _ASYNC_FLAGS)  # type: ignore[attr-defined]
+
+
+def arm(watch: Watch) -> None:
+    """Replace, at class level, the few methods that tell of a loop's life."""
+    patches = watch.patches
+    loop_class = base_events.BaseEventLoop
+    guard = watch.faults.guard
+
+    patches.set(loop_class, "_asyncio_traps_step", 0.0)
+
+    def make_init(original: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            if watch.active:
+                with guard("loops"):
+                    watch.loop_made(self, sys._getframe(1))
+
+        return __init__
+
+    def make_run_forever(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def run_forever(self: Any) -> None:
+            __tracebackhide__ = True
+            if not watch.active:
+                return original(self)
+            depth = None
+            with guard("loops"):
+                depth = watch.loop_enters(self)
+            try:
+                return original(self)
+            finally:
+                with guard("loops"):
+                    watch.loop_leaves(self, depth)
+
+        return run_forever
+
+    def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def close(self: Any) -> None:
+            if watch.active and not self._closed and not self.is_running():
+                with guard("loops"):
+                    watch.loop_closing(self)
+            original(self)
+
+        return close
+
+    def make_call_exception_handler(original: Callable[..., None]) -> Callable[..., None]:
+        def call_exception_handler(self: Any, context: Any) -> None:
+            if watch.active:
+                with guard("loops"):
+                    watch.exception_context(self, context)
+            original(self, context)
+
+        return call_exception_handler
+
+    def make_get_debug(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        shown = debug.shown
+
+        def get_debug(self: Any) -> bool:
+            return self._debug or (watch.active and shown(self))
+
+        return get_debug
+
+    def make_set_debug(original: Callable[..., None]) -> Callable[..., None]:
+        def set_debug(self: Any, enabled: bool) -> None:
+            frame = sys._getframe(1)
+            if not enabled and watch.active and debug.by_harness(frame):
+                return
+            original(self, enabled)
+            if watch.active and frame.f_code is not init_code:
+                setattr(self, debug.EXPLICIT, bool(enabled))
+
+        return set_debug
+
+    init_code = loop_class.__init__.__code__
+
+    def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
+        light = debug.light
+
+        def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            if not self._debug:
+                thread = self._thread_id
+                if thread is not None and thread != get_ident():
+                    if light(self) and watch.active:
+                        self._check_thread()
+                elif is_async_function(callback) and light(self) and watch.active:
+                    self._check_callback(callback, "call_soon")
+            return original(self, callback, *args, context=context)
+
+        return call_soon
+
+    def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
+        light = debug.light
+
+        def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            if not self._debug and light(self) and watch.active:
+                self._check_thread()
+                if is_async_function(callback):
+                    self._check_callback(callback, "call_at")
+            return original(self, when, callback, *args, context=context)
+
+        return call_at
+
+    patches.wrap(loop_class, "__init__", make_init)
+    patches.wrap(loop_class, "run_forever", make_run_forever)
+    patches.wrap(loop_class, "close", make_close)
+    patches.wrap(loop_class, "call_exception_handler", make_call_exception_handler)
+    patches.wrap(loop_class, "get_debug", make_get_debug)
+    patches.wrap(loop_class, "set_debug", make_set_debug)
+    patches.wrap(loop_class, "call_soon", make_call_soon)
+    patches.wrap(loop_class, "call_at", make_call_at)
+    patches.wrap(loop_class, "create_task", make_create_task(watch))
+    patches.wrap(loop_class, "create_future", make_create_future(watch))
+    patches.wrap(events.Handle, "_run", make_handle_run(watch))
+
+
+def make_create_task(watch: Watch) -> Callable[[Any], Any]:
+    """``create_task`` that notes, on the task, the user's line and the tenure."""
+    getframe = sys._getframe
+    kinds = KINDS
+    now = watch.ownership.now
+    remember = watch.remember
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
+            task = original(self, coro, **kwargs)
+            if watch.active:
+                try:
+                    # The way that nearly every call takes, written out: asyncio's own
+                    # frames, then the user's.
+                    frame = getframe(1)
+                    kind = kinds[frame.f_code.co_filename]
+                    if kind == ASYNCIO and frame.f_back is not None:
+                        frame = frame.f_back
+                        kind = kinds[frame.f_code.co_filename]
+                    if kind == USER:
+                        setattr(task, ATTRIBUTE, ((frame.f_code, frame.f_lasti), now()))
+                    else:
+                        remember(task, frame)
+                except AttributeError:
+                    pass  # a task class with slots of its own
+                except Exception as exc:
+                    watch.faults.note("create_task", exc)
+            return task
+
+        return create_task
+
+    return make
+
+
+def make_create_future(watch: Watch) -> Callable[[Any], Any]:
+    """``create_future`` that returns a future which remembers where its exception was set."""
+    future_class = make_future_class(watch)
+
+    def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def create_future(self: Any) -> Any:
+            if watch.active:
+                return future_class(loop=self)
+            return original(self)
+
+        return create_future
+
+    return make
+
+
+def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
+    """``Handle._run`` that times each step of a loop."""
+    now = REAL[0]
+
+    def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def _run(self: Any) -> None:
+            __tracebackhide__ = True
+            loop = self._loop
+            began = now()
+            try:
+                loop._asyncio_traps_step = began
+            except AttributeError:  # not a loop of anybody's
+                return original(self)
+            try:
+                return original(self)
+            finally:
+                if now() - began >= watch.slow_after:
+                    watch.slow_step(loop, self, began, now())
+                loop._asyncio_traps_step = 0.0
+
+        STEP_CODES.append(_run.__code__)
+        return _run
+
+    return make

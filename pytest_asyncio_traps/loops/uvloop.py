@@ -1,0 +1,259 @@
+"""uvloop, where it is installed.
+
+Its loop is a Python class on top of one in C: methods that are called through
+the class can be replaced, what the C code does within itself cannot be seen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from _thread import get_ident
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from ..core.clock import REAL
+from ..core.stacks import STEP_CODES
+from ..core.watch import Watch
+from . import debug
+from .stdlib import is_async_function, make_create_future, make_create_task
+
+#: What of a uvloop cannot be watched, and why.
+BLIND_SPOTS = {
+    "uvloop: slow-callback in protocol methods": (
+        "uvloop calls data_received and its like from C, where no step can be timed; "
+        "tasks and scheduled callbacks are timed"
+    ),
+    "uvloop: the exact line of unclosed pipes made by connect_read_pipe and connect_write_pipe": (
+        "they are found, at the line that called the loop's method; transports that uvloop's C "
+        "code accepts are found at the server's line"
+    ),
+}
+
+_ENDPOINTS = (
+    "create_connection",
+    "create_unix_connection",
+    "create_datagram_endpoint",
+    "create_server",
+    "create_unix_server",
+    "connect_read_pipe",
+    "connect_write_pipe",
+    "subprocess_exec",
+    "subprocess_shell",
+    "connect_accepted_socket",
+)
+
+
+class _WhenImported:
+    """Calls back once uvloop has been imported by whoever needs it."""
+
+    def __init__(self, ready: Callable[[ModuleType], None]) -> None:
+        self._ready = ready
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name != "uvloop" or path is not None:
+            return None
+        self.remove()
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+        ready = self._ready
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            ready(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def remove(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+def arm(watch: Watch) -> None:
+    """Hook in now, or as soon as uvloop is imported: importing it is not for us to do."""
+
+    def ready(module: ModuleType) -> None:
+        with watch.faults.guard("uvloop"):
+            hook(watch, module.Loop)
+
+    if "uvloop" in sys.modules:
+        ready(sys.modules["uvloop"])
+    else:
+        finder = _WhenImported(ready)
+        sys.meta_path.insert(0, finder)
+        watch.on_disarm.append(finder.remove)
+
+
+def hook(watch: Watch, loop_class: Any) -> None:
+    """Replace the methods of ``uvloop.Loop`` that its C code, or its users, call by name."""
+    patches = watch.patches
+    guard = watch.faults.guard
+
+    def make_init(original: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            if watch.active:
+                with guard("uvloop"):
+                    # The constructor sets debug mode from the environment.
+                    vars(self).pop(debug.EXPLICIT, None)
+                    for what, reason in BLIND_SPOTS.items():
+                        watch.blind(what, reason)
+                    watch.loop_made(self, sys._getframe(1))
+
+        return __init__
+
+    def make_run_forever(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def run_forever(self: Any) -> None:
+            __tracebackhide__ = True
+            if not watch.active:
+                return original(self)
+            depth = None
+            with guard("uvloop"):
+                depth = watch.loop_enters(self)
+                self._asyncio_traps_thread = get_ident()
+            try:
+                return original(self)
+            finally:
+                with guard("uvloop"):
+                    self._asyncio_traps_thread = None
+                    watch.loop_leaves(self, depth)
+
+        return run_forever
+
+    def make_run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
+        # The C code does not call run_forever by name.
+        def run_until_complete(self: Any, future: Any) -> Any:
+            __tracebackhide__ = True
+            if not watch.active:
+                return original(self, future)
+            depth = None
+            with guard("uvloop"):
+                depth = watch.loop_enters(self)
+                self._asyncio_traps_thread = get_ident()
+            try:
+                return original(self, future)
+            finally:
+                with guard("uvloop"):
+                    self._asyncio_traps_thread = None
+                    watch.loop_leaves(self, depth)
+
+        return run_until_complete
+
+    def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def close(self: Any) -> None:
+            if watch.active and not self.is_closed() and not self.is_running():
+                with guard("uvloop"):
+                    watch.loop_closing(self)
+            original(self)
+
+        return close
+
+    def make_call_exception_handler(original: Callable[..., None]) -> Callable[..., None]:
+        def call_exception_handler(self: Any, context: Any) -> None:
+            if watch.active:
+                with guard("uvloop"):
+                    watch.exception_context(self, context)
+            original(self, context)
+
+        return call_exception_handler
+
+    def make_get_debug(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        def get_debug(self: Any) -> bool:
+            return original(self) or (watch.active and debug.shown(self))
+
+        return get_debug
+
+    def make_set_debug(original: Callable[..., None]) -> Callable[..., None]:
+        def set_debug(self: Any, enabled: bool) -> None:
+            if not enabled and watch.active and debug.by_harness(sys._getframe(1)):
+                return
+            original(self, enabled)
+            if watch.active:
+                setattr(self, debug.EXPLICIT, bool(enabled))
+
+        return set_debug
+
+    now = REAL[0]
+
+    def step(loop: Any, callback: Any, *args: Any) -> None:
+        """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
+        __tracebackhide__ = True
+        loop._asyncio_traps_step = began = now()
+        try:
+            callback(*args)
+        finally:
+            if now() - began >= watch.slow_after:
+                watch.slow_step(loop, callback, began, now())
+            loop._asyncio_traps_step = 0.0
+
+    STEP_CODES.append(step.__code__)
+
+    def check(loop: Any, callback: Any, method: str) -> None:
+        """Debug mode's checks."""
+        thread = getattr(loop, "_asyncio_traps_thread", None)
+        if thread is not None and thread != get_ident() and method != "call_soon_threadsafe":
+            raise RuntimeError(
+                "Non-thread-safe operation invoked on an event loop other than the current one"
+            )
+        if is_async_function(callback):
+            raise TypeError(f"coroutines cannot be used with {method}()")
+
+    def make_soon(name: str) -> Callable[[Any], Any]:
+        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+            def soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+                if not watch.active or not callable(callback):
+                    return original(self, callback, *args, context=context)
+                if debug.light(self):
+                    check(self, callback, name)
+                return original(self, step, self, callback, *args, context=context)
+
+            return soon
+
+        return make
+
+    def make_call_later(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call_later(
+            self: Any, delay: Any, callback: Any, *args: Any, context: Any = None
+        ) -> Any:
+            if not watch.active or not callable(callback):
+                return original(self, delay, callback, *args, context=context)
+            if debug.light(self):
+                check(self, callback, "call_later")
+            return original(self, delay, step, self, callback, *args, context=context)
+
+        return call_later
+
+    def make_endpoint(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def endpoint(self: Any, *args: Any, **kwargs: Any) -> Any:
+            made = await original(self, *args, **kwargs)
+            if watch.active:
+                with guard("uvloop"):
+                    transport = made[0] if isinstance(made, tuple) else made
+                    watch.transport_made(transport, sys._getframe(1), self)
+            return made
+
+        return endpoint
+
+    patches.set(loop_class, "_asyncio_traps_step", 0.0)
+    for name, make in {
+        "__init__": make_init,
+        "run_forever": make_run_forever,
+        "run_until_complete": make_run_until_complete,
+        "close": make_close,
+        "call_exception_handler": make_call_exception_handler,
+        "get_debug": make_get_debug,
+        "set_debug": make_set_debug,
+        "call_soon": make_soon("call_soon"),
+        "call_soon_threadsafe": make_soon("call_soon_threadsafe"),
+        "call_later": make_call_later,
+        "create_task": make_create_task(watch),
+        "create_future": make_create_future(watch),
+        **{name: make_endpoint for name in _ENDPOINTS},
+    }.items():
+        patches.wrap(loop_class, name, make)
+

@@ -1,0 +1,87 @@
+"""The markers ``asyncio_allow`` and ``asyncio_slow_callback_duration``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from .core.finding import Finding
+from .rules import BadRule, check_kind, parse_pattern, parse_threshold
+from .traps import KINDS
+
+LINES = (
+    "asyncio_allow(*kinds, match=None, reason=None): allow these kinds of asyncio traps "
+    "(all of them, if none is named) on this test, class or module; match is a regular "
+    "expression searched in the summary.",
+    "asyncio_slow_callback_duration(seconds): how long a step of a loop may take here.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One ``asyncio_allow`` marker."""
+
+    kinds: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+    reason: str | None
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether the marker allows ``finding``."""
+        if self.kinds and finding.kind not in self.kinds:
+            return False
+        return self.pattern is None or self.pattern.search(finding.summary) is not None
+
+    def __str__(self) -> str:
+        return f"asyncio_allow({', '.join(map(repr, self.kinds))})"
+
+
+def allowances(item: pytest.Item) -> list[Allowance]:
+    """The allow markers of ``item``, the closest first. Raises `BadRule`."""
+    return [_allowance(mark, item.nodeid) for mark in item.iter_markers("asyncio_allow")]
+
+
+def _allowance(mark: pytest.Mark, nodeid: str) -> Allowance:
+    where = f"{nodeid}: marker asyncio_allow"
+    for kind in mark.args:
+        check_kind(kind, KINDS, where)
+    unknown = set(mark.kwargs) - {"match", "reason"}
+    if unknown:
+        raise BadRule(f"{where}: unknown argument {sorted(unknown)[0]!r}, must be match or reason")
+    match = mark.kwargs.get("match")
+    if isinstance(match, str):
+        match = parse_pattern(match, where)
+    if match is not None and not isinstance(match, re.Pattern):
+        raise BadRule(f"{where}: match must be a string, not {type(match).__name__}")
+    reason = mark.kwargs.get("reason")
+    if reason is not None and not isinstance(reason, str):
+        raise BadRule(f"{where}: reason must be a string, not {type(reason).__name__}")
+    return Allowance(tuple(mark.args), match, reason)
+
+
+def threshold(item: pytest.Item) -> float | None:
+    """The seconds of the closest ``asyncio_slow_callback_duration`` marker. Raises `BadRule`."""
+    mark = item.get_closest_marker("asyncio_slow_callback_duration")
+    if mark is None:
+        return None
+    where = f"{item.nodeid}: marker asyncio_slow_callback_duration"
+    values: Sequence[object] = (*mark.args, *mark.kwargs.values())
+    if len(values) != 1 or set(mark.kwargs) - {"seconds"}:
+        raise BadRule(f"{where}: takes one argument, seconds")
+    return parse_threshold(values[0], where)
+
+
+def check(items: Sequence[pytest.Item], strict: bool) -> None:
+    """Raise `pytest.UsageError` for the first marker that cannot be understood."""
+    try:
+        for item in items:
+            threshold(item)
+            for allowance in allowances(item):
+                if strict and not (allowance.reason or "").strip():
+                    raise BadRule(
+                        f"{item.nodeid}: marker {allowance} has no reason; --asyncio-strict wants one"
+                    )
+    except BadRule as exc:
+        raise pytest.UsageError(f"asyncio-traps: {exc}") from None

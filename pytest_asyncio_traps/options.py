@@ -1,0 +1,104 @@
+"""Command line and ini, read once into `Settings`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .rules import BadRule, Rule, parse_rule, parse_threshold
+from .traps import KINDS
+from .traps.slow_callback import DEFAULT
+
+_WRITERS = (".json",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for. ``slow_after`` is in seconds."""
+
+    rules: tuple[Rule, ...]
+    strict: bool
+    slow_after: float
+    reports: tuple[Path, ...]
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare options and ini values."""
+    group = parser.getgroup("asyncio-traps", "asyncio traps")
+    group.addoption(
+        "--asyncio-traps",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="what to do about traps: ACTION[:KIND[:REGEX]], ACTION one of fail, warn, allow, off; "
+        "the last match wins; may be given more than once",
+    )
+    group.addoption(
+        "--asyncio-strict",
+        action="store_true",
+        help="for CI: what would warn fails, an allow that matched nothing fails, an allow marker "
+        "needs a reason, and traps that belong to no test fail the run",
+    )
+    group.addoption(
+        "--asyncio-slow-callback-duration",
+        metavar="SECONDS",
+        help=f"how long a step of a loop may take (default: {DEFAULT})",
+    )
+    group.addoption(
+        "--asyncio-traps-report",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="write the findings to PATH, whose suffix must be .json; may be given more than once",
+    )
+    parser.addini("asyncio_traps", type="linelist", default=[], help="rules, as --asyncio-traps")
+    parser.addini(
+        "asyncio_slow_callback_duration",
+        default="",
+        help="as --asyncio-slow-callback-duration",
+    )
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """The settings of this run.
+
+    Raises `pytest.UsageError` for what cannot be understood, before any test runs.
+    """
+    try:
+        rules = tuple(
+            parse_rule(text, KINDS)
+            for text in (*config.getini("asyncio_traps"), *config.getoption("--asyncio-traps"))
+        )
+        slow_after = DEFAULT
+        for where, value in (
+            ("asyncio_slow_callback_duration", config.getini("asyncio_slow_callback_duration")),
+            (
+                "--asyncio-slow-callback-duration",
+                config.getoption("--asyncio-slow-callback-duration"),
+            ),
+        ):
+            if value not in (None, ""):
+                slow_after = parse_threshold(value, where)
+        reports = tuple(
+            _report_path(config, path) for path in config.getoption("--asyncio-traps-report")
+        )
+    except BadRule as exc:
+        raise pytest.UsageError(f"asyncio-traps: {exc}") from None
+    return Settings(rules, config.getoption("--asyncio-strict"), slow_after, reports)
+
+
+def _report_path(config: pytest.Config, text: str) -> Path:
+    path = Path(config.invocation_params.dir, text)
+    where = f"--asyncio-traps-report {text}"
+    if path.suffix not in _WRITERS:
+        raise BadRule(f"{where}: the suffix must be {' or '.join(_WRITERS)}")
+    if path.is_dir():
+        raise BadRule(f"{where}: is a folder")
+    if not path.parent.is_dir():
+        raise BadRule(f"{where}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadRule(f"{where}: cannot be written")
+    return path

@@ -1,0 +1,132 @@
+"""The hooks of the plugin; each hands on within a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from . import options, xdist
+from .fixtures import asyncio_traps, debug_loop
+from .lifecycle import Lifecycle
+from .markers import LINES
+
+__all__ = ["asyncio_traps", "debug_loop"]
+
+lifecycle_key = pytest.StashKey[Lifecycle]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in LINES:
+        config.addinivalue_line("markers", line)
+    lifecycle = Lifecycle(config, options.read_settings(config))
+    config.stash[lifecycle_key] = lifecycle
+    config.pluginmanager.register(Hooks(lifecycle), "asyncio_traps_hooks")
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(ControllerHooks(lifecycle), "asyncio_traps_controller")
+    lifecycle.start()
+    config.add_cleanup(lifecycle.stop)
+
+
+class ControllerHooks:
+    """The hooks of pytest-xdist's controller."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        xdist.unpack(getattr(node, "workeroutput", {}), self.lifecycle)
+
+
+class Hooks:
+    """The hooks of a run that has been configured."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.lifecycle.collected(session.items)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
+        with self.lifecycle.fixture(fixturedef):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        result = yield
+        if not xdist.is_worker(item.config):
+            self.lifecycle.emit_late()
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        self.lifecycle.begin_test(item)
+        yield from self._phase("setup")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        self.lifecycle.prepare_call(item)
+        yield from self._phase("call")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+        yield from self._phase("teardown")
+
+    def _phase(self, when: str) -> Generator[None]:
+        try:
+            yield
+        except pytest.skip.Exception:
+            self._close(when)
+            self.lifecycle.raise_for(self.lifecycle.phase.failing)
+            raise
+        except BaseException:
+            self._close(when)
+            raise
+        self._close(when)
+        self.lifecycle.raise_for(self.lifecycle.phase.failing)
+
+    def _close(self, when: str) -> None:
+        if when == "teardown":
+            self.lifecycle.end_test()
+        self.lifecycle.close_phase(when)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        self.lifecycle.amend(item, call, report)
+        return report
+
+    def pytest_enter_pdb(self) -> None:
+        self.lifecycle.excuse_debugger()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        self._finish(session)
+        return result
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        # Again for a run that was stopped half-way, whose fixtures end only now.
+        self._finish(session)
+        if not xdist.is_worker(session.config):
+            self.lifecycle.write_reports()
+
+    def _finish(self, session: pytest.Session) -> None:
+        if xdist.is_worker(session.config):
+            self.lifecycle.finish_worker()
+            xdist.pack(session.config, self.lifecycle)
+        else:
+            self.lifecycle.finish(session)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        self.lifecycle.summarize(terminalreporter)

@@ -1,0 +1,103 @@
+"""What is done about a finding: rules, as text and as decisions. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .core.finding import Finding
+
+FAIL: Final = "fail"
+WARN: Final = "warn"
+ALLOW: Final = "allow"
+OFF: Final = "off"
+ACTIONS: Final = (FAIL, WARN, ALLOW, OFF)
+
+
+class BadRule(ValueError):
+    """A rule, marker or threshold that cannot be understood; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``ACTION[:KIND[:REGEX]]``: do ``action`` about findings of ``kind`` whose summary matches.
+
+    ``kind`` None stands for every kind, ``pattern`` None for every summary.
+    """
+
+    text: str
+    action: str
+    kind: str | None = None
+    pattern: re.Pattern[str] | None = None
+
+    def matches(self, finding: Finding) -> bool:
+        """Whether the rule speaks of ``finding``."""
+        if self.kind is not None and self.kind != finding.kind:
+            return False
+        return self.pattern is None or self.pattern.search(finding.summary) is not None
+
+
+def parse_rule(text: str, kinds: Sequence[str]) -> Rule:
+    """The rule that ``text`` stands for. Raises `BadRule`."""
+    action, _, rest = text.strip().partition(":")
+    kind, _, pattern = rest.partition(":")
+    action, kind = action.strip(), kind.strip()
+    if action not in ACTIONS:
+        raise BadRule(
+            f"rule {text!r}: unknown action {action!r}, must be one of {', '.join(ACTIONS)}"
+        )
+    if kind:
+        check_kind(kind, kinds, f"rule {text!r}")
+    return Rule(
+        text.strip(), action, kind or None, parse_pattern(pattern, f"rule {text!r}") if pattern else None
+    )
+
+
+def check_kind(kind: object, kinds: Sequence[str], where: str) -> None:
+    """Raise `BadRule` unless ``kind`` is one of ``kinds``."""
+    if kind not in kinds:
+        raise BadRule(f"{where}: unknown kind {kind!r}, must be one of {', '.join(kinds)}")
+
+
+def parse_pattern(text: str, where: str) -> re.Pattern[str]:
+    """A compiled regular expression. Raises `BadRule`."""
+    try:
+        return re.compile(text)
+    except re.error as exc:
+        raise BadRule(f"{where}: {text!r} is not a regular expression: {exc}") from None
+
+
+def parse_threshold(value: object, where: str) -> float:
+    """Seconds, finite and above zero. Raises `BadRule`."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError
+        seconds = float(value)
+    except ValueError:
+        raise BadRule(f"{where}: {value!r} is not a number of seconds") from None
+    if not 0 < seconds < float("inf"):
+        raise BadRule(f"{where}: {value!r} must be more than 0 seconds, and finite")
+    return seconds
+
+
+class Rulebook:
+    """Rules in their order, the last match wins; remembers which ones matched."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self.matched: set[Rule] = set()
+
+    def action_for(self, finding: Finding) -> str:
+        """`FAIL`, `WARN`, `ALLOW` or `OFF`."""
+        action = FAIL
+        for rule in self.rules:
+            if rule.matches(finding):
+                self.matched.add(rule)
+                action = rule.action
+        return action
+
+    def idle_allows(self) -> list[Rule]:
+        """The ``allow`` rules that nothing has matched."""
+        return [rule for rule in self.rules if rule.action == ALLOW and rule not in self.matched]

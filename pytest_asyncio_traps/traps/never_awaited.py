@@ -1,0 +1,148 @@
+"""Coroutine objects that were made and never awaited, scheduled or closed."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import types
+import warnings
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ..core.finding import Finding, Place
+from ..core.stacks import KINDS, LIBRARY, USER, place_of_code, user_place
+from ..core.trap import Trap
+
+
+class NeverAwaited(Trap):
+    """Python tells, from the destructor, by a hook that C code looks up in `warnings`.
+
+    What is still referred to when its test ends has no destructor yet: those
+    coroutines are known from the census, and reported at the end of the run.
+    """
+
+    kind = "never-awaited"
+    title = "a coroutine was never awaited"
+    advice = (
+        "Calling an async function only makes a coroutine; nothing in it has run. "
+        "Await it, or hand it to asyncio.create_task() or a TaskGroup."
+    )
+
+    def arm(self) -> None:
+        # Reported, and brought back to life by whoever keeps the warning.
+        self._told: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
+        self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
+
+    def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        watch = self.watch
+        plain = getattr(original, "__module__", None) in ("warnings", "_py_warnings")
+
+        def _warn_unawaited_coroutine(coro: Any) -> None:
+            finding = delivery = None
+            if watch.active and not watch.faults.off(self.kind):
+                with watch.faults.guard(self.kind):
+                    finding = self._finding(coro, sys._getframe(1))
+                    delivery = watch.witness.begin()
+            try:
+                if plain and finding is not None and _origin_is_ours(coro):
+                    # As if nobody had asked where coroutines are made: the same text,
+                    # and, standing in the original's place, the same line.
+                    warnings.warn(
+                        f"coroutine '{coro.__qualname__}' was never awaited",
+                        category=RuntimeWarning,
+                        stacklevel=2,
+                        source=coro,
+                    )
+                else:
+                    original(coro)
+            finally:
+                if delivery is not None and finding is not None:
+                    with watch.faults.guard(self.kind):
+                        told = finding
+                        watch.witness.end(delivery, lambda: watch.report(told))
+
+        return _warn_unawaited_coroutine
+
+    def judge(self, final: bool) -> None:
+        watch = self.watch
+        fresh = [
+            sighting
+            for obj in self._living()
+            if not (sighting := watch.census.seen[id(obj)]).told and _is_unstarted(obj)
+        ]
+        for sighting in fresh:
+            sighting.told = True
+        if fresh or final:
+            # One that only a cycle keeps alive is destroyed here, in the test that made it.
+            watch.flush()
+        if not final:
+            return
+        for obj in self._living():
+            if _is_unstarted(obj):
+                finding = self._finding(obj, None)
+                if finding is not None:
+                    watch.report(finding)
+
+    def _living(self) -> list[Any]:
+        living = self.watch.census.living()
+        return [
+            obj
+            for obj, _ in living
+            if isinstance(obj, types.CoroutineType) and obj not in self._told
+        ]
+
+    def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
+        watch = self.watch
+        self._told.add(coro)
+        if watch.explained(coro):
+            return None
+        if watch.census.collecting:
+            dropped = None  # the collector runs wherever it likes
+        tenure = watch.census.tenure_of(coro) or watch.ownership.now()
+        origin, library = _origin(coro, dropped)
+        code = coro.cr_code
+        if origin is None and KINDS[code.co_filename] < LIBRARY:
+            return None  # made by asyncio or a test runner, of code of their own
+        name = coro.__qualname__
+        return Finding(
+            self.kind,
+            f"coroutine {name!r} was never awaited",
+            self.advice,
+            tenure.owner,
+            origin=origin or place_of_code(code),
+            location=library,
+            location_label="made inside a library at",
+        )
+
+
+def _is_unstarted(coro: Any) -> bool:
+    return bool(inspect.getcoroutinestate(coro) == inspect.CORO_CREATED)
+
+
+def _origin_is_ours(coro: Any) -> bool:
+    return coro.cr_origin is None or (
+        len(coro.cr_origin) == 1 and sys.get_coroutine_origin_tracking_depth() <= 1
+    )
+
+
+def _origin(coro: Any, dropped: FrameType | None) -> tuple[Place | None, Place | None]:
+    """The user's line that made ``coro``, and the library's line where there is one between."""
+    library = None
+    if coro.cr_origin:
+        path, line, function = coro.cr_origin[0]
+        place = Place(path if path.startswith("<") else os.path.abspath(path), line, function)
+        kind = KINDS[path]
+        if kind == USER:
+            return place, None
+        if kind == LIBRARY:
+            library = place
+    place_dropped = user_place(dropped)
+    if place_dropped is not None and KINDS[place_dropped.path] == USER:
+        return place_dropped, library
+    if KINDS[coro.cr_code.co_filename] == USER:
+        return place_of_code(coro.cr_code), library
+    return library or place_dropped, None

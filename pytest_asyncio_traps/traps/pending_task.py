@@ -1,0 +1,170 @@
+"""Tasks that were still pending when their owner's time was over."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from asyncio import runners
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..core.finding import Finding, Place
+from ..core.ownership import Tenure
+from ..core.stacks import place_of, place_of_code, waits_at
+from ..core.trap import Trap
+from ..core.watch import is_harness, pending
+
+_REPORTED = "_asyncio_traps_reported"
+
+
+class PendingTask(Trap):
+    """A task is left when a runner has to cancel it, when its loop closes, or when it is destroyed.
+
+    `asyncio.Runner` is behind asyncio.run, pytest-asyncio, unittest and anyio
+    alike, and cancels what is left in one function. On a loop that outlives the
+    test, that moment comes when the loop's own time is over; a task that ended
+    before, in a fixture's teardown say, was nobody's leak.
+    """
+
+    kind = "pending-task"
+    title = "a task was left pending"
+    advice = (
+        "Await the task, or cancel it and await it, before the test or fixture that made it "
+        "ends; or start it in an asyncio.TaskGroup."
+    )
+
+    def arm(self) -> None:
+        self.watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
+        self.watch.on_loop_closing.append(self._closing)
+        self.watch.on_context.append(self._context)
+
+    def _make_cancel_all(self, original: Callable[..., None]) -> Callable[..., None]:
+        watch = self.watch
+
+        def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
+            if watch.active and not watch.faults.off(self.kind):
+                with watch.faults.guard(self.kind):
+                    self._abandoned(loop)
+            original(loop)
+
+        return _cancel_all_tasks
+
+    def _abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
+        left = self._users(asyncio.all_tasks(loop))
+        ending = {task for task in left if _is_ending(task)}
+        if ending:
+            # The next turn of the loop may be the last of these. A task that has not
+            # begun would begin in that turn, and do what it never does without us: then
+            # those that may end go unjudged.
+            if any(_is_unstarted(task) for task in left):
+                left = [task for task in left if task not in ending]
+            else:
+                loop.call_soon(loop.stop)
+                loop.run_forever()
+                left = [task for task in left if not task.done()]
+        self._report_all(left, "It was left for the runner to cancel.")
+
+    def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        left = self._users(asyncio.all_tasks(loop))
+        self._report_all(left, "Its loop was closed while it was pending: it never ends.", True)
+
+    def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        task = context.get("task")
+        if (
+            task is None
+            or not str(context.get("message", "")).startswith("Task was destroyed")
+            or getattr(task, _REPORTED, False) is True
+            or self.watch.user_has_handler(loop)
+        ):
+            return
+        self._report_all(self._users([task]), "Nothing referred to it any more: it was destroyed.", True)
+
+    def _users(self, tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+        made = self.watch.made
+        return [
+            task
+            for task in pending(tasks)
+            if isinstance(task, asyncio.Future)
+            and not is_harness(task.get_coro(), (made(task) or (None,))[0])
+        ]
+
+    def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
+        for task in _roots(tasks):
+            if getattr(task, _REPORTED, False) is not True:
+                self._report(task, how)
+        for task in tasks:
+            setattr(task, _REPORTED, True)
+            if last and _is_unstarted(task):
+                # Its coroutine will say that nobody awaited it: part of the same cause.
+                self.watch.explain(task.get_coro())
+
+    def _report(self, task: asyncio.Task[Any], how: str) -> None:
+        coroutine = task.get_coro()
+        name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        made = self.watch.made(task)
+        origin: Place | None = place_of(made[0]) if made is not None else None
+        if origin is None and code is not None:
+            origin = place_of_code(code)
+        started = not _is_unstarted(task)
+        location = waits_at(coroutine) if started else None
+        where = "" if started else ", without having taken its first step"
+        tenure: Tenure = self.watch.tenure_of(task)
+        notes = (how,)
+        if not task.get_name().startswith("Task-"):
+            notes = (f"Its name is {task.get_name()!r}.", how)
+        self.watch.report(
+            Finding(
+                self.kind,
+                f"task running {name!r} was left pending{where}",
+                self.advice,
+                tenure.owner,
+                origin=origin,
+                location=location,
+                location_label="waiting at",
+                notes=notes,
+            )
+        )
+
+
+def _is_unstarted(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return (
+        inspect.iscoroutine(coroutine)
+        and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+    )
+
+
+def _is_ending(task: asyncio.Task[Any]) -> bool:
+    """Whether a task has been cancelled, or its next step is due."""
+    if _is_unstarted(task):
+        return False
+    waiter = getattr(task, "_fut_waiter", None)
+    return bool(task.cancelling()) or waiter is None or waiter.done()
+
+
+def _roots(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """Of tasks that wait for one another, those that nobody waits for: they are the cause."""
+    awaited: set[int] = set()
+    for task in tasks:
+        waiter = getattr(task, "_fut_waiter", None)
+        if waiter is not None:
+            awaited.add(id(waiter))
+            awaited.update(id(child) for child in getattr(waiter, "_children", ()))
+    alive = {id(task) for task in tasks}
+    roots = []
+    for task in tasks:
+        if id(task) in awaited or _group_parent(task) in alive:
+            continue
+        roots.append(task)
+    return roots or tasks
+
+
+def _group_parent(task: asyncio.Task[Any]) -> int | None:
+    """The id of the task whose TaskGroup ``task`` is a child of."""
+    for entry in getattr(task, "_callbacks", None) or ():
+        callback = entry[0] if isinstance(entry, tuple) else entry
+        group = getattr(callback, "__self__", None)
+        if isinstance(group, asyncio.TaskGroup):
+            return id(getattr(group, "_parent_task", None))
+    return None

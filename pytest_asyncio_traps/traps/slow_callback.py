@@ -1,0 +1,117 @@
+"""Steps of a loop that kept it from everything else for too long."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from ..core.finding import Finding, Place
+from ..core.ownership import TENURE, Tenure
+from ..core.stacks import Mark, place_of, place_of_code
+from ..core.trap import Trap
+from ..core.watch import Watch
+from ..core.watchdog import Watchdog, dismiss, employ
+
+#: asyncio's own threshold, in seconds.
+DEFAULT = 0.1
+
+
+class SlowCallback(Trap):
+    """Each step is timed where it runs; the watchdog says which line took the time.
+
+    What counts is the time in which the step could run: a collector's pause and
+    the wait for a processor are taken off.
+    """
+
+    kind = "slow-callback"
+    title = "a step of the loop took too long"
+    advice = (
+        "While it runs, nothing else on the loop does. Move blocking work to a thread "
+        "(await asyncio.to_thread(...)), use an async library, or give way with await now and then."
+    )
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(watch)
+        self.watchdog = Watchdog(lambda: watch.census.paused, watch.faults)
+        #: True while somebody debugs: a person's time is not the code's.
+        self.excused = False
+
+    def arm(self) -> None:
+        watch = self.watch
+        watch.slow_after = DEFAULT
+        watch.on_loop_enters.append(self.watchdog.enter)
+        watch.on_loop_leaves.append(lambda loop: self.watchdog.leave())
+        watch.on_slow_step.append(self._slow)
+        employ(self.watchdog)
+        watch.on_disarm.append(lambda: dismiss(self.watchdog))
+        self.watchdog.start()
+
+    def _slow(self, loop: Any, handle: Any, began: float, ended: float) -> None:
+        watch = self.watch
+        sentry = self.watchdog.sentry()
+        if sentry is None or sentry.loop is not loop or self._debugged():
+            return
+        threshold = self._threshold(loop)
+        excused = self.watchdog.excused(sentry, began)
+        duration = ended - began - excused
+        if duration < threshold:
+            return
+        location: Place | None = None
+        if sentry.step == began and sentry.lines:
+            location = sentry.lines.most_common(1)[0][0]
+        task, code, name = _who(handle)
+        made = watch.made(task) if task is not None else None
+        origin = place_of(made[0]) if made is not None else None
+        if origin is None and code is not None:
+            origin = place_of_code(code)
+        tenure = self._tenure(handle, made)
+        watch.report(
+            Finding(
+                self.kind,
+                f"a step of {name!r} kept the loop for {duration:.3f} s, threshold {threshold:g} s",
+                self.advice,
+                tenure.owner,
+                origin=origin,
+                location=location,
+                location_label="blocking at",
+                notes=() if excused < 0.01 else (
+                    f"The {excused:.3f} s in which its thread was kept from running are not counted.",
+                ),
+                duration=round(duration, 6),
+            )
+        )
+
+    def _threshold(self, loop: Any) -> float:
+        own = getattr(loop, "slow_callback_duration", DEFAULT)
+        if isinstance(own, (int, float)) and own != DEFAULT:
+            return float(max(own, self.watch.slow_after))
+        return self.watch.slow_after
+
+    def _tenure(self, handle: Any, made: tuple[Mark | None, Tenure] | None) -> Tenure:
+        if made is not None:
+            return made[1]
+        context = getattr(handle, "_context", None)
+        tenure = context.get(TENURE) if context is not None else None
+        return tenure if isinstance(tenure, Tenure) else self.watch.ownership.now()
+
+    def _debugged(self) -> bool:
+        if self.excused:
+            self.excused = False
+            return True
+        return sys.gettrace() is not None and "pydevd" in sys.modules
+
+
+def _who(handle: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
+    """The task whose step ``handle`` is, the code it runs, and a name for it."""
+    callback = getattr(handle, "_callback", handle)
+    owner = getattr(callback, "__self__", None)
+    if isinstance(owner, asyncio.Task):
+        coroutine = owner.get_coro()
+        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        return owner, code, getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    while hasattr(callback, "func"):  # functools.partial
+        callback = callback.func
+    function = getattr(callback, "__func__", callback)
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return None, getattr(function, "__code__", None), name

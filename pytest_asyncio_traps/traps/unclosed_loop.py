@@ -1,0 +1,117 @@
+"""Event loops that were left open."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import base_events
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ..core.finding import Finding
+from ..core.stacks import ASYNCIO, KINDS, is_user, place_of
+from ..core.trap import Trap
+
+_REPORTED = "_asyncio_traps_reported"
+_IMPLICIT = "_asyncio_traps_implicit"
+
+
+class UnclosedLoop(Trap):
+    """A loop is left open when it is destroyed open, or when its owner's time is over.
+
+    One that asyncio made behind the user's back, in ``get_event_loop()``, serves
+    whoever asks next; it is judged when the run ends, and so is one that still
+    runs in a thread.
+    """
+
+    kind = "unclosed-loop"
+    title = "an event loop was left open"
+    advice = (
+        "Close it: use asyncio.run() or asyncio.Runner, which do, or call loop.close() in a "
+        "finally clause or in the fixture's teardown."
+    )
+
+    def arm(self) -> None:
+        watch = self.watch
+        watch.on_loop_made.append(self._made)
+        watch.patches.wrap(base_events.BaseEventLoop, "__del__", self._make_del)
+
+    def _made(self, loop: asyncio.AbstractEventLoop) -> None:
+        if _in_get_event_loop(sys._getframe(1)):
+            setattr(loop, _IMPLICIT, True)
+
+    def _make_del(self, original: Callable[..., None]) -> Callable[..., None]:
+        watch = self.watch
+
+        def __del__(loop: Any, *args: Any, **kwargs: Any) -> None:
+            open_, delivery = False, None
+            if watch.active and not watch.faults.off(self.kind):
+                with watch.faults.guard(self.kind):
+                    open_ = not loop.is_closed() and self._is_users(loop)
+                    delivery = watch.witness.begin()
+            try:
+                original(loop, *args, **kwargs)
+            finally:
+                if delivery is not None:
+                    with watch.faults.guard(self.kind):
+                        watch.witness.end(
+                            delivery, lambda: self._report(loop, "It was destroyed.") if open_ else None
+                        )
+
+        return __del__
+
+    def judge(self, final: bool) -> None:
+        watch = self.watch
+        for loop in list(watch.loops):
+            if loop.is_closed() or not self._is_users(loop):
+                continue
+            made = watch.made(loop)
+            if not final:
+                if made is None or not made[1].ended:
+                    continue
+                if loop.is_running() or getattr(loop, _IMPLICIT, False):
+                    continue
+            elif loop.is_running() and made is not None and not is_user(made[0]):
+                continue  # a library's loop in a thread of its own, for the life of the process
+            self._report(loop, "It was still open when its owner's time was over.")
+
+    def _is_users(self, loop: Any) -> bool:
+        if getattr(loop, _REPORTED, False) is True:
+            return False
+        made = self.watch.made(loop)
+        return made is not None and made[0] is not None
+
+    def _report(self, loop: Any, how: str) -> None:
+        if getattr(loop, _REPORTED, False) is True:
+            return
+        setattr(loop, _REPORTED, True)
+        made = self.watch.made(loop)
+        assert made is not None
+        notes: tuple[str, ...] = (how,)
+        if getattr(loop, _IMPLICIT, False):
+            notes = ("asyncio.get_event_loop() made it, because the thread had none.", how)
+        if loop.is_running():
+            notes += ("A thread is still running it.",)
+        self.watch.report(
+            Finding(
+                self.kind,
+                "event loop was left open",
+                self.advice,
+                made[1].owner,
+                origin=place_of(made[0]),
+                notes=notes,
+            )
+        )
+
+
+def _in_get_event_loop(frame: FrameType | None) -> bool:
+    """Whether asyncio's ``get_event_loop`` stands in the stack, before any code but asyncio's."""
+    while frame is not None:
+        kind = KINDS[frame.f_code.co_filename]
+        if kind == ASYNCIO and frame.f_code.co_name == "get_event_loop":
+            return True
+        if kind != ASYNCIO and "pytest_asyncio_traps" not in frame.f_globals.get("__name__", ""):
+            return False
+        frame = frame.f_back
+    return False

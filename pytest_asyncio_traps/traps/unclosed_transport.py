@@ -1,0 +1,231 @@
+"""Transports, stream writers, servers, pipes and subprocesses that were left open."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from asyncio import (
+    base_events,
+    base_subprocess,
+    proactor_events,
+    selector_events,
+    sslproto,
+    streams,
+)
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from ..core.finding import Finding
+from ..core.stacks import place_of, place_of_code, user_mark
+from ..core.trap import Trap
+from ..core.watch import Made
+
+_REPORTED = "_asyncio_traps_reported"
+
+
+class UnclosedTransport(Trap):
+    """What is open when its loop closes can never be closed; what is destroyed open, is leaked.
+
+    The classes differ, the two moments do not: `close` of the loop, and the
+    destructor (which asyncio itself uses for a ResourceWarning that hardly
+    anybody sees).
+    """
+
+    kind = "unclosed-transport"
+    title = "a transport was left open"
+    advice = (
+        "Close it before the test or fixture that opened it ends: writer.close() and "
+        "await writer.wait_closed(); async with for a server; await process.wait()."
+    )
+
+    def arm(self) -> None:
+        watch = self.watch
+        self._open: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        watch.on_transport_made.append(self._made)
+        watch.on_loop_closing.append(self._closing)
+        for cls in _classes():
+            watch.patches.wrap(cls, "__init__", self._make_init)
+            if "__del__" in vars(cls):
+                watch.patches.wrap(cls, "__del__", self._make_del(_itself))
+        if "__del__" in vars(streams.StreamWriter):
+            watch.patches.wrap(
+                streams.StreamWriter, "__del__", self._make_del(lambda writer: writer.transport)
+            )
+
+    def _make_init(self, original: Callable[..., None]) -> Callable[..., None]:
+        watch = self.watch
+
+        def __init__(transport: Any, *args: Any, **kwargs: Any) -> None:
+            original(transport, *args, **kwargs)
+            if watch.active:
+                with watch.faults.guard(self.kind):
+                    watch.transport_made(transport, sys._getframe(1), transport._loop)
+
+        return __init__
+
+    def _make_del(
+        self, transport_of: Callable[[Any], Any]
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        watch = self.watch
+
+        def make(original: Callable[..., None]) -> Callable[..., None]:
+            def __del__(self_: Any, *args: Any, **kwargs: Any) -> None:
+                finding = delivery = None
+                if watch.active and not watch.faults.off(self.kind):
+                    with watch.faults.guard(self.kind):
+                        finding = self._dropped(transport_of(self_))
+                        delivery = watch.witness.begin()
+                try:
+                    original(self_, *args, **kwargs)
+                finally:
+                    if delivery is not None:
+                        with watch.faults.guard(self.kind):
+                            watch.witness.end(delivery, lambda: self._tell(finding))
+
+            return __del__
+
+        return make
+
+    def _tell(self, finding: Finding | None) -> None:
+        if finding is not None:
+            self.watch.report(finding)
+
+    def _made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
+        self.watch.remember(transport, frame)
+        made = None
+        if self.watch.made(transport) is None:  # of C, without attributes
+            made = user_mark(frame), self.watch.ownership.now()
+        self._open[transport] = weakref.ref(loop), made
+
+    def _dropped(self, transport: Any) -> Finding | None:
+        """What to report of a transport that is being destroyed."""
+        if not _is_open(transport) or _is_part(transport) or not self._is_users(transport):
+            return None
+        setattr(transport, _REPORTED, True)
+        return self._finding(transport, "Nothing referred to it any more: it was destroyed.")
+
+    def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._report_open(
+            (transport for transport, (owner, _) in list(self._open.items()) if owner() is loop),
+            "Its loop was closed while it was open.",
+        )
+
+    def judge(self, final: bool) -> None:
+        if final:
+            self._report_open(iter(list(self._open)), "It was still open at the end of the run.")
+
+    def _report_open(self, transports: Iterator[Any], how: str) -> None:
+        left = [
+            transport
+            for transport in transports
+            if _is_open(transport) and not _is_part(transport) and self._is_users(transport)
+        ]
+        for transport in left:
+            self._mark(transport)
+            # The connections that an open server has accepted are the server's.
+            server = getattr(transport, "_server", None)
+            if server is None or not any(server is other for other in left):
+                self.watch.report(self._finding(transport, how))
+
+    def _mark(self, transport: Any) -> None:
+        try:
+            setattr(transport, _REPORTED, True)
+        except (AttributeError, TypeError):
+            self._open.pop(transport, None)  # of C: told once, then forgotten
+
+    def _made_of(self, transport: Any) -> Made | None:
+        return self.watch.made(transport) or self._open.get(transport, (None, None))[1]
+
+    def _is_users(self, transport: Any) -> bool:
+        if getattr(transport, _REPORTED, False) is True:
+            return False
+        made = self._made_of(transport)
+        # Without a user's or a library's frame it is a connection that a server accepted.
+        return made is None or made[0] is not None or getattr(transport, "_server", None) is not None
+
+    def _finding(self, transport: Any, how: str) -> Finding:
+        watch = self.watch
+        made = self._made_of(transport)
+        origin = place_of(made[0]) if made is not None else None
+        notes: tuple[str, ...] = (how,)
+        server = getattr(transport, "_server", None)
+        if origin is None and server is not None:
+            origin = watch.origin_of(server)
+            notes = ("It is a connection that the server made at that line accepted.", how)
+        handler = _handler(transport)
+        location = place_of_code(handler.__code__) if handler is not None else None
+        tenure = made[1] if made is not None else watch.tenure_of(transport)
+        return Finding(
+            self.kind,
+            f"{_name(transport)} was left open",
+            self.advice,
+            tenure.owner,
+            origin=origin,
+            location=location,
+            location_label="handled by",
+            notes=notes,
+        )
+
+
+def _itself(transport: Any) -> Any:
+    return transport
+
+
+def _classes() -> list[type]:
+    classes: list[type] = [
+        selector_events._SelectorTransport,  # type: ignore[attr-defined]
+        base_subprocess.BaseSubprocessTransport,
+        sslproto._SSLProtocolTransport,
+        proactor_events._ProactorBasePipeTransport,
+        base_events.Server,
+    ]
+    if sys.platform != "win32":
+        from asyncio import unix_events
+
+        classes += [unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport]  # type: ignore[attr-defined]
+    return classes
+
+
+def _is_server(transport: Any) -> bool:
+    return isinstance(transport, asyncio.AbstractServer) or type(transport).__name__ == "Server"
+
+
+def _is_open(transport: Any) -> bool:
+    """Whether nobody has closed ``transport``, nor begun to."""
+    if _is_server(transport):
+        return bool(transport.sockets)
+    return not transport.is_closing()
+
+
+def _is_part(transport: Any) -> bool:
+    """Whether ``transport`` is asyncio's means to another one, which is reported instead."""
+    protocol = getattr(transport, "_protocol", None)
+    return isinstance(
+        protocol, (sslproto.SSLProtocol, base_subprocess.WriteSubprocessPipeProto)
+    )
+
+
+def _handler(transport: Any) -> Any:
+    """The ``client_connected_cb`` of an accepted stream connection."""
+    protocol = getattr(transport, "_protocol", None)
+    callback = getattr(protocol, "_client_connected_cb", None)
+    callback = getattr(callback, "__func__", callback)
+    return callback if hasattr(callback, "__code__") else None
+
+
+def _name(transport: Any) -> str:
+    """What a reader knows ``transport`` as."""
+    if _is_server(transport):
+        return "server"
+    name = type(transport).__name__
+    protocol = getattr(transport, "_protocol", None)
+    if "Process" in name or "Subprocess" in name:
+        return "subprocess"
+    if name.startswith(("_UnixRead", "_UnixWrite", "ReadUnixPipe", "WriteUnixPipe")):
+        return "pipe transport"
+    if "Datagram" in name or "UDP" in name:
+        return "datagram transport"
+    stream = isinstance(protocol, asyncio.StreamReaderProtocol)
+    return "stream (its writer)" if stream else "transport"
