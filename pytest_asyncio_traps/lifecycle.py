@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +70,6 @@ class Lifecycle:
         self._failed_by_itself = False
         self._tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
-        self._depth = 0
         self._finished = False
 
     # -- start and end ----------------------------------------------------
@@ -83,9 +81,7 @@ class Lifecycle:
             _watches[-1].active = False
         _watches.append(watch)
         try:
-            self._depth = sys.get_coroutine_origin_tracking_depth()
-            if not self._depth:
-                sys.set_coroutine_origin_tracking_depth(1)
+            watch.origins.arm(watch.patches)
             watch.census.arm()
             watch.witness.arm(watch.patches)
             loops.arm(watch)
@@ -114,10 +110,9 @@ class Lifecycle:
         for undo in reversed(watch.on_disarm):
             with watch.faults.guard("disarm"):
                 undo()
+        watch.origins.disarm()
         watch.patches.undo()
         watch.census.disarm()
-        if not self._depth and sys.get_coroutine_origin_tracking_depth() == 1:
-            sys.set_coroutine_origin_tracking_depth(0)
         TENURE.set(None)
         _watches.remove(watch)
         if _watches:

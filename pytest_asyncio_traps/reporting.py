@@ -65,11 +65,10 @@ class Reporter:
             lines.append(clean(f"by the {owner.scope} fixture {owner.name!r}"))
         if location is not None and location != origin:
             lines.append(f"{finding.location_label} {self.where(location)}")
+        if location is not None and location != finding.place:
             code = linecache.getline(location.path, location.line).strip()
             if code:
                 lines.append(f"    {clean(code)}")
-        elif location is not None:
-            lines.append(f"{finding.location_label} that line")
         lines += [clean(note) for note in finding.notes]
         lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
         lines.append(f'To allow it: @pytest.mark.asyncio_allow("{finding.kind}", reason="...")')

@@ -53,6 +53,8 @@ class Finding:
     origin_label: str = "made at"
     location: Place | None = None
     location_label: str = "at"
+    #: Whether a reader is to be pointed to ``location`` first, rather than to ``origin``.
+    at_location: bool = False
     notes: tuple[str, ...] = ()
     duration: float | None = None
     exception: str | None = None
@@ -62,6 +64,8 @@ class Finding:
     @property
     def place(self) -> Place | None:
         """The line to point a reader to first."""
+        if self.at_location:
+            return self.location or self.origin
         return self.origin or self.location
 
 

@@ -180,6 +180,24 @@ def raised_at(traceback: TracebackType | None) -> Place | None:
     return best
 
 
+def coroutine_origin(coroutine: object) -> Place | None:
+    """The line whose call made ``coroutine``, if Python noted it."""
+    origin = getattr(coroutine, "cr_origin", None)
+    if not origin:
+        return None
+    path, line, function = origin[0]
+    return Place(_absolute(path), line, function)
+
+
+def name_of(coroutine: object) -> str:
+    """What a reader knows ``coroutine`` as."""
+    for attribute in ("__qualname__", "__name__"):
+        name = getattr(coroutine, attribute, None)
+        if isinstance(name, str) and name:
+            return name
+    return type(coroutine).__name__
+
+
 def waits_at(coroutine: object) -> Place | None:
     """The innermost line of the user's code at which a suspended coroutine waits."""
     best: Place | None = None

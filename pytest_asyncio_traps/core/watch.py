@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -19,9 +17,21 @@ from typing import Any
 from .census import Census
 from .faults import Faults
 from .finding import Finding, Place
+from .origins import OriginTracking
 from .ownership import TENURE, Ownership, Tenure
 from .patches import Patches
-from .stacks import ASYNCIO, HARNESS, KINDS, LIBRARY, Mark, place_of, user_mark
+from .stacks import (
+    ASYNCIO,
+    HARNESS,
+    KINDS,
+    LIBRARY,
+    USER,
+    Mark,
+    coroutine_origin,
+    place_of,
+    place_of_code,
+    user_mark,
+)
 from .witness import Witness
 
 #: The attribute under which an object carries where, and in whose tenure, it was made.
@@ -40,6 +50,7 @@ class Watch:
         self.census = Census(self.ownership, self.faults)
         self.witness = Witness(self.faults)
         self.patches = Patches()
+        self.origins = OriginTracking()
         self.found: deque[Finding] = deque()
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
@@ -57,7 +68,6 @@ class Watch:
         #: Seconds from which on a step of a loop is told to `on_slow_step`.
         self.slow_after = float("inf")
         self._explained: dict[int, tuple[weakref.ref[Any], object]] = {}
-        self._main = threading.get_ident()
 
     # -- what traps ask ---------------------------------------------------
 
@@ -105,6 +115,17 @@ class Watch:
         """The user's line that made ``obj``, if a hook saw it."""
         made = self.made(obj)
         return place_of(made[0]) if made is not None else None
+
+    def origin_of_task(self, task: asyncio.Task[Any]) -> Place | None:
+        """The user's line that made ``task``, else its coroutine, else where that is defined."""
+        coroutine = task.get_coro()
+        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        made_at = coroutine_origin(coroutine)
+        return (
+            self.origin_of(task)
+            or (made_at if made_at is not None and KINDS[made_at.path] == USER else None)
+            or (place_of_code(code) if code is not None else None)
+        )
 
     def explain(self, coroutine: Any) -> None:
         """``coroutine`` is part of what was reported: its own complaint, to come, is no news."""
@@ -157,20 +178,17 @@ class Watch:
         for callback in self.on_loop_made:
             callback(loop)
 
-    def loop_enters(self, loop: asyncio.AbstractEventLoop) -> int | None:
+    def loop_enters(self, loop: asyncio.AbstractEventLoop) -> bool:
         """A thread is about to run ``loop``. Returns what `loop_leaves` is to be given."""
         self.busy = True
         for callback in self.on_loop_enters:
             callback(loop)
-        if threading.get_ident() != self._main and not sys.get_coroutine_origin_tracking_depth():
-            sys.set_coroutine_origin_tracking_depth(1)
-            return 0
-        return None
+        return self.origins.track()
 
-    def loop_leaves(self, loop: asyncio.AbstractEventLoop, depth: int | None) -> None:
+    def loop_leaves(self, loop: asyncio.AbstractEventLoop, tracked: bool) -> None:
         self.busy = True
-        if depth is not None and sys.get_coroutine_origin_tracking_depth() == 1:
-            sys.set_coroutine_origin_tracking_depth(depth)
+        if tracked:
+            self.origins.untrack()
         for callback in self.on_loop_leaves:
             callback(loop)
 

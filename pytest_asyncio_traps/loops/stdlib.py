@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from _thread import get_ident
-from asyncio import base_events, events
+from asyncio import base_events, coroutines, events
 from collections.abc import Callable
 from typing import Any
 
@@ -49,14 +49,14 @@ def arm(watch: Watch) -> None:
             __tracebackhide__ = True
             if not watch.active:
                 return original(self)
-            depth = None
+            tracked = False
             with guard("loops"):
-                depth = watch.loop_enters(self)
+                tracked = watch.loop_enters(self)
             try:
                 return original(self)
             finally:
                 with guard("loops"):
-                    watch.loop_leaves(self, depth)
+                    watch.loop_leaves(self, tracked)
 
         return run_forever
 
@@ -92,12 +92,17 @@ def arm(watch: Watch) -> None:
             if not enabled and watch.active and debug.by_harness(frame):
                 return
             original(self, enabled)
-            if watch.active and frame.f_code is not init_code:
+            # The constructor sets what the environment says, which is no wish of the code
+            # under test, unless that has put something in place of asyncio's switch.
+            if watch.active and (
+                frame.f_code is not init_code or coroutines._is_debug_mode is not is_debug_mode
+            ):
                 setattr(self, debug.EXPLICIT, bool(enabled))
 
         return set_debug
 
     init_code = loop_class.__init__.__code__
+    is_debug_mode = coroutines._is_debug_mode
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
         light = debug.light
@@ -209,6 +214,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 loop._asyncio_traps_step = 0.0
 
         STEP_CODES.append(_run.__code__)
+        watch.on_disarm.append(lambda: STEP_CODES.remove(_run.__code__))
         return _run
 
     return make

@@ -112,16 +112,16 @@ def hook(watch: Watch, loop_class: Any) -> None:
             __tracebackhide__ = True
             if not watch.active:
                 return original(self)
-            depth = None
+            tracked = False
             with guard("uvloop"):
-                depth = watch.loop_enters(self)
+                tracked = watch.loop_enters(self)
                 self._asyncio_traps_thread = get_ident()
             try:
                 return original(self)
             finally:
                 with guard("uvloop"):
                     self._asyncio_traps_thread = None
-                    watch.loop_leaves(self, depth)
+                    watch.loop_leaves(self, tracked)
 
         return run_forever
 
@@ -131,16 +131,16 @@ def hook(watch: Watch, loop_class: Any) -> None:
             __tracebackhide__ = True
             if not watch.active:
                 return original(self, future)
-            depth = None
+            tracked = False
             with guard("uvloop"):
-                depth = watch.loop_enters(self)
+                tracked = watch.loop_enters(self)
                 self._asyncio_traps_thread = get_ident()
             try:
                 return original(self, future)
             finally:
                 with guard("uvloop"):
                     self._asyncio_traps_thread = None
-                    watch.loop_leaves(self, depth)
+                    watch.loop_leaves(self, tracked)
 
         return run_until_complete
 
@@ -192,6 +192,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             loop._asyncio_traps_step = 0.0
 
     STEP_CODES.append(step.__code__)
+    watch.on_disarm.append(lambda: STEP_CODES.remove(step.__code__))
 
     def check(loop: Any, callback: Any, method: str) -> None:
         """Debug mode's checks."""

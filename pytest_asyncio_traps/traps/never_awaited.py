@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 import types
 import warnings
@@ -13,7 +12,15 @@ from types import FrameType
 from typing import Any
 
 from ..core.finding import Finding, Place
-from ..core.stacks import KINDS, LIBRARY, USER, place_of_code, user_place
+from ..core.stacks import (
+    KINDS,
+    LIBRARY,
+    USER,
+    coroutine_origin,
+    name_of,
+    place_of_code,
+    user_place,
+)
 from ..core.trap import Trap
 
 
@@ -48,7 +55,7 @@ class NeverAwaited(Trap):
                     finding = self._finding(coro, sys._getframe(1))
                     delivery = watch.witness.begin()
             try:
-                if plain and finding is not None and _origin_is_ours(coro):
+                if plain and finding is not None and not watch.origins.wished():
                     # As if nobody had asked where coroutines are made: the same text,
                     # and, standing in the original's place, the same line.
                     warnings.warn(
@@ -107,7 +114,7 @@ class NeverAwaited(Trap):
         code = coro.cr_code
         if origin is None and KINDS[code.co_filename] < LIBRARY:
             return None  # made by asyncio or a test runner, of code of their own
-        name = coro.__qualname__
+        name = name_of(coro)
         return Finding(
             self.kind,
             f"coroutine {name!r} was never awaited",
@@ -123,19 +130,12 @@ def _is_unstarted(coro: Any) -> bool:
     return bool(inspect.getcoroutinestate(coro) == inspect.CORO_CREATED)
 
 
-def _origin_is_ours(coro: Any) -> bool:
-    return coro.cr_origin is None or (
-        len(coro.cr_origin) == 1 and sys.get_coroutine_origin_tracking_depth() <= 1
-    )
-
-
 def _origin(coro: Any, dropped: FrameType | None) -> tuple[Place | None, Place | None]:
     """The user's line that made ``coro``, and the library's line where there is one between."""
     library = None
-    if coro.cr_origin:
-        path, line, function = coro.cr_origin[0]
-        place = Place(path if path.startswith("<") else os.path.abspath(path), line, function)
-        kind = KINDS[path]
+    place = coroutine_origin(coro)
+    if place is not None:
+        kind = KINDS[place.path]
         if kind == USER:
             return place, None
         if kind == LIBRARY:

@@ -8,9 +8,9 @@ from asyncio import runners
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..core.finding import Finding, Place
+from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import place_of, place_of_code, waits_at
+from ..core.stacks import name_of, waits_at
 from ..core.trap import Trap
 from ..core.watch import is_harness, pending
 
@@ -100,12 +100,6 @@ class PendingTask(Trap):
 
     def _report(self, task: asyncio.Task[Any], how: str) -> None:
         coroutine = task.get_coro()
-        name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
-        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-        made = self.watch.made(task)
-        origin: Place | None = place_of(made[0]) if made is not None else None
-        if origin is None and code is not None:
-            origin = place_of_code(code)
         started = not _is_unstarted(task)
         location = waits_at(coroutine) if started else None
         where = "" if started else ", without having taken its first step"
@@ -116,10 +110,10 @@ class PendingTask(Trap):
         self.watch.report(
             Finding(
                 self.kind,
-                f"task running {name!r} was left pending{where}",
+                f"task running {name_of(coroutine)!r} was left pending{where}",
                 self.advice,
                 tenure.owner,
-                origin=origin,
+                origin=self.watch.origin_of_task(task),
                 location=location,
                 location_label="waiting at",
                 notes=notes,

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..core.finding import Finding, Place
 from ..core.ownership import TENURE, Tenure
-from ..core.stacks import Mark, place_of, place_of_code
+from ..core.stacks import Mark, name_of, place_of, place_of_code
 from ..core.trap import Trap
-from ..core.watch import Watch
+from ..core.watch import Watch, is_harness
 from ..core.watchdog import Watchdog, dismiss, employ
 
 #: asyncio's own threshold, in seconds.
@@ -62,10 +62,14 @@ class SlowCallback(Trap):
             location = sentry.lines.most_common(1)[0][0]
         task, code, name = _who(handle)
         made = watch.made(task) if task is not None else None
-        origin = place_of(made[0]) if made is not None else None
-        if origin is None and code is not None:
-            origin = place_of_code(code)
         tenure = self._tenure(handle, made)
+        origin = place_of(made[0]) if made is not None else None
+        if task is not None and is_harness(task.get_coro(), made[0] if made else None):
+            # One task of the runner's runs everybody's tests: it says nothing.
+            tenure = watch.ownership.running
+            origin, name = None, tenure.owner.name.rpartition("::")[2]
+        elif origin is None and code is not None:
+            origin = place_of_code(code)
         watch.report(
             Finding(
                 self.kind,
@@ -75,6 +79,7 @@ class SlowCallback(Trap):
                 origin=origin,
                 location=location,
                 location_label="blocking at",
+                at_location=True,
                 notes=() if excused < 0.01 else (
                     f"The {excused:.3f} s in which its thread was kept from running are not counted.",
                 ),
@@ -109,9 +114,8 @@ def _who(handle: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
     if isinstance(owner, asyncio.Task):
         coroutine = owner.get_coro()
         code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-        return owner, code, getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        return owner, code, name_of(coroutine)
     while hasattr(callback, "func"):  # functools.partial
         callback = callback.func
     function = getattr(callback, "__func__", callback)
-    name = getattr(function, "__qualname__", type(function).__name__)
-    return None, getattr(function, "__code__", None), name
+    return None, getattr(function, "__code__", None), name_of(function)

@@ -123,11 +123,12 @@ class UnclosedTransport(Trap):
             if _is_open(transport) and not _is_part(transport) and self._is_users(transport)
         ]
         for transport in left:
-            self._mark(transport)
             # The connections that an open server has accepted are the server's.
             server = getattr(transport, "_server", None)
             if server is None or not any(server is other for other in left):
                 self.watch.report(self._finding(transport, how))
+        for transport in left:
+            self._mark(transport)
 
     def _mark(self, transport: Any) -> None:
         try:
@@ -196,7 +197,10 @@ def _is_open(transport: Any) -> bool:
     """Whether nobody has closed ``transport``, nor begun to."""
     if _is_server(transport):
         return bool(transport.sockets)
-    return not transport.is_closing()
+    if transport.is_closing():
+        return False
+    # What has let go of its socket or pipe has nothing left to close.
+    return all(getattr(transport, name, transport) is not None for name in ("_sock", "_pipe"))
 
 
 def _is_part(transport: Any) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..core.finding import Finding, Place
+from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import place_of, place_of_code, raised_at
+from ..core.stacks import name_of, raised_at
 from ..core.trap import Trap
 from ..core.watch import is_harness
 
@@ -80,15 +80,12 @@ class UnretrievedException(Trap):
             pass
         described = _describe(exc)
         raised = raised_at(exc.__traceback__) if exc is not None else None
-        origin: Place | None = place_of(made[0]) if made is not None else None
         if coroutine is not None:
-            name = getattr(coroutine, "__qualname__", repr(coroutine))
-            summary = f"task running {name!r} ended in {described}, which nobody retrieved"
-            code = getattr(coroutine, "cr_code", None)
-            if origin is None and code is not None:
-                origin = place_of_code(code)
+            origin = watch.origin_of_task(future)
+            summary = f"task running {name_of(coroutine)!r} ended in {described}, which nobody retrieved"
             label = "made at"
         else:
+            origin = watch.origin_of(future)
             summary = f"future was given {described}, which nobody retrieved"
             label = "exception set at"
         watch.report(

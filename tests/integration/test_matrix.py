@@ -1,0 +1,306 @@
+"""Every kind, in every runner: found once, charged right, at the right line.
+
+All kinds are sprung in one run for each runner, by one test each; so the blame
+has every chance to land on the wrong one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from pytest_asyncio_traps.traps import KINDS
+
+from ..run import line_of
+
+HEAD = """
+import asyncio
+import threading
+import time
+import unittest
+
+import pytest
+import pytest_asyncio
+
+KEPT = []
+
+async def work():
+    await asyncio.sleep(0)
+
+async def poll():
+    while True:
+        await asyncio.sleep(3600)
+
+async def boom():
+    raise ValueError("nobody reads this")
+
+async def spring(kind):
+    await SPRINGS[kind]()
+"""
+
+#: For each kind, an async function that springs it, at the line marked with the kind.
+SPRINGS = {
+    "never-awaited": """
+async def spring_never_awaited():
+    work()  # never-awaited
+""",
+    "unretrieved-exception": """
+async def spring_unretrieved_exception():
+    task = asyncio.create_task(boom())  # unretrieved-exception
+    await asyncio.sleep(0.01)
+""",
+    "pending-task": """
+async def spring_pending_task():
+    task = asyncio.create_task(poll())  # pending-task
+    await asyncio.sleep(0)
+""",
+    "unclosed-transport": """
+async def spring_unclosed_transport():
+    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)  # unclosed-transport
+""",
+    "unclosed-loop": """
+async def spring_unclosed_loop():
+    loop = asyncio.new_event_loop()  # unclosed-loop
+    KEPT.append(loop)
+""",
+    "slow-callback": """
+async def spring_slow_callback():
+    await asyncio.sleep(0)
+    time.sleep(0.3)  # slow-callback
+""",
+}
+
+#: For each runner, how it wraps a test: ``NAME`` is the test's name, ``BODY`` what it awaits.
+RUNNERS = {
+    "pytest-asyncio-function": "async def NAME(): await BODY",
+    "pytest-asyncio-strict": "@pytest.mark.asyncio\nasync def NAME(): await BODY",
+    "pytest-asyncio-class": (
+        '@pytest.mark.asyncio(loop_scope="class")\nclass TestIt:',
+        "    async def NAME(self): await BODY",
+    ),
+    "pytest-asyncio-module": (
+        'pytestmark = pytest.mark.asyncio(loop_scope="module")',
+        "async def NAME(): await BODY",
+    ),
+    "pytest-asyncio-package": (
+        'pytestmark = pytest.mark.asyncio(loop_scope="package")',
+        "async def NAME(): await BODY",
+    ),
+    "pytest-asyncio-session": (
+        'pytestmark = pytest.mark.asyncio(loop_scope="session")',
+        "async def NAME(): await BODY",
+    ),
+    "async-fixture-setup": """
+@pytest_asyncio.fixture
+async def for_NAME():
+    await BODY
+    yield 1
+async def NAME(for_NAME): await work()
+""",
+    "async-fixture-teardown": """
+@pytest_asyncio.fixture
+async def for_NAME():
+    yield 1
+    await BODY
+async def NAME(for_NAME): await work()
+""",
+    "async-fixture-module": (
+        'pytestmark = pytest.mark.asyncio(loop_scope="module")',
+        """
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def for_NAME():
+    await BODY
+    yield 1
+async def NAME(for_NAME): await work()
+""",
+    ),
+    "asyncio.run": "def NAME(): asyncio.run(BODY)",
+    "asyncio.Runner": """
+def NAME():
+    with asyncio.Runner() as runner:
+        runner.run(work())
+        runner.run(BODY)
+""",
+    "new_event_loop": """
+def NAME():
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(BODY)
+    finally:
+        loop.close()
+""",
+    "unittest": (
+        "class TestIt(unittest.IsolatedAsyncioTestCase):",
+        "    async def NAME(self): await BODY",
+    ),
+    "anyio": (
+        """
+pytestmark = pytest.mark.anyio
+@pytest.fixture(scope="module")
+def anyio_backend(): return "asyncio"
+""",
+        "async def NAME(): await BODY",
+    ),
+    "thread": """
+def NAME():
+    thread = threading.Thread(target=lambda: asyncio.run(BODY))
+    thread.start()
+    thread.join()
+""",
+    "uvloop": (
+        "import uvloop",
+        """
+def NAME():
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(BODY)
+""",
+    ),
+    "uvloop-fixture": (
+        """
+import uvloop
+@pytest.fixture(scope="module")
+def loop():
+    loop = uvloop.new_event_loop()
+    yield loop
+    loop.close()
+""",
+        "def NAME(loop): loop.run_until_complete(BODY)",
+    ),
+}
+
+STRICT_MODE = {"pytest-asyncio-strict", "anyio"}
+
+
+@dataclass
+class Run:
+    """One run of pytest, with its report."""
+
+    code: int
+    text: str
+    report: dict[str, Any]
+    lines: dict[str, int]
+
+
+def module_for(runner: str) -> str:
+    """A test module that springs every kind in ``runner``, with innocent tests in between."""
+    made = RUNNERS[runner]
+    head, test = ("", made) if isinstance(made, str) else made
+    parts = [HEAD, *SPRINGS.values()]
+    names = ", ".join(f"{kind!r}: spring_{kind.replace('-', '_')}" for kind in SPRINGS)
+    parts += [f"SPRINGS = {{{names}}}", head]
+    for kind in SPRINGS:
+        name = kind.replace("-", "_")
+        parts.append(test.replace("NAME", f"test_{name}_0_before").replace("BODY", "work()"))
+        parts.append(test.replace("NAME", f"test_{name}_1_guilty").replace("BODY", f"spring({kind!r})"))
+        parts.append(test.replace("NAME", f"test_{name}_2_after").replace("BODY", "work()"))
+    text = "\n".join(parts)
+    if runner.startswith("uvloop"):
+        text = text.replace("asyncio.new_event_loop()", "uvloop.new_event_loop()")
+    return text
+
+
+@cache
+def ran(runner: str) -> Run:
+    """Run the module for ``runner``, once."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "test_it.py")
+        path.write_text(module_for(runner))
+        Path(folder, "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        if runner == "pytest-asyncio-package":
+            Path(folder, "__init__.py").touch()
+        mode = "strict" if runner in STRICT_MODE else "auto"
+        command = [sys.executable, "-m", "pytest", "-p", "asyncio", "-p", "asyncio_traps", "-v", "-p",
+                   "no:cacheprovider", f"--asyncio-mode={mode}", "--asyncio-traps-report=report.json"]  # fmt: skip
+        if runner == "anyio":
+            command += ["-p", "anyio"]
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))}
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        report = Path(folder, "report.json")
+        return Run(
+            done.returncode,
+            done.stdout + done.stderr,
+            json.loads(report.read_text()) if report.exists() else {},
+            {kind: line_of(path, kind) for kind in SPRINGS},
+        )
+
+
+def skip_unless_there(runner: str) -> None:
+    """Skip where uvloop or anyio cannot be had."""
+    needed = "uvloop" if runner.startswith("uvloop") else "anyio" if runner == "anyio" else "asyncio"
+    if importlib.util.find_spec(needed) is None:
+        pytest.skip(f"{needed} is not installed")
+
+
+def test_every_kind_is_here() -> None:
+    """A new kind has to be tried in every runner."""
+    assert set(SPRINGS) == set(KINDS)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("kind", SPRINGS)
+def test_found_charged_and_placed(kind: str, runner: str) -> None:
+    """Found once, charged to the guilty test or fixture, at the line that did it."""
+    skip_unless_there(runner)
+    run = ran(runner)
+    name = f"test_{kind.replace('-', '_')}_1_guilty"
+    (finding,) = (f for f in run.report["findings"] if f["kind"] == kind)
+
+    assert finding["action"] == "fail"
+    assert finding["count"] == 1
+    assert finding["nodeid"].endswith(name)
+    place = finding["location"] if kind == "slow-callback" else finding["origin"]
+    function = f"spring_{kind.replace('-', '_')}"
+    assert place == {"path": "test_it.py", "line": run.lines[kind], "function": function}
+    if runner.startswith("async-fixture"):
+        scope = "module" if runner.endswith("module") else "function"
+        assert finding["owner"] == {"type": "fixture", "name": f"for_{name}", "scope": scope}
+    else:
+        assert finding["owner"] == {
+            "type": "test",
+            "name": finding["nodeid"],
+            "scope": "function",
+        }
+    assert f"test_it.py:{run.lines[kind]}: {kind}" in run.text
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_the_innocent_stay_green(runner: str) -> None:
+    """Exactly the guilty tests fail, each once, and the run with them."""
+    skip_unless_there(runner)
+    run = ran(runner)
+
+    red = [line.split(" - ")[0] for line in run.text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    red = [line for line in red if "::" in line]
+
+    assert run.code == 1
+    assert len(run.report["findings"]) == len(KINDS), json.dumps(run.report, indent=1)
+    assert sorted(line.rpartition("::")[2] for line in red) == sorted(
+        f"test_{kind.replace('-', '_')}_1_guilty" for kind in KINDS
+    )
+    assert "a fault of pytest-asyncio-traps" not in run.text
+
+
+def test_uvloop_says_what_it_cannot_show() -> None:
+    """Where uvloop was used, the report names its blind spots."""
+    skip_unless_there("uvloop")
+    spots = ran("uvloop").report["blind_spots"]
+
+    assert spots
+    assert all("uvloop" in spot["what"] and spot["reason"] for spot in spots)
