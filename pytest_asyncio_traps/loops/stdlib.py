@@ -115,7 +115,10 @@ def arm(watch: Watch) -> None:
                         self._check_thread()
                 elif is_async_function(callback) and light(self) and watch.active:
                     self._check_callback(callback, "call_soon")
-            return original(self, callback, *args, context=context)
+                return original(self, callback, *args, context=context)
+            handle = original(self, callback, *args, context=context)
+            _hide_frame(handle)
+            return handle
 
         return call_soon
 
@@ -127,7 +130,10 @@ def arm(watch: Watch) -> None:
                 self._check_thread()
                 if is_async_function(callback):
                     self._check_callback(callback, "call_at")
-            return original(self, when, callback, *args, context=context)
+            handle = original(self, when, callback, *args, context=context)
+            if self._debug:
+                _hide_frame(handle)
+            return handle
 
         return call_at
 
@@ -144,6 +150,13 @@ def arm(watch: Watch) -> None:
     patches.wrap(events.Handle, "_run", make_handle_run(watch))
 
 
+def _hide_frame(obj: Any) -> None:
+    """In asyncio's own debug mode: take the wrapper's frame out of where ``obj`` was made."""
+    made_at = getattr(obj, "_source_traceback", None)
+    if made_at:
+        del made_at[-1]
+
+
 def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     """``create_task`` that notes, on the task, the user's line and the tenure."""
     getframe = sys._getframe
@@ -155,6 +168,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
         def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
             task = original(self, coro, **kwargs)
             if watch.active:
+                frame = None
                 try:
                     # The way that nearly every call takes, written out: asyncio's own
                     # frames, then the user's.
@@ -167,11 +181,19 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                         setattr(task, ATTRIBUTE, ((frame.f_code, frame.f_lasti), now()))
                     else:
                         remember(task, frame)
+                    if self._debug:
+                        _hide_frame(task)
                 except AttributeError:
                     pass  # a task class with slots of its own
                 except Exception as exc:
                     watch.faults.note("create_task", exc)
-            return task
+                finally:
+                    frame = None
+            try:
+                return task
+            finally:
+                # An eager task that failed has this frame in its traceback.
+                del task
 
         return create_task
 
@@ -184,9 +206,12 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
 
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
-            if watch.active:
+            if watch.active and not self._debug:
                 return future_class(loop=self)
-            return original(self)
+            future = original(self)
+            if future._source_traceback:
+                del future._source_traceback[-2]
+            return future
 
         return create_future
 
@@ -212,6 +237,9 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 if now() - began >= watch.slow_after:
                     watch.slow_step(loop, self, began, now())
                 loop._asyncio_traps_step = 0.0
+                # The traceback of an exception in the task reaches this frame through
+                # f_back. A task that it led back to would be kept alive by a cycle.
+                self = None
 
         STEP_CODES.append(_run.__code__)
         watch.on_disarm.append(lambda: STEP_CODES.remove(_run.__code__))

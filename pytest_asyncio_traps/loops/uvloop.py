@@ -190,6 +190,8 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if now() - began >= watch.slow_after:
                 watch.slow_step(loop, callback, began, now())
             loop._asyncio_traps_step = 0.0
+            # The traceback of an exception in the task reaches this frame: see stdlib.py.
+            callback = args = None  # type: ignore[assignment]
 
     STEP_CODES.append(step.__code__)
     watch.on_disarm.append(lambda: STEP_CODES.remove(step.__code__))

@@ -277,7 +277,11 @@ def test_found_charged_and_placed(kind: str, runner: str) -> None:
             "name": finding["nodeid"],
             "scope": "function",
         }
-    assert f"test_it.py:{run.lines[kind]}: {kind}" in run.text
+    if (kind, runner) == ("unretrieved-exception", "anyio"):
+        # anyio raises the exception in the test, whose failure that is: the finding joins it.
+        assert f"test_it.py:{run.lines[kind]}, in {function}" in run.text
+    else:
+        assert f"test_it.py:{run.lines[kind]}: {kind}" in run.text
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
