@@ -15,6 +15,9 @@ from _pytest._code.code import (
     ReprFileLocation,
     ReprTraceback,
 )
+from _pytest.outcomes import Failed
+
+__all__ = ["Block", "ExceptionRepr", "Failed", "make_longrepr"]
 
 #: A block of text: its lines, and the (path, line, message) it ends with, if any.
 Block = tuple[Sequence[str], tuple[str, int, str] | None]

@@ -12,8 +12,8 @@ from logging import LogRecord
 import pytest
 
 from .core.finding import Finding
-from .lifecycle import Lifecycle
-from .rules import BadRule, check_kind, parse_pattern
+from .lifecycle import Lifecycle, lifecycle_key
+from .rules import BadRuleError, check_kind, parse_pattern
 from .traps import KINDS
 
 
@@ -50,8 +50,10 @@ class TrapRecorder:
         """
         try:
             check_kind(kind, KINDS, "asyncio_traps.expect")
-            pattern = parse_pattern(match, "asyncio_traps.expect") if isinstance(match, str) else match
-        except BadRule as exc:
+            pattern = (
+                parse_pattern(match, "asyncio_traps.expect") if isinstance(match, str) else match
+            )
+        except BadRuleError as exc:
             raise ValueError(str(exc)) from None
         watch = self._lifecycle.watch
         before = watch.take()
@@ -73,8 +75,6 @@ class TrapRecorder:
 @pytest.fixture
 def asyncio_traps(request: pytest.FixtureRequest) -> TrapRecorder:
     """What the plugin has seen of this test so far, and a way to expect a trap."""
-    from .plugin import lifecycle_key
-
     return TrapRecorder(request.config.stash[lifecycle_key])
 
 

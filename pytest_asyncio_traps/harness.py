@@ -13,7 +13,7 @@ from .core.watch import Watch
 
 
 def arm_harness(watch: Watch) -> None:
-    """Hook into anyio's runner, if its plugin is loaded (its backend is imported when first used)."""
+    """Hook into anyio's runner, if its plugin is loaded."""
     if "anyio" not in sys.modules:
         return
     with watch.faults.guard("anyio"):

@@ -68,16 +68,17 @@ def write(path: Path, report: Mapping[str, Any]) -> None:
     Written beside ``path`` first and moved over it, so that a full disk or a
     second run leaves a whole file. A link is followed, not replaced.
     """
-    path = Path(os.path.realpath(path))
+    path = path.resolve()
     text = json.dumps(report, indent=1, ensure_ascii=True) + "\n"
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    beside = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(path)
     except BaseException:
-        os.unlink(name)
+        beside.unlink()
         raise
 
 

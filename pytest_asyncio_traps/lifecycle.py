@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from . import jsonreport, loops, markers
+from .bridge import Failed
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.watch import Watch
@@ -30,11 +31,15 @@ Counted = tuple[Finding, int]
 _watches: list[Watch] = []
 
 
+#: Where a run keeps its `Lifecycle`.
+lifecycle_key = pytest.StashKey["Lifecycle"]()
+
+
 class AsyncioTrapWarning(pytest.PytestWarning):
     """A trap for which the rules say ``warn``."""
 
 
-class TrapsFound(pytest.fail.Exception):
+class TrapsFound(Failed):
     """A test that passed by itself sprang traps. Raised in the phase in which they show."""
 
     def __init__(self, findings: list[Counted], message: str) -> None:
@@ -257,7 +262,9 @@ class Lifecycle:
             message = "\n".join(self.reporter.headline(*counted) for counted in failing)
             raise TrapsFound(failing, message)
 
-    def amend(self, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
+    def amend(
+        self, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport
+    ) -> None:
         """Word the report of a phase."""
         phase, self.phase = self.phase, Phase()
         value = call.excinfo.value if call.excinfo is not None else None
@@ -281,7 +288,9 @@ class Lifecycle:
                 for line in record.getMessage().splitlines()
             )
             report.sections.append((f"Captured asyncio log {report.when}", text))
-        shown = [w for w in phase.warnings if issubclass(w.category, (RuntimeWarning, ResourceWarning))]
+        shown = [
+            w for w in phase.warnings if issubclass(w.category, (RuntimeWarning, ResourceWarning))
+        ]
         if shown:
             text = "\n".join(
                 clean(f"{w.category.__name__} {w.filename}:{w.lineno} {line}")
@@ -417,4 +426,3 @@ def _grouped(findings: list[Finding]) -> list[Counted]:
 def _place_of_item(item: pytest.Item) -> tuple[str, int]:
     path, line, _ = item.reportinfo()
     return str(path), (line or 0) + 1
-

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from .core.finding import Finding
-from .rules import BadRule, check_kind, parse_pattern, parse_threshold
+from .rules import BadRuleError, check_kind, parse_pattern, parse_threshold
 from .traps import KINDS
 
 LINES = (
@@ -39,7 +39,7 @@ class Allowance:
 
 
 def allowances(item: pytest.Item) -> list[Allowance]:
-    """The allow markers of ``item``, the closest first. Raises `BadRule`."""
+    """The allow markers of ``item``, the closest first. Raises `BadRuleError`."""
     return [_allowance(mark, item.nodeid) for mark in item.iter_markers("asyncio_allow")]
 
 
@@ -49,27 +49,29 @@ def _allowance(mark: pytest.Mark, nodeid: str) -> Allowance:
         check_kind(kind, KINDS, where)
     unknown = set(mark.kwargs) - {"match", "reason"}
     if unknown:
-        raise BadRule(f"{where}: unknown argument {sorted(unknown)[0]!r}, must be match or reason")
+        raise BadRuleError(
+            f"{where}: unknown argument {sorted(unknown)[0]!r}, must be match or reason"
+        )
     match = mark.kwargs.get("match")
     if isinstance(match, str):
         match = parse_pattern(match, where)
     if match is not None and not isinstance(match, re.Pattern):
-        raise BadRule(f"{where}: match must be a string, not {type(match).__name__}")
+        raise BadRuleError(f"{where}: match must be a string, not {type(match).__name__}")
     reason = mark.kwargs.get("reason")
     if reason is not None and not isinstance(reason, str):
-        raise BadRule(f"{where}: reason must be a string, not {type(reason).__name__}")
+        raise BadRuleError(f"{where}: reason must be a string, not {type(reason).__name__}")
     return Allowance(tuple(mark.args), match, reason)
 
 
 def threshold(item: pytest.Item) -> float | None:
-    """The seconds of the closest ``asyncio_slow_callback_duration`` marker. Raises `BadRule`."""
+    """The seconds of the closest duration marker of ``item``. Raises `BadRuleError`."""
     mark = item.get_closest_marker("asyncio_slow_callback_duration")
     if mark is None:
         return None
     where = f"{item.nodeid}: marker asyncio_slow_callback_duration"
     values: Sequence[object] = (*mark.args, *mark.kwargs.values())
     if len(values) != 1 or set(mark.kwargs) - {"seconds"}:
-        raise BadRule(f"{where}: takes one argument, seconds")
+        raise BadRuleError(f"{where}: takes one argument, seconds")
     return parse_threshold(values[0], where)
 
 
@@ -80,8 +82,9 @@ def check(items: Sequence[pytest.Item], strict: bool) -> None:
             threshold(item)
             for allowance in allowances(item):
                 if strict and not (allowance.reason or "").strip():
-                    raise BadRule(
-                        f"{item.nodeid}: marker {allowance} has no reason; --asyncio-strict wants one"
+                    raise BadRuleError(
+                        f"{item.nodeid}: marker {allowance} has no reason, "
+                        "and --asyncio-strict wants one"
                     )
-    except BadRule as exc:
+    except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .rules import BadRule, Rule, parse_rule, parse_threshold
+from .rules import BadRuleError, Rule, parse_rule, parse_threshold
 from .traps import KINDS
 from .traps.slow_callback import DEFAULT
 
@@ -85,7 +85,7 @@ def read_settings(config: pytest.Config) -> Settings:
         reports = tuple(
             _report_path(config, path) for path in config.getoption("--asyncio-traps-report")
         )
-    except BadRule as exc:
+    except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
     return Settings(rules, config.getoption("--asyncio-strict"), slow_after, reports)
 
@@ -94,11 +94,11 @@ def _report_path(config: pytest.Config, text: str) -> Path:
     path = Path(config.invocation_params.dir, text)
     where = f"--asyncio-traps-report {text}"
     if path.suffix not in _WRITERS:
-        raise BadRule(f"{where}: the suffix must be {' or '.join(_WRITERS)}")
+        raise BadRuleError(f"{where}: the suffix must be {' or '.join(_WRITERS)}")
     if path.is_dir():
-        raise BadRule(f"{where}: is a folder")
+        raise BadRuleError(f"{where}: is a folder")
     if not path.parent.is_dir():
-        raise BadRule(f"{where}: there is no folder {path.parent}")
+        raise BadRuleError(f"{where}: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise BadRule(f"{where}: cannot be written")
+        raise BadRuleError(f"{where}: cannot be written")
     return path

@@ -9,12 +9,10 @@ import pytest
 
 from . import options, xdist
 from .fixtures import asyncio_traps, debug_loop
-from .lifecycle import Lifecycle
+from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
 
 __all__ = ["asyncio_traps", "debug_loop"]
-
-lifecycle_key = pytest.StashKey[Lifecycle]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

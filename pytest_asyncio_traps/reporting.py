@@ -10,9 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from _pytest._code.code import ExceptionRepr
-
-from .bridge import Block, make_longrepr
+from .bridge import Block, ExceptionRepr, make_longrepr
 from .core.finding import Finding, Place
 
 #: How many lines of code are shown before the one in question.
@@ -114,7 +112,9 @@ class Reporter:
         words = {"fail": "failed", "warn": "warned", "allow": "allowed"}
         return [
             f"{kind}: "
-            + ", ".join(f"{counter[action]} {word}" for action, word in words.items() if counter[action])
+            + ", ".join(
+                f"{counter[action]} {word}" for action, word in words.items() if counter[action]
+            )
             for kind, counter in sorted(tally.items())
         ]
 
@@ -127,7 +127,7 @@ def _code(place: Place) -> Iterable[str]:
     lines = [f">   {code}"]
     for number in range(place.line - 1, max(0, place.line - 1 - _CONTEXT), -1):
         before = clean(linecache.getline(place.path, number).rstrip("\r\n"))
-        if not before.strip() or _indent(before) < _indent(code) and not _opens(before):
+        if not before.strip() or (_indent(before) < _indent(code) and not _opens(before)):
             break
         if _opens(code):
             break

@@ -16,7 +16,7 @@ OFF: Final = "off"
 ACTIONS: Final = (FAIL, WARN, ALLOW, OFF)
 
 
-class BadRule(ValueError):
+class BadRuleError(ValueError):
     """A rule, marker or threshold that cannot be understood; the message says why."""
 
 
@@ -40,45 +40,48 @@ class Rule:
 
 
 def parse_rule(text: str, kinds: Sequence[str]) -> Rule:
-    """The rule that ``text`` stands for. Raises `BadRule`."""
+    """The rule that ``text`` stands for. Raises `BadRuleError`."""
     action, _, rest = text.strip().partition(":")
     kind, _, pattern = rest.partition(":")
     action, kind = action.strip(), kind.strip()
     if action not in ACTIONS:
-        raise BadRule(
+        raise BadRuleError(
             f"rule {text!r}: unknown action {action!r}, must be one of {', '.join(ACTIONS)}"
         )
     if kind:
         check_kind(kind, kinds, f"rule {text!r}")
     return Rule(
-        text.strip(), action, kind or None, parse_pattern(pattern, f"rule {text!r}") if pattern else None
+        text.strip(),
+        action,
+        kind or None,
+        parse_pattern(pattern, f"rule {text!r}") if pattern else None,
     )
 
 
 def check_kind(kind: object, kinds: Sequence[str], where: str) -> None:
-    """Raise `BadRule` unless ``kind`` is one of ``kinds``."""
+    """Raise `BadRuleError` unless ``kind`` is one of ``kinds``."""
     if kind not in kinds:
-        raise BadRule(f"{where}: unknown kind {kind!r}, must be one of {', '.join(kinds)}")
+        raise BadRuleError(f"{where}: unknown kind {kind!r}, must be one of {', '.join(kinds)}")
 
 
 def parse_pattern(text: str, where: str) -> re.Pattern[str]:
-    """A compiled regular expression. Raises `BadRule`."""
+    """A compiled regular expression. Raises `BadRuleError`."""
     try:
         return re.compile(text)
     except re.error as exc:
-        raise BadRule(f"{where}: {text!r} is not a regular expression: {exc}") from None
+        raise BadRuleError(f"{where}: {text!r} is not a regular expression: {exc}") from None
 
 
 def parse_threshold(value: object, where: str) -> float:
-    """Seconds, finite and above zero. Raises `BadRule`."""
+    """Seconds, finite and above zero. Raises `BadRuleError`."""
     try:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise ValueError
         seconds = float(value)
     except ValueError:
-        raise BadRule(f"{where}: {value!r} is not a number of seconds") from None
+        raise BadRuleError(f"{where}: {value!r} is not a number of seconds") from None
     if not 0 < seconds < float("inf"):
-        raise BadRule(f"{where}: {value!r} must be more than 0 seconds, and finite")
+        raise BadRuleError(f"{where}: {value!r} must be more than 0 seconds, and finite")
     return seconds
 
 

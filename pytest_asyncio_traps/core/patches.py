@@ -26,7 +26,7 @@ class Patches:
         self._undo.append((target, name, old, value))
 
     def wrap(self, target: Any, name: str, make: Callable[[Any], Any]) -> None:
-        """Replace the function ``target.name`` by ``make(original)``, under its name and signature."""
+        """Replace the function ``target.name`` by ``make(original)``, under its name."""
         original = getattr(target, name)
         wrapper = make(original)
         functools.update_wrapper(wrapper, original)

@@ -105,7 +105,7 @@ KINDS: Final = _Kinds()
 
 #: Where one step of a loop begins: a frame below it belongs to whoever runs the
 #: loop, not to whoever scheduled the step.
-STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]  # type: ignore[attr-defined]
+STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]
 
 
 def _is_step(code: CodeType) -> bool:

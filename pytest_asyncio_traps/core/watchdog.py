@@ -15,6 +15,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from .clock import REAL
@@ -106,7 +107,7 @@ class Watchdog:
         return max(0.0, waited(sentry.native_id) - wait) + max(0.0, self._paused() - pause)
 
     def start(self) -> None:
-        """Start the thread. It has no `threading.Thread`, so that tests that count those see none."""
+        """Start the thread. It is no `threading.Thread`, so that those who count them miss none."""
         self._stopping = False
         self._parked = False
         self._alarm = _thread.allocate_lock()
@@ -189,7 +190,7 @@ class Watchdog:
             sentry.lines[place] += 1
 
 
-_NATIVE = hasattr(_thread, "get_native_id") and os.path.exists("/proc/self/task")
+_NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 
 _alive: list[Watchdog] = []
 

@@ -51,7 +51,10 @@ def by_harness(frame: FrameType | None) -> bool:
     pytest-asyncio hands a value to its ``asyncio.Runner`` whether or not the
     user gave one.
     """
-    while frame is not None and frame.f_globals.get("__name__") in ("asyncio.runners", "contextlib"):
+    while frame is not None and frame.f_globals.get("__name__") in (
+        "asyncio.runners",
+        "contextlib",
+    ):
         frame = frame.f_back
     if frame is None:
         return False

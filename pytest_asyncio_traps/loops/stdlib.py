@@ -94,15 +94,16 @@ def arm(watch: Watch) -> None:
             original(self, enabled)
             # The constructor sets what the environment says, which is no wish of the code
             # under test, unless that has put something in place of asyncio's switch.
-            if watch.active and (
-                frame.f_code is not init_code or coroutines._is_debug_mode is not is_debug_mode
-            ):
+            if watch.active and (frame.f_code is not init_code or is_switch_replaced()):
                 setattr(self, debug.EXPLICIT, bool(enabled))
 
         return set_debug
 
     init_code = loop_class.__init__.__code__
-    is_debug_mode = coroutines._is_debug_mode
+    switch = vars(coroutines)["_is_debug_mode"]
+
+    def is_switch_replaced() -> bool:
+        return vars(coroutines)["_is_debug_mode"] is not switch
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
         light = debug.light

@@ -243,7 +243,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         return endpoint
 
     patches.set(loop_class, "_asyncio_traps_step", 0.0)
-    for name, make in {
+    makers: dict[str, Callable[[Any], Any]] = {
         "__init__": make_init,
         "run_forever": make_run_forever,
         "run_until_complete": make_run_until_complete,
@@ -256,7 +256,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         "call_later": make_call_later,
         "create_task": make_create_task(watch),
         "create_future": make_create_future(watch),
-        **{name: make_endpoint for name in _ENDPOINTS},
-    }.items():
+        **dict.fromkeys(_ENDPOINTS, make_endpoint),
+    }
+    for name, make in makers.items():
         patches.wrap(loop_class, name, make)
-

@@ -77,7 +77,9 @@ class PendingTask(Trap):
             or self.watch.user_has_handler(loop)
         ):
             return
-        self._report_all(self._users([task]), "Nothing referred to it any more: it was destroyed.", True)
+        self._report_all(
+            self._users([task]), "Nothing referred to it any more: it was destroyed.", True
+        )
 
     def _users(self, tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
         made = self.watch.made
@@ -104,7 +106,7 @@ class PendingTask(Trap):
         location = waits_at(coroutine) if started else None
         where = "" if started else ", without having taken its first step"
         tenure: Tenure = self.watch.tenure_of(task)
-        notes = (how,)
+        notes: tuple[str, ...] = (how,)
         if not task.get_name().startswith("Task-"):
             notes = (f"Its name is {task.get_name()!r}.", how)
         self.watch.report(

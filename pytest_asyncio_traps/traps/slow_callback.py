@@ -80,9 +80,7 @@ class SlowCallback(Trap):
                 location=location,
                 location_label="blocking at",
                 at_location=True,
-                notes=() if excused < 0.01 else (
-                    f"The {excused:.3f} s in which its thread was kept from running are not counted.",
-                ),
+                notes=_excuse(excused),
                 duration=round(duration, 6),
             )
         )
@@ -105,6 +103,12 @@ class SlowCallback(Trap):
             self.excused = False
             return True
         return sys.gettrace() is not None and "pydevd" in sys.modules
+
+
+def _excuse(excused: float) -> tuple[str, ...]:
+    if excused < 0.01:
+        return ()
+    return (f"The {excused:.3f} s in which its thread was kept from running do not count.",)
 
 
 def _who(handle: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:

@@ -56,7 +56,8 @@ class UnclosedLoop(Trap):
                 if delivery is not None:
                     with watch.faults.guard(self.kind):
                         watch.witness.end(
-                            delivery, lambda: self._report(loop, "It was destroyed.") if open_ else None
+                            delivery,
+                            lambda: self._report(loop, "It was destroyed.") if open_ else None,
                         )
 
         return __del__

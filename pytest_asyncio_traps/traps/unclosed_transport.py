@@ -144,7 +144,9 @@ class UnclosedTransport(Trap):
             return False
         made = self._made_of(transport)
         # Without a user's or a library's frame it is a connection that a server accepted.
-        return made is None or made[0] is not None or getattr(transport, "_server", None) is not None
+        return (
+            made is None or made[0] is not None or getattr(transport, "_server", None) is not None
+        )
 
     def _finding(self, transport: Any, how: str) -> Finding:
         watch = self.watch
@@ -206,9 +208,7 @@ def _is_open(transport: Any) -> bool:
 def _is_part(transport: Any) -> bool:
     """Whether ``transport`` is asyncio's means to another one, which is reported instead."""
     protocol = getattr(transport, "_protocol", None)
-    return isinstance(
-        protocol, (sslproto.SSLProtocol, base_subprocess.WriteSubprocessPipeProto)
-    )
+    return isinstance(protocol, (sslproto.SSLProtocol, base_subprocess.WriteSubprocessPipeProto))
 
 
 def _handler(transport: Any) -> Any:

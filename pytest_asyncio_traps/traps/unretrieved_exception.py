@@ -82,7 +82,9 @@ class UnretrievedException(Trap):
         raised = raised_at(exc.__traceback__) if exc is not None else None
         if coroutine is not None:
             origin = watch.origin_of_task(future)
-            summary = f"task running {name_of(coroutine)!r} ended in {described}, which nobody retrieved"
+            summary = (
+                f"task running {name_of(coroutine)!r} ended in {described}, which nobody retrieved"
+            )
             label = "made at"
         else:
             origin = watch.origin_of(future)

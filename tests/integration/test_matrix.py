@@ -201,7 +201,9 @@ def module_for(runner: str) -> str:
     for kind in SPRINGS:
         name = kind.replace("-", "_")
         parts.append(test.replace("NAME", f"test_{name}_0_before").replace("BODY", "work()"))
-        parts.append(test.replace("NAME", f"test_{name}_1_guilty").replace("BODY", f"spring({kind!r})"))
+        parts.append(
+            test.replace("NAME", f"test_{name}_1_guilty").replace("BODY", f"spring({kind!r})")
+        )
         parts.append(test.replace("NAME", f"test_{name}_2_after").replace("BODY", "work()"))
     text = "\n".join(parts)
     if runner.startswith("uvloop"):
@@ -215,15 +217,20 @@ def ran(runner: str) -> Run:
     with TemporaryDirectory() as folder:
         path = Path(folder, "test_it.py")
         path.write_text(module_for(runner))
-        Path(folder, "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        Path(folder, "pytest.ini").write_text(
+            "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+        )
         if runner == "pytest-asyncio-package":
             Path(folder, "__init__.py").touch()
         mode = "strict" if runner in STRICT_MODE else "auto"
-        command = [sys.executable, "-m", "pytest", "-p", "asyncio", "-p", "asyncio_traps", "-v", "-p",
-                   "no:cacheprovider", f"--asyncio-mode={mode}", "--asyncio-traps-report=report.json"]  # fmt: skip
+        command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
+        command += ["-p", "asyncio", "-p", "asyncio_traps", f"--asyncio-mode={mode}"]
+        command += ["--asyncio-traps-report=report.json"]
         if runner == "anyio":
             command += ["-p", "anyio"]
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))
+        }
         done = subprocess.run(
             command,
             cwd=folder,
@@ -243,7 +250,9 @@ def ran(runner: str) -> Run:
 
 def skip_unless_there(runner: str) -> None:
     """Skip where uvloop or anyio cannot be had."""
-    needed = "uvloop" if runner.startswith("uvloop") else "anyio" if runner == "anyio" else "asyncio"
+    needed = (
+        "uvloop" if runner.startswith("uvloop") else "anyio" if runner == "anyio" else "asyncio"
+    )
     if importlib.util.find_spec(needed) is None:
         pytest.skip(f"{needed} is not installed")
 
@@ -290,7 +299,11 @@ def test_the_innocent_stay_green(runner: str) -> None:
     skip_unless_there(runner)
     run = ran(runner)
 
-    red = [line.split(" - ")[0] for line in run.text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    red = [
+        line.split(" - ")[0]
+        for line in run.text.splitlines()
+        if line.startswith(("FAILED ", "ERROR "))
+    ]
     red = [line for line in red if "::" in line]
 
     assert run.code == 1
