@@ -157,6 +157,18 @@ class Lifecycle:
                     trap.judge(final)
 
     @contextmanager
+    def collecting(self, collector: pytest.Collector) -> Iterator[None]:
+        """The import of a module is nobody's test, but the module's."""
+        if not isinstance(collector, pytest.Module):
+            yield
+            return
+        tenure = Tenure(Owner("module", collector.nodeid, "module", ""))
+        self.watch.census.mark(tenure)
+        with self.watch.ownership.hold(tenure):
+            yield
+        self.watch.census.mark(self.watch.ownership.running)
+
+    @contextmanager
     def fixture(self, fixturedef: Any) -> Iterator[None]:
         """The set-up of a fixture; its teardown is charged to it, too."""
         watch = self.watch

@@ -25,21 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     lifecycle = Lifecycle(config, options.read_settings(config))
     config.stash[lifecycle_key] = lifecycle
     config.pluginmanager.register(Hooks(lifecycle), "asyncio_traps_hooks")
-    if config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(ControllerHooks(lifecycle), "asyncio_traps_controller")
     lifecycle.start()
     config.add_cleanup(lifecycle.stop)
-
-
-class ControllerHooks:
-    """The hooks of pytest-xdist's controller."""
-
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self.lifecycle = lifecycle
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any, error: object) -> None:
-        xdist.unpack(getattr(node, "workeroutput", {}), self.lifecycle)
 
 
 class Hooks:
@@ -47,6 +34,16 @@ class Hooks:
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self.lifecycle = lifecycle
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        self.lifecycle.watch.witness.begin_test()  # within pytest's own recording of warnings
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        with self.lifecycle.collecting(collector):
+            return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.lifecycle.collected(session.items)
@@ -103,6 +100,10 @@ class Hooks:
         self.lifecycle.amend(item, call, report)
         return report
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        xdist.unpack(getattr(node, "workeroutput", {}), self.lifecycle)
+
     def pytest_enter_pdb(self) -> None:
         self.lifecycle.excuse_debugger()
 
@@ -116,13 +117,14 @@ class Hooks:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         # Again for a run that was stopped half-way, whose fixtures end only now.
         self._finish(session)
-        if not xdist.is_worker(session.config):
+        if xdist.is_worker(session.config):
+            xdist.pack(session.config, self.lifecycle)
+        else:
             self.lifecycle.write_reports()
 
     def _finish(self, session: pytest.Session) -> None:
         if xdist.is_worker(session.config):
             self.lifecycle.finish_worker()
-            xdist.pack(session.config, self.lifecycle)
         else:
             self.lifecycle.finish(session)
 

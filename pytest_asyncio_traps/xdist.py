@@ -33,7 +33,6 @@ def pack(config: Any, lifecycle: Lifecycle) -> None:
         "faults": dict(lifecycle.watch.faults.texts),
         "idle": lifecycle.idle(),
     }
-    lifecycle.late.clear()
 
 
 def unpack(output: dict[str, Any], lifecycle: Lifecycle) -> None:

@@ -49,6 +49,7 @@ class NeverAwaited(Trap):
         plain = getattr(original, "__module__", None) in ("warnings", "_py_warnings")
 
         def _warn_unawaited_coroutine(coro: Any) -> None:
+            __tracebackhide__ = True
             finding = delivery = None
             if watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):

@@ -1,0 +1,254 @@
+"""Rules, markers, strict, and tests that have dealt with a trap themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..run import Suite
+
+TRAP = """
+import asyncio, pytest
+
+async def work(): pass
+
+async def test_it():
+    work()
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "action", "code"),
+    [
+        ((), "fail", 1),
+        (("--asyncio-traps=warn",), "warn", 0),
+        (("--asyncio-traps=allow",), "allow", 0),
+        (("--asyncio-traps=allow:never-awaited",), "allow", 0),
+        (("--asyncio-traps=allow:pending-task",), "fail", 1),
+        (("--asyncio-traps=allow:never-awaited:'work'",), "allow", 0),
+        (("--asyncio-traps=allow:never-awaited:'play'",), "fail", 1),
+        (("--asyncio-traps=allow", "--asyncio-traps=fail:never-awaited"), "fail", 1),
+        (("--asyncio-traps=fail:never-awaited", "--asyncio-traps=allow"), "allow", 0),
+        (("--asyncio-traps=warn", "--asyncio-strict"), "fail", 1),
+    ],
+)
+def test_the_last_matching_rule_wins(
+    suite: Suite, args: tuple[str, ...], action: str, code: int
+) -> None:
+    outcome = suite.test(TRAP, *args)
+
+    assert outcome.only()["action"] == action
+    assert outcome.report["counts"][action] == 1
+    assert outcome.result.ret == code
+
+
+def test_off_reports_nothing(suite: Suite) -> None:
+    outcome = suite.test(TRAP, "--asyncio-traps=off:never-awaited")
+
+    outcome.clean()
+
+
+def test_the_command_line_comes_after_the_ini(suite: Suite) -> None:
+    suite.pytester.makeini(
+        "[pytest]\nasyncio_mode = auto\nasyncio_traps =\n    warn\n    allow:never-awaited\n"
+    )
+
+    assert suite.test(TRAP).only()["action"] == "allow"
+    assert suite.run("--asyncio-traps=fail").only()["action"] == "fail"
+
+
+def test_warn_is_told_in_the_warnings_summary(suite: Suite) -> None:
+    """With a category of its own; a filter that makes errors of warnings does not fail the test."""
+    text = """
+        import asyncio
+
+        async def test_it():
+            task = asyncio.create_task(asyncio.sleep(3600))  # here
+            await asyncio.sleep(0)
+        """
+
+    outcome = suite.test(text, "--asyncio-traps=warn", "-W", "error")
+
+    outcome.result.assert_outcomes(passed=1, warnings=1)
+    line = suite.line_of("here")
+    outcome.result.stdout.fnmatch_lines(
+        [f"*test_it.py:{line}: AsyncioTrapWarning: pending-task: *"]
+    )
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        '@pytest.mark.asyncio_allow("never-awaited", reason="known")',
+        '@pytest.mark.asyncio_allow("pending-task", "never-awaited", reason="known")',
+        '@pytest.mark.asyncio_allow(reason="known")',
+        """@pytest.mark.asyncio_allow("never-awaited", match="'work'", reason="known")""",
+    ],
+)
+def test_an_allow_marker(suite: Suite, marker: str) -> None:
+    text = TRAP.replace("async def test_it", f"{marker}\nasync def test_it")
+
+    outcome = suite.test(text, "--asyncio-strict")
+
+    assert outcome.only()["action"] == "allow"
+    assert outcome.result.ret == 0
+
+
+def test_an_allow_marker_that_does_not_match(suite: Suite) -> None:
+    marker = '@pytest.mark.asyncio_allow("never-awaited", match="play")'
+
+    outcome = suite.test(TRAP.replace("async def test_it", f"{marker}\nasync def test_it"))
+
+    assert outcome.only()["action"] == "fail"
+
+
+def test_strict_wants_reasons_and_no_idle_rules(suite: Suite) -> None:
+    marked = TRAP.replace(
+        "async def test_it", '@pytest.mark.asyncio_allow("never-awaited")\nasync def test_it'
+    )
+
+    assert suite.test(marked).result.ret == 0
+    strict = suite.run("--asyncio-strict")
+    assert strict.result.ret == pytest.ExitCode.USAGE_ERROR
+    strict.result.stderr.fnmatch_lines(["*test_it.py::test_it*no reason*"])
+
+    idle = suite.test(
+        "def test_it(): pass", "--asyncio-strict", "--asyncio-traps=allow:pending-task"
+    )
+    assert idle.result.ret == 1
+    idle.result.stdout.fnmatch_lines(["*'allow:pending-task' allowed nothing*"])
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--asyncio-traps=ignore",), "*unknown action 'ignore'*"),
+        (("--asyncio-traps=fail:nothing",), "*unknown kind 'nothing'*"),
+        (("--asyncio-traps=fail:pending-task:(",), "*not a regular expression*"),
+        (("--asyncio-slow-callback-duration=-1",), "*must be more than 0*"),
+        (("--asyncio-slow-callback-duration=soon",), "*not a number of seconds*"),
+        (("--asyncio-slow-callback-duration=nan",), "*must be more than 0*"),
+        (("--asyncio-traps-report=report.txt",), "*the suffix must be*"),
+        (("--asyncio-traps-report=nowhere/report.json",), "*there is no folder*"),
+        (("-oasyncio_traps=what",), "*unknown action 'what'*"),
+        (("-oasyncio_slow_callback_duration=0",), "*must be more than 0*"),
+    ],
+)
+def test_bad_options_are_usage_errors(suite: Suite, args: tuple[str, ...], message: str) -> None:
+    """One line, before any test runs."""
+    outcome = suite.test("def test_it(): assert 0", *args)
+
+    assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.result.stderr.fnmatch_lines([f"ERROR: asyncio-traps: {message}"])
+    assert "test_it" not in outcome.result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ('asyncio_allow("nothing")', "*unknown kind 'nothing'*"),
+        ('asyncio_allow(match="(")', "*not a regular expression*"),
+        ('asyncio_allow(because="x")', "*unknown argument 'because'*"),
+        ("asyncio_allow(reason=1)", "*reason must be a string*"),
+        ("asyncio_slow_callback_duration(-1)", "*must be more than 0*"),
+        ("asyncio_slow_callback_duration()", "*takes one argument*"),
+    ],
+)
+def test_bad_markers_are_usage_errors(suite: Suite, marker: str, message: str) -> None:
+    """Named with the test they stand on."""
+    outcome = suite.test(f"import pytest\n@pytest.mark.{marker}\ndef test_it(): assert 0\n")
+
+    assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.result.stderr.fnmatch_lines([f"ERROR: asyncio-traps: test_it.py::test_it: {message}"])
+
+
+def test_thresholds(suite: Suite) -> None:
+    """The marker comes before the command line, that before the ini."""
+    text = """
+        import asyncio, time, pytest
+
+        async def test_plain():
+            time.sleep(0.2)
+
+        @pytest.mark.asyncio_slow_callback_duration(5)
+        async def test_patient():
+            time.sleep(0.2)
+
+        @pytest.mark.asyncio_slow_callback_duration(0.05)
+        async def test_impatient():
+            time.sleep(0.1)
+        """
+
+    plain = suite.test(text)
+    patient = suite.run(
+        "--asyncio-slow-callback-duration=5", "-oasyncio_slow_callback_duration=0.01"
+    )
+
+    assert [f["nodeid"][12:] for f in plain.findings] == ["test_plain", "test_impatient"]
+    assert 0.2 <= plain.findings[0]["duration"] < 1
+    assert [f["nodeid"][12:] for f in patient.findings] == ["test_impatient"]
+
+
+def test_filters_do_not_hide_a_trap(suite: Suite) -> None:
+    for action in ("ignore", "error", "once"):
+        outcome = suite.test(TRAP, "-W", f"{action}::RuntimeWarning")
+
+        assert outcome.only()["kind"] == "never-awaited", action
+
+
+def test_a_warning_that_a_test_asked_for_otherwise_is_not_dealt_with(suite: Suite) -> None:
+    """pytest.warns(OtherWarning) hands on what it did not expect."""
+    outcome = suite.test(
+        """
+        import pytest, warnings
+
+        async def work(): pass
+
+        async def test_it():
+            with pytest.warns(DeprecationWarning):
+                warnings.warn("old", DeprecationWarning)
+                work()  # here
+        """
+    )
+
+    assert outcome.only()["origin"]["line"] == suite.line_of("here")
+
+
+def test_expect_consumes_a_finding(suite: Suite) -> None:
+    outcome = suite.test(
+        """
+        async def work(): pass
+
+        async def test_it(asyncio_traps):
+            with asyncio_traps.expect("never-awaited", match="work"):
+                work()
+            assert asyncio_traps.findings == []
+        """
+    )
+
+    outcome.clean()
+
+
+def test_expect_fails_when_there_was_none(suite: Suite) -> None:
+    outcome = suite.test(
+        """
+        async def work(): pass
+
+        async def test_none(asyncio_traps):
+            with asyncio_traps.expect("never-awaited"):
+                pass
+
+        async def test_other(asyncio_traps):
+            with asyncio_traps.expect("never-awaited", match="play"):
+                work()
+
+        def test_unknown(asyncio_traps):
+            with asyncio_traps.expect("nothing"):
+                pass
+        """
+    )
+
+    outcome.result.assert_outcomes(failed=3)
+    outcome.result.stdout.fnmatch_lines(
+        ["*expected the trap never-awaited, but*", "*matching 'play'*", "*unknown kind 'nothing'*"]
+    )
+    assert outcome.kinds == ["never-awaited"]

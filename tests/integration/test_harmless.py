@@ -1,0 +1,284 @@
+"""The watched code behaves as if nobody watched."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import textwrap
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from ..run import Suite
+
+SNAPSHOT = """
+import asyncio, gc, logging, os, sys, threading, warnings
+import pytest
+from asyncio import (base_events, base_subprocess, coroutines, events, proactor_events, runners,
+                     selector_events, sslproto, streams)
+import _thread
+
+CLASSES = [
+    base_events.BaseEventLoop, base_events.Server, events.Handle, streams.StreamWriter,
+    base_subprocess.BaseSubprocessTransport, selector_events._SelectorTransport,
+    sslproto._SSLProtocolTransport, proactor_events._ProactorBasePipeTransport,
+]
+try:
+    import uvloop
+    CLASSES.append(uvloop.Loop)
+except ImportError:
+    pass
+
+def snapshot():
+    state = {(cls, name): value for cls in CLASSES for name, value in vars(cls).items()
+             if not name.startswith("__weakref") and name not in ("__abstractmethods__", "_abc_impl")}
+    for module in (warnings, sys, gc, runners, coroutines, logging, os):
+        state.update({(module, name): value for name, value in vars(module).items()
+                      if callable(value)})
+    logger = logging.getLogger("asyncio")
+    state["logger"] = (logger.level, list(logger.filters), list(logger.handlers))
+    state["gc"] = (list(gc.callbacks), gc.isenabled(), gc.get_threshold())
+    state["meta_path"] = list(sys.meta_path)
+    state["depth"] = sys.get_coroutine_origin_tracking_depth()
+    state["threads"] = threading.active_count()
+    return state
+"""
+
+
+def run_script(suite: Suite, script: str) -> None:
+    """Run a script that asserts by itself, in a process of its own."""
+    path = suite.pytester.makepyfile(script=SNAPSHOT + textwrap.dedent(script))
+    result = suite.pytester.run(sys.executable, str(path), timeout=60)
+    assert result.ret == 0, result.outlines + result.errlines
+
+
+TRAPS = """
+import asyncio
+async def work(): pass
+async def test_a(): work()
+async def test_b(): task = asyncio.create_task(asyncio.sleep(100))
+def test_c(): asyncio.new_event_loop()
+"""
+
+
+def test_everything_is_put_back(suite: Suite) -> None:
+    """Twice in one process, and after a usage error."""
+    suite.write(test_it=TRAPS)
+    run_script(
+        suite,
+        """
+        ARGS = ["-q", "-p", "no:cacheprovider", "-p", "asyncio", "-p", "asyncio_traps", "test_it.py"]
+        import pytest_asyncio.plugin
+        pytest.main([*ARGS, "-p", "no:asyncio_traps"])
+        before = snapshot()
+        for _ in range(2):
+            assert pytest.main(ARGS) == 1
+            after = snapshot()
+            changed = {key: (before.get(key), after.get(key)) for key in before.keys() | after.keys()
+                       if before.get(key) != after.get(key)}
+            assert not changed, changed
+        assert pytest.main([*ARGS, "--asyncio-traps=what"]) == 4
+        assert snapshot() == before
+        """,
+    )
+
+
+def test_a_nested_run_does_not_disturb_the_outer_one(suite: Suite) -> None:
+    """A plugin's own tests run pytest within pytest: each run has its own findings."""
+    outcome = suite.test(
+        """
+        import asyncio, pytest
+        pytest_plugins = ["pytester"]
+
+        async def work(): pass
+
+        def test_nested(pytester):
+            pytester.makepyfile('''
+                import asyncio
+                async def work(): pass
+                async def test_inner(): work()
+            ''')
+            args = ("-p", "asyncio", "-p", "asyncio_traps", "--asyncio-mode=auto")
+            pytester.runpytest_inprocess(*args).assert_outcomes(failed=1)
+
+        async def test_after():
+            work()  # here
+        """,
+        plugins=("pytester",),
+    )
+
+    finding = outcome.only()
+    assert finding["nodeid"].endswith("test_after")
+    assert finding["origin"]["line"] == suite.line_of("here")
+
+
+def test_a_fault_of_the_plugin_is_told_as_such(suite: Suite) -> None:
+    """The tests keep their outcomes, the part is off, and the terminal says so once."""
+    suite.pytester.makeconftest(
+        """
+        from pytest_asyncio_traps.traps.pending_task import PendingTask
+
+        def broken(*args):
+            raise ZeroDivisionError("a fault")
+
+        PendingTask._abandoned = broken
+        """
+    )
+    outcome = suite.test(
+        """
+        import asyncio
+        async def work(): pass
+        async def test_a(): await work()
+        async def test_b(): await work()
+        async def test_c(): work()
+        """
+    )
+
+    outcome.result.assert_outcomes(passed=2, failed=1)
+    assert outcome.kinds == ["never-awaited"]
+    text = outcome.result.stdout.str()
+    assert text.count("a fault of pytest-asyncio-traps") == 1
+    assert "ZeroDivisionError: a fault" in text
+    assert "'pending-task' failed and was switched off" in text
+
+
+def test_a_report_that_cannot_be_written_loses_no_test(suite: Suite) -> None:
+    suite.pytester.makeconftest(
+        """
+        import pathlib, shutil
+        def pytest_runtest_teardown():
+            shutil.rmtree("reports", ignore_errors=True)
+        """
+    )
+    suite.pytester.mkdir("reports")
+    outcome = suite.test("def test_it(): pass", "--asyncio-traps-report=reports/more.json")
+
+    outcome.result.assert_outcomes(passed=1)
+    outcome.result.stdout.fnmatch_lines(["*a fault of pytest-asyncio-traps*"])
+
+
+def test_destructors_run_when_they_would(suite: Suite) -> None:
+    """No hook keeps a task, an exception or a coroutine alive."""
+    outcome = suite.test(
+        """
+        import asyncio, gc, sys, weakref
+
+        async def boom(): raise ValueError("x")
+
+        async def test_task_dies_at_once():
+            gc.disable()
+            seen = []
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(1))
+            task = asyncio.Task(boom())
+            ref = weakref.ref(task)
+            del task
+            await asyncio.sleep(0)
+            assert (ref(), seen) == (None, [1])
+            gc.enable()
+
+        async def test_refcount():
+            future = asyncio.get_running_loop().create_future()
+            assert sys.getrefcount(future) <= 2
+            task = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+            plain = asyncio.Task(asyncio.sleep(0), loop=asyncio.get_running_loop())
+            assert sys.getrefcount(task) == sys.getrefcount(plain)
+            await task
+            await plain
+
+        def test_depth_reads_as_if_nobody_had_set_it():
+            assert sys.get_coroutine_origin_tracking_depth() == 0
+            sys.set_coroutine_origin_tracking_depth(3)
+            assert sys.get_coroutine_origin_tracking_depth() == 3
+            sys.set_coroutine_origin_tracking_depth(0)
+            assert sys.get_coroutine_origin_tracking_depth() == 0
+
+        async def test_future_passes_for_the_original():
+            future = asyncio.get_running_loop().create_future()
+            assert isinstance(future, asyncio.Future)
+            assert repr(future) == "<Future pending>"
+            future.cancel()
+            assert repr(future) == "<Future cancelled>"
+        """
+    )
+
+    outcome.clean()
+
+
+def test_the_warning_is_the_one_that_python_gives(suite: Suite) -> None:
+    """Same text, same file and line, with the plugin and without."""
+    text = """
+        import warnings
+
+        async def work(): pass
+
+        def test_it():
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                work()  # here
+            (warning,) = caught
+            assert str(warning.message) == "coroutine 'work' was never awaited"
+            assert (warning.filename, warning.lineno) == (__file__, 8)
+        """
+
+    outcome = suite.test(text)
+    without = suite.run(plugins=("asyncio",))
+
+    outcome.clean()
+    without.result.assert_outcomes(passed=1)
+    assert suite.line_of("here") == 8
+
+
+def test_fork_is_not_warned_about(suite: Suite) -> None:
+    """No thread of ours runs when the user's code forks."""
+    if not hasattr(sys, "getswitchinterval") or sys.platform == "win32":
+        pytest.skip("there is no fork")
+    outcome = suite.test(
+        """
+        import asyncio, os, warnings
+
+        async def test_it():
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
+            await asyncio.sleep(0.05)
+
+        async def test_loops_still_run():
+            await asyncio.sleep(0.05)
+        """
+    )
+
+    outcome.clean()
+
+
+#: Parts of CPython's own suite that touch every hook, and are quick.
+CPYTHON = ("context", "eager_task_factory", "futures2", "pep492", "runners", "taskgroups",
+           "timeouts", "unix_events", "waitfor", "base_events")  # fmt: skip
+
+
+def test_cpythons_own_tests_keep_their_outcomes(suite: Suite) -> None:
+    """Test by test, with rule warn as without the plugin."""
+    if importlib.util.find_spec("test.test_asyncio") is None:
+        pytest.skip("this Python was installed without its test suite")
+    names = [f"test.test_asyncio.test_{name}" for name in CPYTHON]
+    names = [name for name in names if importlib.util.find_spec(name) is not None]
+    suite.pytester.makeini("[pytest]\n")
+    outcomes = []
+    for plugins, args in (((), ()), (("asyncio", "asyncio_traps"), ("--asyncio-traps=warn",))):
+        path = Path(suite.pytester.path, f"junit{len(outcomes)}.xml")
+        run = suite.run("--pyargs", *names, f"--junitxml={path}", *args, plugins=plugins)
+        run.no_fault()
+        outcomes.append(
+            {
+                (case.get("classname"), case.get("name")): [child.tag for child in case]
+                for case in ElementTree.parse(path).iter("testcase")
+            }
+        )
+
+    without, with_ = outcomes
+    changed = {key for key in without.keys() | with_.keys() if without.get(key) != with_.get(key)}
+    assert len(without) > 200
+    assert changed == set()
