@@ -75,6 +75,7 @@ class Lifecycle:
         self._failed_by_itself = False
         self._tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
+        self._thresholds: dict[str, float] = {}
         self._finished = False
 
     # -- start and end ----------------------------------------------------
@@ -136,7 +137,7 @@ class Lifecycle:
         watch.census.mark(self._tenure)
         watch.witness.begin_test()
         self.log.records.clear()
-        watch.slow_after = markers.threshold(item) or self.settings.slow_after
+        watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
 
     def end_test(self) -> None:
         """The teardown of the test is over: judge what it has left."""
@@ -205,12 +206,16 @@ class Lifecycle:
 
     def close_phase(self, when: str) -> list[Counted]:
         """Settle what a phase has shown; returns what fails it."""
-        self.phase = Phase()
-        self.phase.failing = self._settle(self.watch.take(), when)
-        self.phase.records = list(self.log.records)
-        self.log.records.clear()
-        self.phase.warnings, self.watch.witness.shown = self.watch.witness.shown, []
-        return self.phase.failing
+        watch, log = self.watch, self.log
+        self.phase = phase = Phase()
+        if watch.found:
+            phase.failing = self._settle(watch.take(), when)
+        if log.records:
+            phase.records = list(log.records)
+            log.records.clear()
+        if watch.witness.shown:
+            phase.warnings, watch.witness.shown = watch.witness.shown, []
+        return phase.failing
 
     def _settle(self, findings: list[Finding], when: str) -> list[Counted]:
         """Decide about findings; returns those that fail the current test's phase."""
@@ -412,7 +417,7 @@ class Lifecycle:
 
     def collected(self, items: list[pytest.Item]) -> None:
         """The items of the run are known."""
-        markers.check(items, self.settings.strict)
+        self._thresholds = markers.check(items, self.settings.strict)
         self._items = {item.nodeid: item for item in items}
 
     def excuse_debugger(self) -> None:

@@ -75,11 +75,17 @@ def threshold(item: pytest.Item) -> float | None:
     return parse_threshold(values[0], where)
 
 
-def check(items: Sequence[pytest.Item], strict: bool) -> None:
-    """Raise `pytest.UsageError` for the first marker that cannot be understood."""
+def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
+    """The thresholds that markers set, by nodeid.
+
+    Raises `pytest.UsageError` for the first marker that cannot be understood.
+    """
+    thresholds = {}
     try:
         for item in items:
-            threshold(item)
+            seconds = threshold(item)
+            if seconds is not None:
+                thresholds[item.nodeid] = seconds
             for allowance in allowances(item):
                 if strict and not (allowance.reason or "").strip():
                     raise BadRuleError(
@@ -88,3 +94,4 @@ def check(items: Sequence[pytest.Item], strict: bool) -> None:
                     )
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
+    return thresholds

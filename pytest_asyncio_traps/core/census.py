@@ -26,6 +26,13 @@ from .ownership import Ownership, Tenure
 
 Keep = Callable[[Any], bool]
 
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+
+
+def _classify_first(obj: object) -> bool:  # pragma: no cover
+    """Stands for what is to be done with the objects of a type met for the first time."""
+    return False
+
 
 class _Marker:
     """Stands in the collector's list where a tenure begins."""
@@ -58,12 +65,13 @@ class Census:
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
-        self._types: dict[type, Keep | None] = {}
+        self._static: dict[type, Keep | None] = {}
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
+        self._last = self._marker
         self._pause_began: float | None = None
         self.seen: dict[int, _Sighting] = {}
         self.fallen: dict[int, Tenure] = {}
@@ -77,7 +85,7 @@ class Census:
     def watch_type(self, cls: type, keep: Keep) -> None:
         """Remember instances of ``cls`` (and of subclasses) for which ``keep(obj)`` is true."""
         self._interests.append((cls, keep))
-        self._types.clear()
+        self._static.clear()
 
     def arm(self) -> None:
         """Begin."""
@@ -90,7 +98,7 @@ class Census:
         self.seen.clear()
         self.fallen.clear()
         self._markers.clear()
-        self._types.clear()
+        self._static.clear()
 
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
@@ -118,38 +126,44 @@ class Census:
         if self.blind:
             return
         objects = gc.get_objects(generation=0)
+        start = len(objects)
+        # What stands before the marker of the last reading has been read. After a
+        # collection the marker is gone, and everything is new.
+        last = self._last
+        while start and objects[start - 1] is not last:
+            start -= 1
         tenure = self._carry
-        types = self._types
-        for obj in objects:
+        seen = self.seen
+        known = self._static.copy()
+        for obj in objects[start:] if start else objects:
             cls = type(obj)
-            try:
-                keep = types[cls]
-            except KeyError:
-                keep = self._classify(cls)
+            keep = known.get(cls, _classify_first)
             if keep is None:
                 continue
+            if keep is _classify_first:
+                keep = known[cls] = self._classify(cls)
+                # Only types that never die are remembered: no class of the user's.
+                if not cls.__flags__ & _HEAP_TYPE:
+                    self._static[cls] = keep
+                if keep is None:
+                    continue
             if cls is _Marker:
                 tenure = obj.tenure
-            elif id(obj) not in self.seen and keep(obj):
+            elif id(obj) not in seen and keep(obj):
                 self._remember(obj, tenure)
         del objects
         # The markers that were read have done their work.
         self._carry = self._marker.tenure
-        self._marker = _Marker(self._carry)
+        self._last = self._marker = _Marker(self._carry)
         self._markers = [self._marker]
-        self._types.clear()  # keeps no class of the user's alive
 
     def _classify(self, cls: type) -> Keep | None:
-        keep: Keep | None = None
         if cls is _Marker:
-            keep = bool
-        else:
-            for interest, candidate in self._interests:
-                if issubclass(cls, interest):
-                    keep = candidate
-                    break
-        self._types[cls] = keep
-        return keep
+            return bool
+        for interest, keep in self._interests:
+            if issubclass(cls, interest):
+                return keep
+        return None
 
     def _remember(self, obj: object, tenure: Tenure) -> None:
         try:

@@ -110,7 +110,11 @@ STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]
 
 def _is_step(code: CodeType) -> bool:
     # By identity: hashing or comparing code objects reads all their instructions.
-    return any(code is step for step in STEP_CODES)
+    if code.co_name in ("_run", "step"):
+        for step in STEP_CODES:
+            if code is step:
+                return True
+    return False
 
 
 def user_mark(frame: FrameType | None) -> Mark | None:

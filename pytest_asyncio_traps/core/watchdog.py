@@ -13,21 +13,18 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from .clock import REAL
 from .faults import Faults
 from .finding import Place
 from .stacks import user_place
 
-
-class Stepping(Protocol):
-    """A loop whose steps are timed."""
-
-    _asyncio_traps_step: float  # when the step that runs began; 0.0 between steps
+_NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 
 
 class Sentry:
@@ -51,10 +48,38 @@ def waited(native_id: int | None) -> float:
     if native_id is None:
         return 0.0
     try:
+        if native_id == _main_thread.native_id:
+            return int(os.pread(_main_thread.file, 99, 0).split()[1]) / 1e9
         with open(f"/proc/self/task/{native_id}/schedstat", "rb", buffering=0) as file:
             return int(file.read().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+class _MainThread:
+    """The main thread's ``schedstat``, kept open: it is read for each run of a loop."""
+
+    def __init__(self) -> None:
+        self.native_id: int | None = None
+        self.file = -1
+
+    def open(self) -> None:
+        if not _NATIVE or threading.current_thread() is not threading.main_thread():
+            return
+        native_id = _thread.get_native_id()
+        try:
+            self.file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)
+        except OSError:
+            return
+        self.native_id = native_id
+
+    def close(self) -> None:
+        if self.native_id is not None:
+            self.native_id = None
+            os.close(self.file)
+
+
+_main_thread = _MainThread()
 
 
 class Watchdog:
@@ -190,8 +215,6 @@ class Watchdog:
             sentry.lines[place] += 1
 
 
-_NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
-
 _alive: list[Watchdog] = []
 
 
@@ -201,6 +224,7 @@ def _before_fork() -> None:
 
 
 def _in_child() -> None:
+    _main_thread.close()  # it tells of the parent's thread
     for watchdog in _alive:
         watchdog.forget()
 
@@ -213,6 +237,8 @@ if hasattr(os, "register_at_fork"):
 
 def employ(watchdog: Watchdog) -> None:
     """Have ``watchdog`` stand down at each fork."""
+    if not _alive:
+        _main_thread.open()
     _alive.append(watchdog)
 
 
@@ -221,3 +247,5 @@ def dismiss(watchdog: Watchdog) -> None:
     watchdog.stop()
     if watchdog in _alive:
         _alive.remove(watchdog)
+        if not _alive:
+            _main_thread.close()

@@ -15,6 +15,7 @@ from ..core.watch import ATTRIBUTE, Watch
 from . import debug
 from .futures import make_future_class
 
+_STDLIB_CALL_SOON = base_events.BaseEventLoop.call_soon.__code__
 _ASYNC_FLAGS = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
 
 
@@ -79,10 +80,23 @@ def arm(watch: Watch) -> None:
         return call_exception_handler
 
     def make_get_debug(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
-        shown = debug.shown
+        shown, quiet, getframe = debug.shown, debug.QUIET, sys._getframe
+        module_of = getattr(sys, "_getframemodulename", None)
+        if module_of is not None:
 
-        def get_debug(self: Any) -> bool:
-            return self._debug or (watch.active and shown(self))
+            def get_debug(self: Any) -> bool:
+                # Asked for each future, task and handle: the shortest way to say no.
+                if self._debug:
+                    return True
+                return module_of(1) not in quiet and watch.active and shown(self)
+
+        else:
+
+            def get_debug(self: Any) -> bool:
+                if self._debug:
+                    return True
+                name = getframe(1).f_globals.get("__name__")
+                return name not in quiet and watch.active and shown(self)
 
         return get_debug
 
@@ -106,20 +120,38 @@ def arm(watch: Watch) -> None:
         return vars(coroutines)["_is_debug_mode"] is not switch
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
-        light = debug.light
+        light, function, method = debug.light, types.FunctionType, types.MethodType
+
+        # The two calls that the original spends on what is looked at here anyway pay
+        # for the checks; anything that somebody else has put in its place is called.
+        inline = getattr(original, "__code__", None) is _STDLIB_CALL_SOON
 
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-            if not self._debug:
-                thread = self._thread_id
-                if thread is not None and thread != get_ident():
-                    if light(self) and watch.active:
-                        self._check_thread()
-                elif is_async_function(callback) and light(self) and watch.active:
+            if self._debug:
+                handle = original(self, callback, *args, context=context)
+                _hide_frame(handle)
+                return handle
+            thread = self._thread_id
+            if thread is not None and thread != get_ident():
+                if watch.active and light(self):
+                    self._check_thread()
+            else:
+                kind = type(callback)
+                if kind is method:
+                    target = callback.__func__
+                    kind = type(target)
+                else:
+                    target = callback
+                if (
+                    kind is function
+                    and target.__code__.co_flags & _ASYNC_FLAGS
+                    and watch.active
+                    and light(self)
+                ):
                     self._check_callback(callback, "call_soon")
-                return original(self, callback, *args, context=context)
-            handle = original(self, callback, *args, context=context)
-            _hide_frame(handle)
-            return handle
+            if inline and not self._closed:
+                return self._call_soon(callback, args, context)
+            return original(self, callback, *args, context=context)
 
         return call_soon
 

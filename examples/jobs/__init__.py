@@ -1,0 +1,10 @@
+"""A job queue served over TCP: clients submit jobs, workers run them, clients fetch results."""
+
+from __future__ import annotations
+
+from .client import Client
+from .server import serving
+from .store import Job, JobError, State, Store
+from .worker import Pool, Task
+
+__all__ = ["Client", "Job", "JobError", "Pool", "State", "Store", "Task", "serving"]

@@ -1,0 +1,59 @@
+"""The user's side of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Self
+
+from .store import JobError, State
+
+
+class Client:
+    """A connection to a served queue; one request at a time is under way."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def connect(cls, host: str, port: int) -> Self:
+        """Open a connection. Whoever calls this must call `close`, or use ``async with``."""
+        reader, writer = await asyncio.open_connection(host, port)
+        return cls(reader, writer)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        await self._writer.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def submit(self, task: str, argument: str) -> int:
+        """Queue a job. Returns its number."""
+        answer = await self._ask({"submit": task, "argument": argument})
+        return int(answer["number"])
+
+    async def result(self, number: int) -> str:
+        """Wait for the end of a job. Raises `JobError` when it has failed."""
+        answer = await self._ask({"result": number})
+        if answer["state"] == State.FAILED:
+            raise JobError(answer["result"])
+        return str(answer["result"])
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        async with self._lock:
+            self._writer.write(json.dumps(request).encode() + b"\n")
+            await self._writer.drain()
+            line = await self._reader.readline()
+        if not line:
+            raise ConnectionResetError("the server closed the connection")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise JobError(answer["error"])
+        return answer

@@ -1,0 +1,59 @@
+"""What is known of each job."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class JobError(Exception):
+    """A job failed, or there is no such job or task."""
+
+
+class State(StrEnum):
+    """How far a job has come."""
+
+    QUEUED = "queued"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass
+class Job:
+    """One call of a task. ``result`` is the error's text when the job has failed."""
+
+    number: int
+    task: str
+    argument: str
+    state: State = State.QUEUED
+    result: str = ""
+
+
+class Store:
+    """Jobs by their number."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._changed = asyncio.Condition()
+
+    def add(self, task: str, argument: str) -> Job:
+        """Make a job, with the next number."""
+        number = len(self._jobs) + 1
+        job = self._jobs[number] = Job(number, task, argument)
+        return job
+
+    async def finish(self, job: Job, state: State, result: str) -> None:
+        """Note how ``job`` ended, and wake those who wait for it."""
+        async with self._changed:
+            job.state, job.result = state, result
+            self._changed.notify_all()
+
+    async def finished(self, number: int) -> Job:
+        """Wait until job ``number`` has ended."""
+        job = self._jobs.get(number)
+        if job is None:
+            raise JobError(f"there is no job {number}")
+        async with self._changed:
+            await self._changed.wait_for(lambda: job.state is not State.QUEUED)
+        return job

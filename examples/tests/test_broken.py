@@ -1,0 +1,80 @@
+"""Each test springs the trap that it is named for. Without the plugin they all pass."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from jobs import Client, Pool, State, serving
+from jobs.tasks import TASKS
+
+
+async def test_never_awaited(client: Client) -> None:
+    number = await client.submit("square", "3")
+
+    assert client.result(number)  # a coroutine, which is always true
+
+
+async def test_unretrieved_exception(client: Client) -> None:
+    numbers = [await client.submit("square", argument) for argument in ("3", "three")]
+
+    tasks = [asyncio.create_task(client.result(number)) for number in numbers]
+    done, _ = await asyncio.wait(tasks)
+
+    assert len(done) == 2  # both have ended; how, nobody asks
+
+
+@pytest.fixture
+async def pool() -> Pool:
+    pool = Pool(TASKS)
+    pool.start()
+    return pool  # nothing stops its workers
+
+
+async def test_pending_task(pool: Pool) -> None:
+    job = await pool.submit("square", "3")
+
+    await pool.store.finished(job.number)
+
+    assert (job.state, job.result) == (State.DONE, "9")
+
+
+async def test_unclosed_transport(address: tuple[str, int]) -> None:
+    client = await Client.connect(*address)  # and no close()
+
+    number = await client.submit("square", "3")
+
+    assert await client.result(number) == "9"
+
+
+async def square(argument: str) -> str:
+    """As a script would use the service."""
+    async with serving(TASKS) as address, await Client.connect(*address) as client:
+        return await client.result(await client.submit("square", argument))
+
+
+def test_unclosed_loop() -> None:
+    loop = asyncio.new_event_loop()
+
+    assert loop.run_until_complete(square("3")) == "9"
+
+
+def look_up(name: str) -> str:
+    """Stands for a driver that waits for its answer."""
+    time.sleep(0.25)
+    return name.upper()
+
+
+async def look_up_task(name: str) -> str:
+    return look_up(name)  # and meanwhile the server answers nobody
+
+
+async def test_slow_callback() -> None:
+    async with (
+        serving({"look-up": look_up_task}) as address,
+        await Client.connect(*address) as client,
+    ):
+        number = await client.submit("look-up", "ada")
+
+        assert await client.result(number) == "ADA"

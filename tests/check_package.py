@@ -1,0 +1,76 @@
+"""Builds the wheel and the sdist, looks into both, and tries the wheel in a fresh environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAP = "async def work(): pass\n\nasync def test_it():\n    work()\n"
+
+
+def run(*command: str | Path, cwd: Path, code: int = 0, **env: str) -> str:
+    """Run a command, and fail unless it ends with ``code``."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
+    text = done.stdout + done.stderr
+    if done.returncode != code:
+        raise SystemExit(f"{command} ended with {done.returncode}, not {code}:\n{text}")
+    return text
+
+
+def main() -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        run(sys.executable, "-m", "build", "--outdir", folder, cwd=ROOT)
+        (wheel,) = folder.glob("*.whl")
+        (sdist,) = folder.glob("*.tar.gz")
+
+        inside = set(zipfile.ZipFile(wheel).namelist())
+        package = {
+            path.relative_to(ROOT).as_posix()
+            for path in (ROOT / "pytest_asyncio_traps").rglob("*")
+            if path.suffix == ".py" or path.name == "py.typed"
+        }
+        assert package <= inside, f"missing in the wheel: {sorted(package - inside)}"
+        extra = {path for path in inside - package if ".dist-info/" not in path}
+        assert not extra, f"not for the wheel: {sorted(extra)}"
+        with tarfile.open(sdist) as tar:
+            parts = {path.partition("/")[2] for path in tar.getnames()}
+        wanted = {"README.rst", "LICENSE", "tox.ini", "conftest.py", "docs/index.rst"} | package
+        assert wanted <= parts, f"missing in the sdist: {sorted(wanted - parts)}"
+
+        venv.create(folder / "env", with_pip=True)
+        scripts = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+        run(scripts / "python", "-m", "pip", "install", "-q", wheel, cwd=folder)
+        suite = folder / "suite"
+        suite.mkdir()
+        (suite / "test_it.py").write_text(TRAP, encoding="utf-8")
+        (suite / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
+        text = run(scripts / "pytest", cwd=suite, code=1)
+        assert "test_it.py:4: never-awaited" in text, text
+        text = run(
+            *(scripts / "pytest", "-p", "asyncio", "-p", "asyncio_traps"),
+            cwd=suite,
+            code=1,
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+        )
+        assert "test_it.py:4: never-awaited" in text, text
+        text = run(scripts / "pytest", "-p", "no:asyncio_traps", cwd=suite)
+        assert "1 passed" in text, text
+    print("the wheel and the sdist are whole")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""A step of the loop that blocks it."""
+
+import asyncio
+import time
+
+
+# [bad]
+async def fetch():
+    time.sleep(0.3)  # here
+    return "page"
+
+
+async def test_bad():
+    assert await fetch() == "page"
+
+
+# [bad end]
+
+
+# [good]
+async def fetch_in_thread():
+    await asyncio.to_thread(time.sleep, 0.3)
+    return "page"
+
+
+async def test_good():
+    assert await fetch_in_thread() == "page"
+
+
+# [good end]

@@ -1,0 +1,130 @@
+"""The service in ``examples/``: its README says what its tests do, and they do that."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_asyncio_traps.traps import KINDS
+
+from .run import Outcome, Suite
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+BROKEN = "tests/test_broken.py"
+MENDED = "tests/test_mended.py"
+
+#: Of each kind: the file and the start of the line that its finding points to.
+LINES = {
+    "never-awaited": (BROKEN, "assert client.result(number)"),
+    "unretrieved-exception": (BROKEN, "tasks = [asyncio.create_task("),
+    "pending-task": ("jobs/worker.py", "self._workers.append(asyncio.create_task("),
+    "unclosed-transport": ("jobs/client.py", "reader, writer = await asyncio.open_connection("),
+    "unclosed-loop": (BROKEN, "loop = asyncio.new_event_loop()"),
+    "slow-callback": (BROKEN, "time.sleep(0.25)"),
+}
+
+
+@pytest.fixture
+def examples(suite: Suite) -> Suite:
+    """A copy of ``examples/``, with its own pytest.ini."""
+    root = suite.pytester.path
+    (root / "tox.ini").unlink()
+    shutil.copytree(
+        EXAMPLES, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
+    )
+    return suite
+
+
+def name_of(kind: str) -> str:
+    return f"test_{kind.replace('-', '_')}"
+
+
+def names_in(path: str) -> set[str]:
+    module = ast.parse((EXAMPLES / path).read_text(encoding="utf-8"))
+    return {
+        node.name
+        for node in module.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    }
+
+
+def place_of(finding: dict[str, Any]) -> dict[str, Any]:
+    place: dict[str, Any]
+    place = finding["location" if finding["kind"] == "slow-callback" else "origin"]
+    return place
+
+
+@pytest.mark.parametrize("path", [BROKEN, MENDED])
+def test_each_kind_has_its_test(path: str) -> None:
+    assert names_in(path) == {name_of(kind) for kind in KINDS}
+    assert set(LINES) == set(KINDS)
+
+
+def test_each_broken_test_is_found_once_at_its_line(examples: Suite) -> None:
+    outcome = examples.run(BROKEN)
+
+    found = {finding["kind"]: finding for finding in outcome.findings}
+    assert set(found) == set(KINDS)
+    assert len(outcome.findings) == len(KINDS)
+    for kind, finding in found.items():
+        assert finding["action"] == "fail"
+        assert finding["nodeid"] == f"{BROKEN}::{name_of(kind)}"
+        path, start = LINES[kind]
+        place = place_of(finding)
+        assert place["path"] == path
+        line = (EXAMPLES / path).read_text(encoding="utf-8").splitlines()[place["line"] - 1]
+        assert line.strip().startswith(start)
+    assert outcome.report["blind_spots"] == []
+    outcome.result.assert_outcomes(passed=2, failed=4, errors=2, warnings=1)
+    assert outcome.result.ret == pytest.ExitCode.TESTS_FAILED
+    outcome.no_fault()
+
+
+def test_the_guilty_fixture_is_named(examples: Suite) -> None:
+    outcome = examples.run(f"{BROKEN}::test_pending_task")
+
+    finding = outcome.only()
+    assert finding["owner"] == {"type": "fixture", "name": "pool", "scope": "function"}
+    assert finding["count"] == 2  # one for each worker
+
+
+@pytest.mark.parametrize("options", [(), ("--asyncio-strict",)], ids=["default", "strict"])
+def test_the_mended_tests_are_silent(examples: Suite, options: tuple[str, ...]) -> None:
+    check_silent(examples.run(MENDED, *options))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_broken_test_is_found_alone(examples: Suite, kind: str) -> None:
+    outcome = examples.run(f"{BROKEN}::{name_of(kind)}")
+
+    assert outcome.only()["kind"] == kind
+    assert outcome.result.ret == pytest.ExitCode.TESTS_FAILED
+    outcome.no_fault()
+
+
+def test_what_the_broken_tests_leave_is_not_charged_to_the_mended(examples: Suite) -> None:
+    outcome = examples.run(BROKEN, MENDED)
+
+    assert {finding["nodeid"].split("::")[0] for finding in outcome.findings} == {BROKEN}
+    assert sorted(outcome.kinds) == sorted(KINDS)
+    outcome.result.assert_outcomes(passed=2 + len(KINDS), failed=4, errors=2, warnings=1)
+
+
+@pytest.mark.parametrize("path", [BROKEN, MENDED])
+def test_without_the_plugin_all_pass(examples: Suite, path: str) -> None:
+    result = examples.run(path, plugins=("asyncio",)).result
+
+    result.assert_outcomes(passed=len(KINDS), warnings=1 if path == BROKEN else 0)
+    assert result.ret == pytest.ExitCode.OK
+
+
+def check_silent(outcome: Outcome) -> None:
+    outcome.clean()
+    outcome.result.assert_outcomes(passed=len(KINDS))
+    assert outcome.report["counts"]["fail"] == 0
+    assert outcome.report["blind_spots"] == []

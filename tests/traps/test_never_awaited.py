@@ -1,0 +1,97 @@
+"""never-awaited, in its variants."""
+
+from __future__ import annotations
+
+from ..run import Suite
+from .variants import check
+
+KIND = "never-awaited"
+
+
+def test_variants(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def test_bare(): work()  # here
+
+        def test_in_a_sync_test(): work()  # here
+
+        async def test_passed_on():
+            def take(coroutine): pass
+            take(work())  # here
+
+        async def test_in_an_excinfo():
+            def fail(coroutine): raise ValueError
+            with pytest.raises(ValueError) as excinfo:
+                fail(work())  # here
+            KEPT.append(excinfo)
+
+        async def test_method():
+            class Client:
+                async def close(self): pass
+            Client().close()  # here
+
+        async def test_of_asyncio():
+            asyncio.Queue().get()  # here
+
+        def test_in_a_thread_with_a_loop():
+            async def main(): work()  # here
+            thread = threading.Thread(target=lambda: asyncio.run(main()))
+            thread.start()
+            thread.join()
+
+        async def test_ignored():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                work()  # here
+
+        async def test_async_mock():
+            from unittest.mock import AsyncMock
+            AsyncMock()()  # here
+
+        async def test_dropped_by_a_collection():
+            ring = [work()]  # here
+            ring.append(ring)
+            del ring
+            gc.collect()
+        """,
+        KIND,
+    )
+
+
+def test_near_misses(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def test_awaited(): await work()
+        async def test_closed(): work().close()
+        async def test_scheduled(): await asyncio.gather(work(), work())
+        async def test_cancelled_before_its_first_step():
+            task = asyncio.create_task(work())
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        async def test_awaited_later():
+            KEPT.append(work())
+        async def test_later():
+            await KEPT.pop()
+        """,
+        KIND,
+    )
+
+
+def test_a_plain_test_case_with_an_async_method(suite: Suite) -> None:
+    """unittest calls it, and awaits nothing: the method's definition is the line."""
+    outcome = suite.test(
+        """
+        import unittest
+
+        class TestIt(unittest.TestCase):
+            async def test_it(self):  # here
+                raise AssertionError("never seen")
+        """
+    )
+
+    finding = outcome.only()
+    assert finding["origin"]["line"] == suite.line_of("here")
+    assert outcome.result.ret == 1

@@ -1,0 +1,105 @@
+"""slow-callback, in its variants."""
+
+from __future__ import annotations
+
+from ..run import Suite
+from .variants import check
+
+KIND = "slow-callback"
+
+
+def test_variants(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def test_sleep():
+            time.sleep(0.3)  # here
+
+        async def test_python():
+            end = time.perf_counter() + 0.3
+            while time.perf_counter() < end: pass  # here
+
+        async def test_in_a_helper():
+            def helper():
+                time.sleep(0.3)  # here
+            await asyncio.sleep(0)
+            helper()
+
+        async def test_task():
+            async def job():
+                await asyncio.sleep(0)
+                time.sleep(0.3)  # here
+            await asyncio.create_task(job())
+
+        async def test_callback():
+            def callback():
+                time.sleep(0.3)  # here
+            asyncio.get_running_loop().call_soon(callback)
+            await asyncio.sleep(0.01)
+
+        async def test_most_of_it():
+            time.sleep(0.06)
+            time.sleep(0.3)  # here
+            time.sleep(0.06)
+
+        def test_thread():
+            async def main():
+                time.sleep(0.3)  # here
+            thread = threading.Thread(target=lambda: asyncio.run(main()))
+            thread.start()
+            thread.join()
+
+        async def test_ends_in_an_exception():
+            async def job():
+                time.sleep(0.3)  # here
+                raise ValueError
+            with pytest.raises(ValueError):
+                await asyncio.create_task(job())
+        """,
+        KIND,
+    )
+
+
+def test_near_misses(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def test_sleeping_well(): await asyncio.sleep(0.3)
+        async def test_to_thread(): await asyncio.to_thread(time.sleep, 0.3)
+        def test_sync(): time.sleep(0.3)
+
+        @pytest.fixture
+        def slow():
+            time.sleep(0.2)
+            yield
+            time.sleep(0.2)
+
+        async def test_slow_fixture(slow): await work()
+
+        def test_between_two_runs():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(work())
+            time.sleep(0.3)
+            loop.run_until_complete(work())
+            loop.close()
+        """,
+        KIND,
+    )
+
+
+def test_a_collectors_pause_is_not_the_steps(suite: Suite) -> None:
+    """However long the collector takes, the step did not do it."""
+    outcome = suite.test(
+        """
+        import asyncio, gc
+
+        HEAP = [[[]] for _ in range(1_000_000)]
+
+        async def test_it():
+            await asyncio.sleep(0)
+            for _ in range(5):
+                gc.collect()
+        """
+    )
+
+    outcome.clean()

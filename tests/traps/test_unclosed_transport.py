@@ -1,0 +1,158 @@
+"""unclosed-transport, in its variants."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from ..run import Suite
+from .variants import check
+
+KIND = "unclosed-transport"
+
+
+def test_variants(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def closing(reader, writer): writer.close()
+
+        async def test_server():
+            server = await asyncio.start_server(closing, "127.0.0.1", 0)  # here
+
+        async def test_stream():
+            async with await asyncio.start_server(closing, "127.0.0.1", 0) as server:
+                address = server.sockets[0].getsockname()
+                reader, writer = await asyncio.open_connection(*address)  # here
+                await reader.read()
+
+        async def test_stream_kept():
+            async with await asyncio.start_server(closing, "127.0.0.1", 0) as server:
+                address = server.sockets[0].getsockname()
+                KEPT.append(await asyncio.open_connection(*address))  # here
+                await KEPT[-1][0].read()
+
+        async def test_protocol():
+            loop = asyncio.get_running_loop()
+            async with await asyncio.start_server(closing, "127.0.0.1", 0) as server:
+                address = server.sockets[0].getsockname()
+                class Open(asyncio.Protocol):
+                    def eof_received(self): return True
+                await loop.create_connection(Open, *address)  # here
+                await asyncio.sleep(0.01)
+
+        async def test_datagram():
+            loop = asyncio.get_running_loop()
+            await loop.create_datagram_endpoint(  # here
+                asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+            )
+
+        async def test_subprocess():
+            code = "import sys; sys.stdin.read()"
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdin=-1)  # here
+            KEPT.append(process)
+        """,
+        KIND,
+        # A destructor of asyncio's finds its loop closed, as it would without us.
+        "-Wignore::pytest.PytestUnraisableExceptionWarning",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="UNIX sockets and pipes")
+def test_unix_variants(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def closing(reader, writer): writer.close()
+
+        async def test_unix_server(tmp_path):
+            server = await asyncio.start_unix_server(closing, tmp_path / "s")  # here
+
+        async def test_read_pipe():
+            loop = asyncio.get_running_loop()
+            read, write = os.pipe()
+            pipe = os.fdopen(read, "rb", 0)
+            await loop.connect_read_pipe(asyncio.Protocol, pipe)  # here
+            os.close(write)
+
+        async def test_write_pipe():
+            loop = asyncio.get_running_loop()
+            read, write = os.pipe()
+            await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(write, "wb", 0))  # here
+            KEPT.append(read)
+        """,
+        KIND,
+    )
+
+
+def test_an_accepted_connection_that_its_handler_leaves_open(suite: Suite) -> None:
+    """It is found at the line of the server that accepted it."""
+    outcome = check(
+        suite,
+        """
+        async def forgetful(reader, writer):
+            await reader.read()
+            KEPT.append(writer)
+
+        async def test_it():
+            server = await asyncio.start_server(forgetful, "127.0.0.1", 0)  # here
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+            await writer.wait_closed()
+            await asyncio.sleep(0.02)
+            server.close()
+        """,
+        KIND,
+    )
+
+    assert outcome.only()["location"]["function"] == "forgetful"
+
+
+def test_near_misses(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def echo(reader, writer):
+            writer.write(await reader.readline())
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+        async def test_streams():
+            async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                writer.write(b"hello\\n")
+                assert await reader.read() == b"hello\\n"
+                writer.close()
+                await writer.wait_closed()
+
+        async def test_closed_without_waiting():
+            async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                writer.close()
+
+        async def test_subprocess():
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(1)", stdout=-1)
+            out, _ = await process.communicate()
+            assert out.strip() == b"1"
+
+        async def test_refused():
+            with socket.socket() as sock:
+                sock.bind(("127.0.0.1", 0))
+                with pytest.raises(OSError):
+                    await asyncio.open_connection(*sock.getsockname())
+
+        async def test_no_such_program():
+            with pytest.raises(OSError):
+                await asyncio.create_subprocess_exec("/no/such/program")
+
+        async def test_datagram():
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_datagram_endpoint(
+                asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+            )
+            transport.close()
+        """,
+        KIND,
+    )
