@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--debug-mode", action="store_true")
     parser.add_argument("--json", type=Path, metavar="PATH")
     options = parser.parse_args()
-    variants = {"off": OFF, "on": ON}
+    variants: dict[str, tuple[str, ...]] = {"off": OFF, "on": ON}
     if options.debug_mode:
         variants["debug mode"] = OFF
     table: dict[str, dict[str, float]] = {}

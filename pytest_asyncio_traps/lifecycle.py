@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -69,13 +69,14 @@ class Lifecycle:
         self.reporter = Reporter(config.rootpath)
         self.settled: list[Counted] = []
         self.late: dict[str, list[Counted]] = {}
-        self.used_allowances: set[tuple[str, str]] = set()
+        self._idle_marks: dict[int, tuple[pytest.Mark, str]] = {}
         self.item: pytest.Item | None = None
         self.phase = Phase()
         self._failed_by_itself = False
         self._tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
         self._thresholds: dict[str, float] = {}
+        self._unjudged: set[int] = set()
         self._finished = False
 
     # -- start and end ----------------------------------------------------
@@ -137,6 +138,8 @@ class Lifecycle:
         watch.census.mark(self._tenure)
         watch.witness.begin_test()
         self.log.records.clear()
+        for trap in self.traps:
+            trap.refresh()
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
 
     def end_test(self) -> None:
@@ -245,7 +248,8 @@ class Lifecycle:
         if action == OFF:
             return OFF
         if allowed:
-            self.used_allowances.update((nodeid, str(allowance)) for allowance in allowed)
+            for allowance in allowed:
+                self._idle_marks.pop(id(allowance.mark), None)
             return ALLOW
         if self.settings.strict and action == WARN:
             return FAIL
@@ -297,7 +301,13 @@ class Lifecycle:
             self._attach(report, phase)
 
     def _attach(self, report: pytest.TestReport, phase: Phase) -> None:
-        records = [r for r in phase.records if not r.getMessage().startswith("Using selector:")]
+        shown_by_pytest = self.config.pluginmanager.hasplugin("logging-plugin")
+        records = [
+            record
+            for record in phase.records
+            if not (shown_by_pytest and self.log.passes(record))
+            and not record.getMessage().startswith("Using selector:")
+        ]
         if records:
             text = "\n".join(
                 clean(f"{record.levelname} {line}")
@@ -318,9 +328,8 @@ class Lifecycle:
 
     def emit_late(self) -> None:
         """Report, as further failures of the guilty tests, what has shown since."""
-        while self.late:
-            nodeid, findings = self.late.popitem()
-            self._emit(nodeid, findings)
+        for nodeid in [nodeid for nodeid in self.late if nodeid]:
+            self._emit(nodeid, self.late.pop(nodeid))
 
     def _emit(self, nodeid: str, findings: list[Counted]) -> None:
         item = self.find_item(nodeid)
@@ -376,7 +385,7 @@ class Lifecycle:
             terminal.line("These belong to no test, and fail the run:", red=True)
             terminal.line(self.reporter.text(nobodys))
         for text in idle:
-            terminal.line(f"The rule {text!r} allowed nothing: remove it.", red=True)
+            terminal.line(f"The {text} allowed nothing: remove it.", red=True)
         if self.settled or self.config.get_verbosity() > 0:
             for what, reason in sorted(self.watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
@@ -389,8 +398,12 @@ class Lifecycle:
             terminal.line(text.rstrip())
 
     def idle(self) -> list[str]:
-        """The ``allow`` rules that matched nothing."""
-        return [rule.text for rule in self.rulebook.idle_allows()]
+        """The ``allow`` rules and markers that matched nothing."""
+        return [f"rule {rule.text!r}" for rule in self.rulebook.idle_allows()] + [
+            f"marker {markers.describe(mark)} of {nodeid}"
+            for key, (mark, nodeid) in self._idle_marks.items()
+            if key not in self._unjudged
+        ]
 
     def report(self) -> dict[str, Any]:
         """The JSON report."""
@@ -419,6 +432,17 @@ class Lifecycle:
         """The items of the run are known."""
         self._thresholds = markers.check(items, self.settings.strict)
         self._items = {item.nodeid: item for item in items}
+        # Only a run that has all tests of a class or module knows whether its marker is idle.
+        if self.settings.strict and not any("::" in arg for arg in self.config.args):
+            for item in items:
+                for mark in item.iter_markers("asyncio_allow"):
+                    self._idle_marks.setdefault(id(mark), (mark, item.nodeid))
+
+    def deselected(self, items: Sequence[pytest.Item]) -> None:
+        """These will not run: their markers cannot be called idle."""
+        self._unjudged.update(
+            id(mark) for item in items for mark in item.iter_markers("asyncio_allow")
+        )
 
     def excuse_debugger(self) -> None:
         """Somebody debugs: the step that is running is not slow."""

@@ -41,6 +41,10 @@ class AsyncioLog(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         self.records.append(record)
+        return self.passes(record)
+
+    def passes(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` goes on to the handlers that others have set up."""
         if self._logger.level is not self._level:
             return True
         wanted = self._before

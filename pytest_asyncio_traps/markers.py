@@ -27,6 +27,7 @@ class Allowance:
     kinds: tuple[str, ...]
     pattern: re.Pattern[str] | None
     reason: str | None
+    mark: pytest.Mark
 
     def covers(self, finding: Finding) -> bool:
         """Whether the marker allows ``finding``."""
@@ -34,8 +35,12 @@ class Allowance:
             return False
         return self.pattern is None or self.pattern.search(finding.summary) is not None
 
-    def __str__(self) -> str:
-        return f"asyncio_allow({', '.join(map(repr, self.kinds))})"
+
+def describe(mark: pytest.Mark) -> str:
+    """``mark`` as the user wrote it, or nearly so."""
+    given = [repr(arg) for arg in mark.args]
+    given += [f"{name}={value!r}" for name, value in mark.kwargs.items()]
+    return f"{mark.name}({', '.join(given)})"
 
 
 def allowances(item: pytest.Item) -> list[Allowance]:
@@ -60,7 +65,7 @@ def _allowance(mark: pytest.Mark, nodeid: str) -> Allowance:
     reason = mark.kwargs.get("reason")
     if reason is not None and not isinstance(reason, str):
         raise BadRuleError(f"{where}: reason must be a string, not {type(reason).__name__}")
-    return Allowance(tuple(mark.args), match, reason)
+    return Allowance(tuple(mark.args), match, reason, mark)
 
 
 def threshold(item: pytest.Item) -> float | None:
@@ -89,7 +94,7 @@ def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
             for allowance in allowances(item):
                 if strict and not (allowance.reason or "").strip():
                     raise BadRuleError(
-                        f"{item.nodeid}: marker {allowance} has no reason, "
+                        f"{item.nodeid}: marker {describe(allowance.mark)} has no reason, "
                         "and --asyncio-strict wants one"
                     )
     except BadRuleError as exc:

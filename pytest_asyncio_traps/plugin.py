@@ -48,6 +48,9 @@ class Hooks:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.lifecycle.collected(session.items)
 
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.lifecycle.deselected(items)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
         with self.lifecycle.fixture(fixturedef):
@@ -62,19 +65,23 @@ class Hooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        __tracebackhide__ = True
         self.lifecycle.begin_test(item)
         yield from self._phase("setup")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        __tracebackhide__ = True
         self.lifecycle.prepare_call(item)
         yield from self._phase("call")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+        __tracebackhide__ = True
         yield from self._phase("teardown")
 
     def _phase(self, when: str) -> Generator[None]:
+        __tracebackhide__ = True
         try:
             yield
         except pytest.skip.Exception:

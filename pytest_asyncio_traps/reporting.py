@@ -69,31 +69,33 @@ class Reporter:
                 lines.append(f"    {clean(code)}")
         lines += [clean(note) for note in finding.notes]
         lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
-        lines.append(f'To allow it: @pytest.mark.asyncio_allow("{finding.kind}", reason="...")')
+        if finding.owner.nodeid:
+            allow = f'@pytest.mark.asyncio_allow("{finding.kind}", reason="...")'
+        else:
+            allow = f"the rule allow:{finding.kind} (see asyncio_traps in the docs)"
+        lines.append(f"To allow it: {allow}")
         return lines
 
-    def block(self, finding: Finding, count: int = 1) -> Block:
+    def block(self, finding: Finding, count: int, fallback: Place) -> Block:
         """A finding as pytest shows one entry of a traceback: code, then what is wrong with it."""
-        place = finding.place
-        lines = list(_code(place)) if place is not None else []
+        place = finding.place or fallback
+        lines = list(_code(place))
         lines.append(f"E   {self.headline(finding, count)}")
         lines += [f"E     {line}" for line in self.details(finding)]
-        end = None
-        if place is not None:
-            end = clean(self.relative(place.path)), place.line, finding.kind
-        return lines, end
+        return lines, (clean(self.relative(place.path)), place.line, finding.kind)
 
     def failure(
         self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]
     ) -> ExceptionRepr:
         """The failure of a phase. ``fallback`` is the test's own (path, line)."""
         first, count = findings[0]
-        path, line = (first.place.path, first.place.line) if first.place else fallback
+        test = Place(*fallback, "")
+        place = first.place or test
         message = self.headline(first, count)
         if len(findings) > 1:
             message += f" (and {len(findings) - 1} more)"
-        blocks = [self.block(finding, n) for finding, n in findings]
-        return make_longrepr(blocks, (path, line, message))
+        blocks = [self.block(finding, n, test) for finding, n in findings]
+        return make_longrepr(blocks, (place.path, place.line, message))
 
     def text(self, findings: Iterable[tuple[Finding, int]]) -> str:
         """Findings as plain text, for a section of a report."""

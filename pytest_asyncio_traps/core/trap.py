@@ -30,6 +30,9 @@ class Trap:
         """Hook in."""
         raise NotImplementedError  # pragma: no cover
 
+    def refresh(self) -> None:
+        """A test is about to begin: make sure that the hooks are still in place."""
+
     def judge(self, final: bool) -> None:
         """A test has ended (or, where ``final``, the run): report what is left open.
 

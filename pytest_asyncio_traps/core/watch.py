@@ -116,16 +116,21 @@ class Watch:
         made = self.made(obj)
         return place_of(made[0]) if made is not None else None
 
-    def origin_of_task(self, task: asyncio.Task[Any]) -> Place | None:
-        """The user's line that made ``task``, else its coroutine, else where that is defined."""
+    def origin_of_task(self, task: asyncio.Task[Any]) -> tuple[Place | None, str]:
+        """The user's line that made ``task``, else its coroutine, else where that is defined.
+
+        Comes with the words that say which of them it is.
+        """
         coroutine = task.get_coro()
         code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-        made_at = coroutine_origin(coroutine)
-        return (
-            self.origin_of(task)
-            or (made_at if made_at is not None and KINDS[made_at.path] == USER else None)
-            or (place_of_code(code) if code is not None else None)
-        )
+        origin = self.origin_of(task)
+        if origin is None:
+            origin = coroutine_origin(coroutine)
+            if origin is not None and KINDS[origin.path] != USER:
+                origin = None
+        if origin is None and code is not None:
+            return place_of_code(code), "defined at"
+        return origin, "made at"
 
     def explain(self, coroutine: Any) -> None:
         """``coroutine`` is part of what was reported: its own complaint, to come, is no news."""

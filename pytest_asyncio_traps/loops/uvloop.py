@@ -22,13 +22,15 @@ from .stdlib import is_async_function, make_create_future, make_create_task
 
 #: What of a uvloop cannot be watched, and why.
 BLIND_SPOTS = {
-    "uvloop: slow-callback in protocol methods": (
+    "uvloop: slow-callback in methods of protocols": (
         "uvloop calls data_received and its like from C, where no step can be timed; "
         "tasks and scheduled callbacks are timed"
     ),
-    "uvloop: the exact line of unclosed pipes made by connect_read_pipe and connect_write_pipe": (
-        "they are found, at the line that called the loop's method; transports that uvloop's C "
-        "code accepts are found at the server's line"
+    "uvloop: unclosed-transport of connections that a server accepts": (
+        "they are made in C; what the loop's own methods make is watched"
+    ),
+    "uvloop: unclosed-loop of a loop that is destroyed before its test ends": (
+        "its destructor is in C; a loop that is still referred to is found"
     ),
 }
 

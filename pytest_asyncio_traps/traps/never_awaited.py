@@ -44,12 +44,17 @@ class NeverAwaited(Trap):
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
         self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
 
+    def refresh(self) -> None:
+        current = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
+        # Only importlib.reload() puts Python's own back; what others put there calls ours.
+        if _is_pythons(current):
+            self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
+
     def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         watch = self.watch
-        plain = getattr(original, "__module__", None) in ("warnings", "_py_warnings")
+        plain = _is_pythons(original)
 
         def _warn_unawaited_coroutine(coro: Any) -> None:
-            __tracebackhide__ = True
             finding = delivery = None
             if watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
@@ -122,9 +127,15 @@ class NeverAwaited(Trap):
             self.advice,
             tenure.owner,
             origin=origin or place_of_code(code),
+            origin_label="defined at" if origin == place_of_code(code) else "made at",
             location=library,
             location_label="made inside a library at",
         )
+
+
+def _is_pythons(hook: Any) -> bool:
+    # Not by __module__, which update_wrapper() copies.
+    return getattr(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
 
 
 def _is_unstarted(coro: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from asyncio import runners
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -50,6 +51,8 @@ class PendingTask(Trap):
         return _cancel_all_tasks
 
     def _abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
+        if isinstance(sys.exception(), (SystemExit, KeyboardInterrupt)):
+            return  # the run was cut short: nothing in it had its time
         left = self._users(asyncio.all_tasks(loop))
         ending = {task for task in left if _is_ending(task)}
         if ending:
@@ -109,13 +112,15 @@ class PendingTask(Trap):
         notes: tuple[str, ...] = (how,)
         if not task.get_name().startswith("Task-"):
             notes = (f"Its name is {task.get_name()!r}.", how)
+        origin, label = self.watch.origin_of_task(task)
         self.watch.report(
             Finding(
                 self.kind,
                 f"task running {name_of(coroutine)!r} was left pending{where}",
                 self.advice,
                 tenure.owner,
-                origin=self.watch.origin_of_task(task),
+                origin=origin,
+                origin_label=label,
                 location=location,
                 location_label="waiting at",
                 notes=notes,

@@ -63,13 +63,13 @@ class SlowCallback(Trap):
         task, code, name = _who(handle)
         made = watch.made(task) if task is not None else None
         tenure = self._tenure(handle, made)
-        origin = place_of(made[0]) if made is not None else None
+        origin, label = (place_of(made[0]) if made is not None else None), "made at"
         if task is not None and is_harness(task.get_coro(), made[0] if made else None):
             # One task of the runner's runs everybody's tests: it says nothing.
             tenure = watch.ownership.running
             origin, name = None, tenure.owner.name.rpartition("::")[2]
         elif origin is None and code is not None:
-            origin = place_of_code(code)
+            origin, label = place_of_code(code), "defined at"
         watch.report(
             Finding(
                 self.kind,
@@ -77,6 +77,7 @@ class SlowCallback(Trap):
                 self.advice,
                 tenure.owner,
                 origin=origin,
+                origin_label=label,
                 location=location,
                 location_label="blocking at",
                 at_location=True,

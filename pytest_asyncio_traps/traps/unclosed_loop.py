@@ -45,7 +45,6 @@ class UnclosedLoop(Trap):
         watch = self.watch
 
         def __del__(loop: Any, *args: Any, **kwargs: Any) -> None:
-            __tracebackhide__ = True
             open_, delivery = False, None
             if watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):

@@ -72,7 +72,6 @@ class UnclosedTransport(Trap):
 
         def make(original: Callable[..., None]) -> Callable[..., None]:
             def __del__(self_: Any, *args: Any, **kwargs: Any) -> None:
-                __tracebackhide__ = True
                 finding = delivery = None
                 if watch.active and not watch.faults.off(self.kind):
                     with watch.faults.guard(self.kind):

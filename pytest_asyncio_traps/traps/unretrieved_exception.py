@@ -81,11 +81,10 @@ class UnretrievedException(Trap):
         described = _describe(exc)
         raised = raised_at(exc.__traceback__) if exc is not None else None
         if coroutine is not None:
-            origin = watch.origin_of_task(future)
+            origin, label = watch.origin_of_task(future)
             summary = (
                 f"task running {name_of(coroutine)!r} ended in {described}, which nobody retrieved"
             )
-            label = "made at"
         else:
             origin = watch.origin_of(future)
             summary = f"future was given {described}, which nobody retrieved"

@@ -266,7 +266,7 @@ def test_cpythons_own_tests_keep_their_outcomes(suite: Suite) -> None:
     names = [f"test.test_asyncio.test_{name}" for name in CPYTHON]
     names = [name for name in names if importlib.util.find_spec(name) is not None]
     suite.pytester.makeini("[pytest]\n")
-    outcomes = []
+    outcomes: list[dict[tuple[str | None, str | None], list[str]]] = []
     for plugins, args in (((), ()), (("asyncio", "asyncio_traps"), ("--asyncio-traps=warn",))):
         path = Path(suite.pytester.path, f"junit{len(outcomes)}.xml")
         run = suite.run("--pyargs", *names, f"--junitxml={path}", *args, plugins=plugins)

@@ -132,9 +132,7 @@ def test_a_task_that_never_began_does_not_begin_because_of_us(suite: Suite) -> N
             async def main():
                 loop = asyncio.get_running_loop()
                 # Made in the very last turn of the loop, after the main task has ended.
-                asyncio.current_task().add_done_callback(
-                    lambda task: loop.call_soon(lambda: loop.create_task(job()))
-                )
+                asyncio.current_task().add_done_callback(lambda task: loop.create_task(job()))
             asyncio.run(main())
             assert RAN == []
         """,

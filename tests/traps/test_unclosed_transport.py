@@ -74,7 +74,7 @@ def test_unix_variants(suite: Suite) -> None:
             read, write = os.pipe()
             pipe = os.fdopen(read, "rb", 0)
             await loop.connect_read_pipe(asyncio.Protocol, pipe)  # here
-            os.close(write)
+            KEPT.append(write)
 
         async def test_write_pipe():
             loop = asyncio.get_running_loop()
