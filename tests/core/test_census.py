@@ -1,0 +1,118 @@
+"""Which objects are alive, and whose they are."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_asyncio_traps.core.census import Census
+from pytest_asyncio_traps.core.faults import Faults
+from pytest_asyncio_traps.core.finding import Owner
+from pytest_asyncio_traps.core.ownership import Ownership, Tenure
+
+
+class Thing:
+    """Of interest."""
+
+    def __init__(self) -> None:
+        self.wanted = True
+
+
+def tenure(name: str) -> Tenure:
+    return Tenure(Owner("test", name, "function", name))
+
+
+@pytest.fixture
+def census() -> Iterator[Census]:
+    census = Census(Ownership(), Faults())
+    if census.blind:
+        pytest.skip("a free-threaded build does not keep new objects apart")
+    census.watch_type(Thing, lambda thing: thing.wanted)
+    census.arm()
+    yield census
+    census.disarm()
+
+
+def owners(census: Census) -> list[str]:
+    return [tenure.owner.name for _, tenure in census.living()]
+
+
+def test_a_marker_parts_what_was_made(census: Census) -> None:
+    census.mark(tenure("a"))
+    kept = [Thing()]
+    census.mark(tenure("b"))
+    kept += [Thing(), Thing()]
+    census.scan()
+
+    assert owners(census) == ["a", "b", "b"]
+    assert len(kept) == 3
+
+
+def test_an_automatic_collection_in_between(census: Census) -> None:
+    """The collector reorders its list; what is there is read before."""
+    census.mark(tenure("a"))
+    kept = [Thing()]
+    gc.collect(0)
+    kept.append(Thing())
+    census.mark(tenure("b"))
+    kept.append(Thing())
+    gc.collect()
+    kept.append(Thing())
+    census.scan()
+
+    assert owners(census) == ["a", "a", "b", "b"]
+
+
+def test_a_cycle_keeps_its_owner_in_its_destructor(census: Census) -> None:
+    """Weak references are cleared first; the tenure is still to be had."""
+    seen = []
+
+    class Dying(Thing):
+        def __del__(self) -> None:
+            found = census.tenure_of(self)
+            seen.append(found and found.owner.name)
+
+    census.mark(tenure("a"))
+    thing = Dying()
+    thing.itself = thing  # type: ignore[attr-defined]
+    del thing
+    census.mark(tenure("b"))
+    gc.collect()
+
+    assert seen == ["a"]
+
+
+def test_what_is_not_wanted_is_not_kept(census: Census) -> None:
+    thing = Thing()
+    thing.wanted = False
+    census.scan()
+
+    assert owners(census) == []
+
+
+def test_nothing_is_kept_alive(census: Census) -> None:
+    census.mark(tenure("a"))
+    thing = Thing()
+    census.scan()
+    assert len(owners(census)) == 1
+    del thing
+
+    assert owners(census) == []
+    assert census.seen == {}
+
+
+def test_pauses_are_counted(census: Census) -> None:
+    before = census.paused
+    gc.collect()
+
+    assert census.paused > before
+    assert not census.collecting
+
+
+def test_it_is_off_when_disarmed(census: Census) -> None:
+    callbacks = len(gc.callbacks)
+    census.disarm()
+
+    assert len(gc.callbacks) == callbacks - 1
