@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from _pytest._code.code import (
     ExceptionRepr,
     ReprEntry,
@@ -16,8 +17,16 @@ from _pytest._code.code import (
     ReprTraceback,
 )
 from _pytest.outcomes import Failed
+from _pytest.skipping import evaluate_xfail_marks
 
-__all__ = ["Block", "ExceptionRepr", "Failed", "make_longrepr"]
+__all__ = [
+    "Block",
+    "ExceptionRepr",
+    "Failed",
+    "end_fixtures",
+    "expected_failure",
+    "make_longrepr",
+]
 
 #: A block of text: its lines, and the (path, line, message) it ends with, if any.
 Block = tuple[Sequence[str], tuple[str, int, str] | None]
@@ -32,3 +41,16 @@ def make_longrepr(blocks: Sequence[Block], crash: tuple[str, int, str]) -> Excep
     return ReprExceptionInfo(
         reprtraceback=ReprTraceback(entries, None, "long"), reprcrash=ReprFileLocation(*crash)
     )
+
+
+def expected_failure(item: pytest.Item) -> str | None:
+    """The reason for which ``item`` is expected to fail by a trap, or None where it is not."""
+    xfail = evaluate_xfail_marks(item)
+    if xfail is None or item.config.option.runxfail or xfail.raises is not None:
+        return None
+    return xfail.reason
+
+
+def end_fixtures(session: pytest.Session) -> None:
+    """Tear down what a run that was stopped half-way has left set up."""
+    session._setupstate.teardown_exact(None)

@@ -57,7 +57,11 @@ class TrapRecorder:
             raise ValueError(str(exc)) from None
         watch = self._lifecycle.watch
         before = watch.take()
-        yield
+        try:
+            yield
+        except BaseException:
+            watch.found.extendleft(reversed(before))
+            raise
         during = watch.take()
         met = [
             finding

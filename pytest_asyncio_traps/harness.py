@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,28 +10,38 @@ from typing import Any
 from .core.ownership import TENURE
 from .core.watch import Watch
 
+_BACKENDS = ("anyio._backends._asyncio", "anyio._backends._trio")
 
-def arm_harness(watch: Watch) -> None:
-    """Hook into anyio's runner, if its plugin is loaded."""
-    if "anyio" not in sys.modules:
-        return
-    with watch.faults.guard("anyio"):
-        try:
-            backend = importlib.import_module("anyio._backends._asyncio")
-        except ImportError:
-            return
-        runner = getattr(backend, "TestRunner", None)
-        if runner is not None and hasattr(runner, "_call_in_runner_task"):
-            watch.patches.wrap(runner, "_call_in_runner_task", _make_call(watch))
+
+class AnyioRunners:
+    """Tells anyio's runners whose time it is, as soon as anyio has imported them."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._missing = list(_BACKENDS)
+
+    def refresh(self) -> None:
+        """A test or fixture is about to begin: hook into what has been imported meanwhile."""
+        for name in self._missing:
+            module = sys.modules.get(name)
+            runner = getattr(module, "TestRunner", None)
+            if runner is not None:
+                self._missing = [other for other in self._missing if other != name]
+                if hasattr(runner, "_call_in_runner_task"):
+                    with self._watch.faults.guard("anyio"):
+                        self._watch.patches.wrap(
+                            runner, "_call_in_runner_task", _make_call(self._watch)
+                        )
 
 
 def _make_call(watch: Watch) -> Callable[[Any], Any]:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         # One task runs all tests and fixtures of anyio's runner, each inheriting the
         # context of the first: so each has to be told anew whose time it is.
-        async def _call_in_runner_task(self: Any, func: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # (A coroutine function on asyncio, a plain one on trio: handed on as it is.)
+        def _call_in_runner_task(self: Any, func: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not watch.active:
-                return await original(self, func, *args, **kwargs)
+                return original(self, func, *args, **kwargs)
             tenure = watch.ownership.running
 
             @functools.wraps(func)
@@ -40,7 +49,7 @@ def _make_call(watch: Watch) -> Callable[[Any], Any]:
                 TENURE.set(tenure)
                 return await func(*args, **kwargs)
 
-            return await original(self, owned, *args, **kwargs)
+            return original(self, owned, *args, **kwargs)
 
         return _call_in_runner_task
 

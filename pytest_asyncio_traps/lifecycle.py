@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from . import jsonreport, loops, markers
-from .bridge import Failed
+from .bridge import Failed, expected_failure
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.watch import Watch
-from .harness import arm_harness
+from .harness import AnyioRunners
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter, clean
-from .rules import ALLOW, FAIL, OFF, WARN, Rulebook
+from .rules import ALLOW, FAIL, OFF, WARN, BadRuleError, Rulebook
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
 
@@ -70,6 +70,7 @@ class Lifecycle:
         self.settled: list[Counted] = []
         self.late: dict[str, list[Counted]] = {}
         self._idle_marks: dict[int, tuple[pytest.Mark, str]] = {}
+        self.anyio = AnyioRunners(self.watch)
         self.item: pytest.Item | None = None
         self.phase = Phase()
         self._failed_by_itself = False
@@ -77,6 +78,7 @@ class Lifecycle:
         self._items: dict[str, pytest.Item] = {}
         self._thresholds: dict[str, float] = {}
         self._unjudged: set[int] = set()
+        self._usage_error: str | None = None
         self._finished = False
 
     # -- start and end ----------------------------------------------------
@@ -92,7 +94,7 @@ class Lifecycle:
             watch.census.arm()
             watch.witness.arm(watch.patches)
             loops.arm(watch)
-            arm_harness(watch)
+            watch.ownership.arm(watch.patches)
             for trap in self.traps:
                 trap.arm()
             watch.slow_after = self.settings.slow_after
@@ -138,9 +140,15 @@ class Lifecycle:
         watch.census.mark(self._tenure)
         watch.witness.begin_test()
         self.log.records.clear()
+        self.anyio.refresh()
         for trap in self.traps:
             trap.refresh()
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
+
+    def refuse_bad_marker(self) -> None:
+        """In a worker of pytest-xdist: fail each test, where one process would not have begun."""
+        if self._usage_error is not None:
+            pytest.fail(self._usage_error, pytrace=False)
 
     def end_test(self) -> None:
         """The teardown of the test is over: judge what it has left."""
@@ -148,6 +156,7 @@ class Lifecycle:
         self._tenure.ended = True
         if watch.busy:
             self._judge(final=False)
+        watch.shared = any(not loop.is_closed() for loop in watch.loops)
         watch.ownership.enter(watch.ownership.session)
         watch.census.mark(watch.ownership.session)
         watch.forget_dead()
@@ -176,6 +185,7 @@ class Lifecycle:
     def fixture(self, fixturedef: Any) -> Iterator[None]:
         """The set-up of a fixture; its teardown is charged to it, too."""
         watch = self.watch
+        self.anyio.refresh()
         nodeid = self.item.nodeid if self.item is not None else ""
         tenure = Tenure(Owner("fixture", fixturedef.argname, fixturedef.scope, nodeid))
         before = self._tenure
@@ -243,7 +253,10 @@ class Lifecycle:
     def _action(self, finding: Finding) -> str:
         nodeid = finding.owner.nodeid
         item = self.find_item(nodeid)
-        allowed = [a for a in markers.allowances(item) if a.covers(finding)] if item else []
+        try:
+            allowed = [a for a in markers.allowances(item) if a.covers(finding)] if item else []
+        except BadRuleError:
+            allowed = []  # a marker that was added too late to be a usage error
         action = self.rulebook.action_for(finding)
         if action == OFF:
             return OFF
@@ -295,10 +308,15 @@ class Lifecycle:
             report.sections.append(
                 (f"asyncio traps ({report.when})", self.reporter.text(phase.failing))
             )
-        if report.failed and not isinstance(value, TrapsFound):
+        if phase.failing and report.skipped and not hasattr(report, "wasxfail"):
+            # unittest's skip takes the place of what was raised.
+            report.outcome = "failed"
+            report.longrepr = self.reporter.failure(phase.failing, _place_of_item(item))
+        elif (report.failed or hasattr(report, "wasxfail")) and not isinstance(value, TrapsFound):
             self._failed_by_itself = True
         if report.failed or phase.failing:
-            self._attach(report, phase)
+            with self.watch.faults.guard("report sections"):
+                self._attach(report, phase)
 
     def _attach(self, report: pytest.TestReport, phase: Phase) -> None:
         shown_by_pytest = self.config.pluginmanager.hasplugin("logging-plugin")
@@ -306,13 +324,13 @@ class Lifecycle:
             record
             for record in phase.records
             if not (shown_by_pytest and self.log.passes(record))
-            and not record.getMessage().startswith("Using selector:")
+            and not _message(record).startswith("Using selector:")
         ]
         if records:
             text = "\n".join(
                 clean(f"{record.levelname} {line}")
                 for record in records
-                for line in record.getMessage().splitlines()
+                for line in _message(record).splitlines()
             )
             report.sections.append((f"Captured asyncio log {report.when}", text))
         shown = [
@@ -344,9 +362,11 @@ class Lifecycle:
             outcome="failed",
             longrepr=self.reporter.failure(findings, fallback),
             when="call",
-            sections=[],
-            duration=0.0,
         )
+        reason = expected_failure(item) if item is not None else None
+        if reason is not None:
+            report.outcome = "skipped"
+            report.wasxfail = reason
         self.config.hook.pytest_runtest_logreport(report=report)
 
     # -- the end of the run -------------------------------------------------
@@ -428,9 +448,15 @@ class Lifecycle:
             return self.item
         return self._items.get(nodeid)
 
-    def collected(self, items: list[pytest.Item]) -> None:
-        """The items of the run are known."""
-        self._thresholds = markers.check(items, self.settings.strict)
+    def collected(self, items: list[pytest.Item], is_worker: bool) -> None:
+        """The items of the run are known. Raises `pytest.UsageError` for a bad marker."""
+        try:
+            self._thresholds = markers.check(items, self.settings.strict)
+        except pytest.UsageError as exc:
+            if not is_worker:
+                raise
+            # A worker that dies says nothing to the user; a failing test does.
+            self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
         # Only a run that has all tests of a class or module knows whether its marker is idle.
         if self.settings.strict and not any("::" in arg for arg in self.config.args):
@@ -449,6 +475,14 @@ class Lifecycle:
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.excused = True
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The text of ``record``, even if its arguments do not fit."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return str(record.msg)
 
 
 def _with(finding: Finding, **changes: str) -> Finding:

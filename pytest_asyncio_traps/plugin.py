@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from . import options, xdist
+from . import bridge, options, xdist
 from .fixtures import asyncio_traps, debug_loop
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
@@ -46,7 +46,7 @@ class Hooks:
             return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.lifecycle.collected(session.items)
+        self.lifecycle.collected(session.items, xdist.is_worker(session.config))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.lifecycle.deselected(items)
@@ -68,6 +68,7 @@ class Hooks:
         __tracebackhide__ = True
         self.lifecycle.begin_test(item)
         yield from self._phase("setup")
+        self.lifecycle.refuse_bad_marker()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
@@ -120,10 +121,14 @@ class Hooks:
         self._finish(session)
         return result
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        # Again for a run that was stopped half-way, whose fixtures end only now.
-        self._finish(session)
+        # Before others write their reports. A run that was stopped half-way still has
+        # its fixtures, and what they leave is to be seen.
+        try:
+            bridge.end_fixtures(session)
+        finally:
+            self._finish(session)
         if xdist.is_worker(session.config):
             xdist.pack(session.config, self.lifecycle)
         else:

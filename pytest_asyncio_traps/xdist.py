@@ -40,7 +40,12 @@ def unpack(output: dict[str, Any], lifecycle: Lifecycle) -> None:
     data = output.get(_KEY)
     if data is None:
         return
-    lifecycle.settled += [(from_plain(finding), count) for finding, count in data["settled"]]
+    known = {finding for finding, _ in lifecycle.settled if not finding.owner.nodeid}
+    for plain, count in data["settled"]:
+        finding = from_plain(plain)
+        # Each worker imports every module: what belongs to no test is found by all of them.
+        if finding not in known:
+            lifecycle.settled.append((finding, count))
     for nodeid, findings in data["late"].items():
         lifecycle.late.setdefault(nodeid, []).extend(
             (from_plain(finding), count) for finding, count in findings

@@ -8,8 +8,9 @@ made in that tenure. The list is read when a test ends, and just before the
 collector reorders it, so each object is read about once in its life.
 
 What is remembered is a weak reference and the tenure. A destructor comes after
-weak references are cleared; so when a remembered object dies, its tenure stays
-in `fallen` for the destructor's hook to ask for, until the test ends.
+weak references are cleared; so the tenure of a remembered object that dies is
+kept for the hook in its destructor to ask for: during a collection until that
+ends, else (as the destructor follows at once) until the next one dies.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from .ownership import Ownership, Tenure
 
 Keep = Callable[[Any], bool]
 
+#: The base classes of a class, by no code of its own.
+_mro = type.__dict__["__mro__"].__get__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
@@ -46,11 +49,17 @@ class _Marker:
 class _Sighting(weakref.ref):  # type: ignore[type-arg]
     """A weak reference to an object of interest, with its key and its tenure."""
 
-    __slots__ = ("key", "tenure", "told")
+    __slots__ = ("key", "tenure", "told", "trait")
     key: int
     tenure: Tenure
+    #: What tells the object from another one at the same address.
+    trait: object
     #: For the traps: whether they have looked at the object when its test ended.
     told: bool
+
+
+def _trait(obj: object) -> object:
+    return type(obj), getattr(obj, "cr_origin", None)
 
 
 class Census:
@@ -65,16 +74,17 @@ class Census:
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
-        self._static: dict[type, Keep | None] = {}
+        self._static: dict[int, Keep | None] = {}
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
+        self._scans = 0
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
         self._pause_began: float | None = None
         self.seen: dict[int, _Sighting] = {}
-        self.fallen: dict[int, Tenure] = {}
+        self._fallen: dict[int, _Sighting] = {}
         self.collecting = False
         #: Seconds that the collector has stopped everything for, so far.
         self.paused = 0.0
@@ -96,23 +106,36 @@ class Census:
         if self._collector in gc.callbacks:
             gc.callbacks.remove(self._collector)
         self.seen.clear()
-        self.fallen.clear()
+        self._fallen.clear()
         self._markers.clear()
         self._static.clear()
+
+    @property
+    def current(self) -> Tenure:
+        """The tenure in which objects are made now."""
+        return self._marker.tenure
 
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
         if tenure is not self._marker.tenure:
-            self._marker = _Marker(tenure)
-            self._markers.append(self._marker)
+            scans = self._scans
+            self._marker = marker = _Marker(tenure)
+            self._markers.append(marker)
+            if scans != self._scans:
+                # A collection began while the marker was being made, and has put it away.
+                self._carry = tenure
 
     def tenure_of(self, obj: object) -> Tenure | None:
         """Whose ``obj`` is, if the census has met it; also while it is being destroyed."""
         key = id(obj)
         sighting = self.seen.get(key)
-        if sighting is not None:
+        if sighting is not None and sighting() is obj:
             return sighting.tenure
-        return self.fallen.get(key)
+        sighting = self._fallen.get(key)
+        # The address may be another object's by now: what can be compared has to match.
+        if sighting is not None and sighting.trait == _trait(obj):
+            return sighting.tenure
+        return None
 
     def living(self) -> Iterator[tuple[Any, Tenure]]:
         """Each remembered object that is still alive, with its tenure."""
@@ -137,22 +160,25 @@ class Census:
         known = self._static.copy()
         for obj in objects[start:] if start else objects:
             cls = type(obj)
-            keep = known.get(cls, _classify_first)
+            # By id: to hash a class may run its metaclass's code.
+            keep = known.get(id(cls), _classify_first)
             if keep is None:
                 continue
             if keep is _classify_first:
-                keep = known[cls] = self._classify(cls)
-                # Only types that never die are remembered: no class of the user's.
+                keep = known[id(cls)] = self._classify(cls)
+                # Only types that never die are remembered.
                 if not cls.__flags__ & _HEAP_TYPE:
-                    self._static[cls] = keep
+                    self._static[id(cls)] = keep
                 if keep is None:
                     continue
             if cls is _Marker:
-                tenure = obj.tenure
+                # One that is being made this very moment has no tenure yet.
+                tenure = getattr(obj, "tenure", tenure)
             elif id(obj) not in seen and keep(obj):
                 self._remember(obj, tenure)
         del objects
         # The markers that were read have done their work.
+        self._scans += 1
         self._carry = self._marker.tenure
         self._last = self._marker = _Marker(self._carry)
         self._markers = [self._marker]
@@ -161,7 +187,7 @@ class Census:
         if cls is _Marker:
             return bool
         for interest, keep in self._interests:
-            if issubclass(cls, interest):
+            if any(base is interest for base in _mro(cls)):
                 return keep
         return None
 
@@ -172,6 +198,7 @@ class Census:
             return
         sighting.key = id(obj)
         sighting.tenure = tenure
+        sighting.trait = _trait(obj)
         sighting.told = False
         self.seen[sighting.key] = sighting
 
@@ -179,7 +206,9 @@ class Census:
         assert isinstance(sighting, _Sighting)
         if self.seen.get(sighting.key) is sighting:
             del self.seen[sighting.key]
-            self.fallen[sighting.key] = sighting.tenure
+            if not self.collecting:
+                self._fallen.clear()
+            self._fallen[sighting.key] = sighting
 
     def _collector(self, phase: str, info: dict[str, int]) -> None:
         with self._faults.guard("census"):
@@ -192,6 +221,7 @@ class Census:
                 self.collecting = True
             else:
                 self.collecting = False
+                self._fallen.clear()
                 began, self._pause_began = self._pause_began, None
                 if began is not None:
                     self.paused += self._now() - began

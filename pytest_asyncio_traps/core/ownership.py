@@ -4,16 +4,18 @@ A tenure is the time for which a test or fixture answers for what it makes. The
 context variable `TENURE` carries it: tasks, callbacks, done callbacks and the
 connections that a server accepts inherit it with their context, so that what
 test A started is still A's while test B runs. A thread that somebody started
-by hand has an empty context; there the tenure that pytest is running counts.
+by hand has an empty context; it carries the tenure in which it was started.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from .finding import Owner
+from .patches import Patches
 
 
 class Tenure:
@@ -32,6 +34,17 @@ class Tenure:
 TENURE: ContextVar[Tenure | None] = ContextVar("asyncio_traps_tenure", default=None)
 
 
+#: The attribute under which a thread carries the tenure in which it was started.
+THREAD_TENURE = "_asyncio_traps_tenure"
+
+
+def _of_thread() -> Tenure | None:
+    # Not current_thread(), which would make an object for a thread of C's.
+    active: dict[int, threading.Thread] = getattr(threading, "_active", {})
+    tenure = getattr(active.get(threading.get_ident()), THREAD_TENURE, None)
+    return tenure if isinstance(tenure, Tenure) else None
+
+
 class Ownership:
     """Who is responsible now."""
 
@@ -41,7 +54,7 @@ class Ownership:
 
     def now(self) -> Tenure:
         """The tenure of the code that runs this very moment."""
-        return TENURE.get() or self.running
+        return TENURE.get() or _of_thread() or self.running
 
     @contextmanager
     def hold(self, tenure: Tenure) -> Iterator[None]:
@@ -54,6 +67,20 @@ class Ownership:
             self.running = previous
             # Not reset(): the block may end in another context than it began in.
             TENURE.set(var)
+
+    def arm(self, patches: Patches) -> None:
+        """Have threads remember who started them."""
+
+        def make(
+            original: Callable[[threading.Thread], None],
+        ) -> Callable[[threading.Thread], None]:
+            def start(thread: threading.Thread) -> None:
+                setattr(thread, THREAD_TENURE, self.now())
+                original(thread)
+
+            return start
+
+        patches.wrap(threading.Thread, "start", make)
 
     def enter(self, tenure: Tenure) -> None:
         """Charge to ``tenure`` what is made from here on."""

@@ -72,7 +72,8 @@ def classify(filename: str) -> int:
     among installed packages. CPython's own test suite counts as a user's.
     """
     if filename.startswith("<"):
-        return STDLIB
+        # What a person types; not code that was generated or frozen.
+        return USER if filename.startswith(("<doctest", "<stdin", "<ipython")) else STDLIB
     path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
     if path.startswith(_HERE):
         return HARNESS

@@ -7,6 +7,7 @@ traps subscribe to that and report what they find. Neither knows the other.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
 from collections import deque
@@ -55,6 +56,9 @@ class Watch:
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
         self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        #: Whether a loop is open that outlives a test: then one test's steps may run in
+        #: another's time.
+        self.shared = False
         #: Whether a loop was made or run since the last look.
         self.busy = False
         self.on_loop_made: list[Callable[[asyncio.AbstractEventLoop], None]] = []
@@ -74,6 +78,10 @@ class Watch:
     def report(self, finding: Finding) -> None:
         """Take a finding. Safe in any thread, destructor or callback."""
         self.found.append(finding)
+
+    def is_running(self, finding: Finding) -> bool:
+        """Whether the test that ``finding`` is charged to is the one that runs."""
+        return finding.owner.nodeid == self.ownership.running.owner.nodeid
 
     def take(self) -> list[Finding]:
         """The findings since the last call, in the order in which they were made."""
@@ -155,7 +163,6 @@ class Watch:
         for key, (ref, _) in list(self._explained.items()):
             if ref() is None:
                 del self._explained[key]
-        self.census.fallen.clear()
 
     def user_has_handler(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the test installed an exception handler of its own on ``loop``."""
@@ -206,6 +213,15 @@ class Watch:
         for callback in self.on_transport_made:
             callback(transport, frame, loop)
 
+    def shift_to(self, context: contextvars.Context) -> Tenure | None:
+        """A step runs in ``context``: what it makes is that one's. Returns whose time it was."""
+        tenure = context.get(TENURE)
+        before = self.census.current
+        if tenure is None or tenure is before or not self.active:
+            return None
+        self.census.mark(tenure)
+        return before
+
     def slow_step(self, loop: Any, handle: Any, began: float, ended: float) -> None:
         """A step of ``loop`` took long, by the clock."""
         if self.active:
@@ -231,13 +247,18 @@ def is_harness(coroutine: object, origin: Mark | None) -> bool:
     """
     code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
     if code is None:
-        return False
+        # A coroutine of C's: asyncio runs aclose() of async generators by itself.
+        return origin is None
     if is_anyio_runner(code):
         return True
     kind = KINDS[code.co_filename]
     if kind == HARNESS:
         return True
-    return kind == ASYNCIO and (origin is None or KINDS[origin[0].co_filename] < LIBRARY)
+    if kind != ASYNCIO:
+        return False
+    made_at = coroutine_origin(coroutine)
+    path = origin[0].co_filename if origin is not None else made_at.path if made_at else None
+    return path is None or KINDS[path] < LIBRARY
 
 
 def pending(tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:

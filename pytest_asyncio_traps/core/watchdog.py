@@ -155,6 +155,11 @@ class Watchdog:
         self._gone.acquire(timeout=5)
         self._started = False
 
+    def resume(self) -> None:
+        """Start the thread again, if loops are running."""
+        if self._sentries and not self._started:
+            self.start()
+
     def forget(self) -> None:
         """In a forked child: other threads, and the loops that they ran, are gone."""
         mine = _thread.get_ident()
@@ -223,6 +228,11 @@ def _before_fork() -> None:
         watchdog.stop()
 
 
+def _in_parent() -> None:
+    for watchdog in _alive:
+        watchdog.resume()
+
+
 def _in_child() -> None:
     _main_thread.close()  # it tells of the parent's thread
     for watchdog in _alive:
@@ -232,7 +242,7 @@ def _in_child() -> None:
 # A process that forks while threads run is warned by Python 3.12 and later. What
 # is registered cannot be taken back, so it is done once, for whatever is alive.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 def employ(watchdog: Watchdog) -> None:

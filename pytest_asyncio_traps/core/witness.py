@@ -71,10 +71,13 @@ class Witness:
         stack.append(delivery)
         return delivery
 
-    def end(self, delivery: Delivery, report: Callable[[], None]) -> None:
-        """Call ``report`` unless the test recorded the warning; later, if it hands it on."""
+    def end(self, delivery: Delivery, report: Callable[[], None], own: bool) -> None:
+        """Call ``report`` unless the test recorded the warning; later, if it hands it on.
+
+        ``own`` says whether the trap is that test's: it has not dealt with somebody else's.
+        """
         self._local.stack.remove(delivery)
-        if delivery.consumed:
+        if own and delivery.consumed:
             message = delivery.messages[-1][0]
             self._tentative[id(message)] = message, report
         else:

@@ -134,7 +134,7 @@ def arm(watch: Watch) -> None:
             thread = self._thread_id
             if thread is not None and thread != get_ident():
                 if watch.active and light(self):
-                    self._check_thread()
+                    _check_thread(self)
             else:
                 kind = type(callback)
                 if kind is method:
@@ -160,7 +160,7 @@ def arm(watch: Watch) -> None:
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if not self._debug and light(self) and watch.active:
-                self._check_thread()
+                _check_thread(self)
                 if is_async_function(callback):
                     self._check_callback(callback, "call_at")
             handle = original(self, when, callback, *args, context=context)
@@ -181,6 +181,22 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "create_task", make_create_task(watch))
     patches.wrap(loop_class, "create_future", make_create_future(watch))
     patches.wrap(events.Handle, "_run", make_handle_run(watch))
+
+
+def _check_thread(loop: Any) -> None:
+    """asyncio's own check, which says who asked for it."""
+    try:
+        loop._check_thread()
+    except RuntimeError as exc:
+        exc.add_note(THREAD_NOTE)
+        raise
+
+
+#: Added to the error that debug mode raises.
+THREAD_NOTE = (
+    "This is a check of asyncio's debug mode, which pytest-asyncio-traps makes in every loop. "
+    "Use call_soon_threadsafe() or run_coroutine_threadsafe()."
+)
 
 
 def _hide_frame(obj: Any) -> None:
@@ -214,7 +230,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                         setattr(task, ATTRIBUTE, ((frame.f_code, frame.f_lasti), now()))
                     else:
                         remember(task, frame)
-                    if self._debug:
+                    if task._source_traceback:
                         _hide_frame(task)
                 except AttributeError:
                     pass  # a task class with slots of its own
@@ -239,10 +255,12 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
 
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
-            if watch.active and not self._debug:
+            # uvloop's flag is out of sight; its debug mode takes no tracebacks of futures
+            # worth keeping.
+            if watch.active and not getattr(self, "_debug", False):
                 return future_class(loop=self)
             future = original(self)
-            if future._source_traceback:
+            if watch.active and future._source_traceback:
                 del future._source_traceback[-2]
             return future
 
@@ -259,6 +277,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
         def _run(self: Any) -> None:
             __tracebackhide__ = True
             loop = self._loop
+            shift = watch.shift_to(self._context) if watch.shared else None
             began = now()
             try:
                 loop._asyncio_traps_step = began
@@ -267,9 +286,12 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
             try:
                 return original(self)
             finally:
-                if now() - began >= watch.slow_after:
+                # A step within which others ran (a loop that was entered again) was not alone.
+                if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
                     watch.slow_step(loop, self, began, now())
                 loop._asyncio_traps_step = 0.0
+                if shift is not None:
+                    watch.census.mark(shift)
                 # The traceback of an exception in the task reaches this frame through
                 # f_back. A task that it led back to would be kept alive by a cycle.
                 self = None

@@ -18,7 +18,7 @@ from ..core.clock import REAL
 from ..core.stacks import STEP_CODES
 from ..core.watch import Watch
 from . import debug
-from .stdlib import is_async_function, make_create_future, make_create_task
+from .stdlib import THREAD_NOTE, is_async_function, make_create_future, make_create_task
 
 #: What of a uvloop cannot be watched, and why.
 BLIND_SPOTS = {
@@ -189,7 +189,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         try:
             callback(*args)
         finally:
-            if now() - began >= watch.slow_after:
+            if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
                 watch.slow_step(loop, callback, began, now())
             loop._asyncio_traps_step = 0.0
             # The traceback of an exception in the task reaches this frame: see stdlib.py.
@@ -202,9 +202,11 @@ def hook(watch: Watch, loop_class: Any) -> None:
         """Debug mode's checks."""
         thread = getattr(loop, "_asyncio_traps_thread", None)
         if thread is not None and thread != get_ident() and method != "call_soon_threadsafe":
-            raise RuntimeError(
+            error = RuntimeError(
                 "Non-thread-safe operation invoked on an event loop other than the current one"
             )
+            error.add_note(THREAD_NOTE)
+            raise error
         if is_async_function(callback):
             raise TypeError(f"coroutines cannot be used with {method}()")
 

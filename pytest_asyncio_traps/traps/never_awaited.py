@@ -59,9 +59,10 @@ class NeverAwaited(Trap):
             if watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
                     finding = self._finding(coro, sys._getframe(1))
-                    delivery = watch.witness.begin()
+                    if finding is not None:
+                        delivery = watch.witness.begin()
             try:
-                if plain and finding is not None and not watch.origins.wished():
+                if plain and watch.active and not watch.origins.wished():
                     # As if nobody had asked where coroutines are made: the same text,
                     # and, standing in the original's place, the same line.
                     warnings.warn(
@@ -76,7 +77,9 @@ class NeverAwaited(Trap):
                 if delivery is not None and finding is not None:
                     with watch.faults.guard(self.kind):
                         told = finding
-                        watch.witness.end(delivery, lambda: watch.report(told))
+                        watch.witness.end(
+                            delivery, lambda: watch.report(told), watch.is_running(told)
+                        )
 
         return _warn_unawaited_coroutine
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
+from types import FunctionType, MethodType
 from typing import Any
 
 from ..core.finding import Finding, Place
@@ -46,6 +48,9 @@ class SlowCallback(Trap):
         employ(self.watchdog)
         watch.on_disarm.append(lambda: dismiss(self.watchdog))
         self.watchdog.start()
+
+    def refresh(self) -> None:
+        self.excused = False
 
     def _slow(self, loop: Any, handle: Any, began: float, ended: float) -> None:
         watch = self.watch
@@ -120,7 +125,8 @@ def _who(handle: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
         coroutine = owner.get_coro()
         code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
         return owner, code, name_of(coroutine)
-    while hasattr(callback, "func"):  # functools.partial
+    while isinstance(callback, functools.partial):
         callback = callback.func
-    function = getattr(callback, "__func__", callback)
-    return None, getattr(function, "__code__", None), name_of(function)
+    function = callback.__func__ if isinstance(callback, MethodType) else callback
+    code = function.__code__ if isinstance(function, FunctionType) else None
+    return None, code, name_of(function)

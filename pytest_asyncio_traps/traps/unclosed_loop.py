@@ -48,16 +48,19 @@ class UnclosedLoop(Trap):
             open_, delivery = False, None
             if watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
-                    open_ = not loop.is_closed() and self._is_users(loop)
-                    delivery = watch.witness.begin()
+                    open_ = self._is_users(loop) and not loop.is_closed()
+                    if open_:
+                        delivery = watch.witness.begin()
             try:
                 original(loop, *args, **kwargs)
             finally:
                 if delivery is not None:
                     with watch.faults.guard(self.kind):
+                        own = watch.tenure_of(loop).owner.nodeid
                         watch.witness.end(
                             delivery,
-                            lambda: self._report(loop, "It was destroyed.") if open_ else None,
+                            lambda: self._report(loop, "It was destroyed."),
+                            own == watch.ownership.running.owner.nodeid,
                         )
 
         return __del__

@@ -50,15 +50,18 @@ class UnclosedTransport(Trap):
             if "__del__" in vars(cls):
                 watch.patches.wrap(cls, "__del__", self._make_del(_itself))
         if "__del__" in vars(streams.StreamWriter):
-            watch.patches.wrap(
-                streams.StreamWriter, "__del__", self._make_del(lambda writer: writer.transport)
-            )
+            watch.patches.wrap(streams.StreamWriter, "__del__", self._make_del(_of_writer))
 
     def _make_init(self, original: Callable[..., None]) -> Callable[..., None]:
         watch = self.watch
 
         def __init__(transport: Any, *args: Any, **kwargs: Any) -> None:
-            original(transport, *args, **kwargs)
+            try:
+                original(transport, *args, **kwargs)
+            except BaseException:
+                # asyncio gave it up half-made, as it does when a server closes meanwhile.
+                setattr(transport, _REPORTED, True)
+                raise
             if watch.active:
                 with watch.faults.guard(self.kind):
                     watch.transport_made(transport, sys._getframe(1), transport._loop)
@@ -76,21 +79,21 @@ class UnclosedTransport(Trap):
                 if watch.active and not watch.faults.off(self.kind):
                     with watch.faults.guard(self.kind):
                         finding = self._dropped(transport_of(self_))
-                        delivery = watch.witness.begin()
+                        if finding is not None:
+                            delivery = watch.witness.begin()
                 try:
                     original(self_, *args, **kwargs)
                 finally:
-                    if delivery is not None:
+                    if delivery is not None and finding is not None:
+                        told = finding
                         with watch.faults.guard(self.kind):
-                            watch.witness.end(delivery, lambda: self._tell(finding))
+                            watch.witness.end(
+                                delivery, lambda: watch.report(told), watch.is_running(told)
+                            )
 
             return __del__
 
         return make
-
-    def _tell(self, finding: Finding | None) -> None:
-        if finding is not None:
-            self.watch.report(finding)
 
     def _made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         self.watch.remember(transport, frame)
@@ -101,10 +104,11 @@ class UnclosedTransport(Trap):
 
     def _dropped(self, transport: Any) -> Finding | None:
         """What to report of a transport that is being destroyed."""
-        if not _is_open(transport) or _is_part(transport) or not self._is_users(transport):
+        if not self._is_users(transport) or not _is_open(transport) or _is_part(transport):
             return None
-        setattr(transport, _REPORTED, True)
-        return self._finding(transport, "Nothing referred to it any more: it was destroyed.")
+        finding = self._finding(transport, "Nothing referred to it any more: it was destroyed.")
+        self._mark(transport)
+        return finding
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         self._report_open(
@@ -140,12 +144,12 @@ class UnclosedTransport(Trap):
         return self.watch.made(transport) or self._open.get(transport, (None, None))[1]
 
     def _is_users(self, transport: Any) -> bool:
-        if getattr(transport, _REPORTED, False) is True:
+        if transport is None or getattr(transport, _REPORTED, False) is True:
             return False
         made = self._made_of(transport)
         # Without a user's or a library's frame it is a connection that a server accepted.
-        return (
-            made is None or made[0] is not None or getattr(transport, "_server", None) is not None
+        return made is not None and (
+            made[0] is not None or getattr(transport, "_server", None) is not None
         )
 
     def _finding(self, transport: Any, how: str) -> Finding:
@@ -170,6 +174,10 @@ class UnclosedTransport(Trap):
             location_label="handled by",
             notes=notes,
         )
+
+
+def _of_writer(writer: Any) -> Any:
+    return getattr(writer, "_transport", None)
 
 
 def _itself(transport: Any) -> Any:

@@ -68,8 +68,10 @@ class UnretrievedException(Trap):
 
     def _report(self, future: Any, exc: BaseException | None, tenure: Tenure) -> None:
         watch = self.watch
-        if isinstance(exc, (SystemExit, KeyboardInterrupt)):
-            return  # it has left the loop by itself, and whoever ran the loop has seen it
+        if isinstance(exc, (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+            # An exit has left the loop by itself, and whoever ran the loop has seen it; a
+            # cancellation that gather() hands on is no error of anybody's.
+            return
         made = watch.made(future)
         coroutine = future.get_coro() if isinstance(future, asyncio.Task) else None
         if coroutine is not None and is_harness(coroutine, made[0] if made else None):
@@ -80,11 +82,11 @@ class UnretrievedException(Trap):
             pass
         described = _describe(exc)
         raised = raised_at(exc.__traceback__) if exc is not None else None
-        if coroutine is not None:
+        if isinstance(future, asyncio.Task):
             origin, label = watch.origin_of_task(future)
-            summary = (
-                f"task running {name_of(coroutine)!r} ended in {described}, which nobody retrieved"
-            )
+            # A task that failed eagerly has let go of its coroutine.
+            name = name_of(coroutine) if coroutine is not None else raised and raised.function
+            summary = f"task running {name!r} ended in {described}, which nobody retrieved"
         else:
             origin = watch.origin_of(future)
             summary = f"future was given {described}, which nobody retrieved"
@@ -116,12 +118,17 @@ def _describe(exc: BaseException | None) -> str:
     return f"{name}: {text}" if text else name
 
 
+# By the base class's own: a subclass's may not be ready to be called from a collection.
+_done = asyncio.Future.done
+_log_traceback = asyncio.Future.__dict__["_log_traceback"].__get__
+
+
 def _may_fail(future: Any) -> bool:
-    return not future.done() or _is_unretrieved(future)
+    return not _done(future) or _is_unretrieved(future)
 
 
 def _is_unretrieved(future: Any) -> bool:
-    return getattr(future, "_log_traceback", False) is True
+    return _log_traceback(future) is True
 
 
 def _peek(future: Any) -> BaseException | None:
