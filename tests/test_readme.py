@@ -25,7 +25,13 @@ def test_the_failing_test_fails_as_shown(suite: Suite) -> None:
     outcome = suite.run()
 
     shown = [line.rstrip() for line in blocks("text")[0].splitlines()[1:]]
-    printed = [line.rstrip() for line in outcome.result.outlines]
+    # pytest-asyncio 1.0 closes the loop without cancelling first.
+    older, newer = (
+        "Its loop was closed while it was pending: it never ends.",
+        "It was left for the runner to cancel.",
+    )
+    assert f"E     {newer}" in shown
+    printed = [line.rstrip().replace(older, newer) for line in outcome.result.outlines]
     start = printed.index(shown[1])
     assert printed[start : start + len(shown) - 1] == shown[1:]
 

@@ -28,6 +28,7 @@ from .stacks import (
     LIBRARY,
     USER,
     Mark,
+    coroutine_of,
     coroutine_origin,
     place_of,
     place_of_code,
@@ -129,7 +130,7 @@ class Watch:
 
         Comes with the words that say which of them it is.
         """
-        coroutine = task.get_coro()
+        coroutine = coroutine_of(task)
         code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
         origin = self.origin_of(task)
         if origin is None:
@@ -187,31 +188,26 @@ class Watch:
         self.busy = True
         self.remember(loop, frame)
         self.loops.add(loop)
-        for callback in self.on_loop_made:
-            callback(loop)
+        self._tell(self.on_loop_made, loop)
 
     def loop_enters(self, loop: asyncio.AbstractEventLoop) -> bool:
         """A thread is about to run ``loop``. Returns what `loop_leaves` is to be given."""
         self.busy = True
-        for callback in self.on_loop_enters:
-            callback(loop)
+        self._tell(self.on_loop_enters, loop)
         return self.origins.track()
 
     def loop_leaves(self, loop: asyncio.AbstractEventLoop, tracked: bool) -> None:
         self.busy = True
         if tracked:
             self.origins.untrack()
-        for callback in self.on_loop_leaves:
-            callback(loop)
+        self._tell(self.on_loop_leaves, loop)
 
     def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
         self.busy = True
-        for callback in self.on_loop_closing:
-            callback(loop)
+        self._tell(self.on_loop_closing, loop)
 
     def transport_made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
-        for callback in self.on_transport_made:
-            callback(transport, frame, loop)
+        self._tell(self.on_transport_made, transport, frame, loop)
 
     def shift_to(self, context: contextvars.Context) -> Tenure | None:
         """A step runs in ``context``: what it makes is that one's. Returns whose time it was."""
@@ -225,13 +221,18 @@ class Watch:
     def slow_step(self, loop: Any, handle: Any, began: float, ended: float) -> None:
         """A step of ``loop`` took long, by the clock."""
         if self.active:
-            with self.faults.guard("slow-callback"):
-                for callback in self.on_slow_step:
-                    callback(loop, handle, began, ended)
+            self._tell(self.on_slow_step, loop, handle, began, ended)
 
     def exception_context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        for callback in self.on_context:
-            callback(loop, context)
+        self._tell(self.on_context, loop, context)
+
+    def _tell(self, callbacks: list[Callable[..., None]], *args: Any) -> None:
+        """Call the traps that subscribed; the fault of one is that one's."""
+        for callback in callbacks:
+            part = getattr(getattr(callback, "__self__", None), "kind", "loops")
+            if not self.faults.off(part):
+                with self.faults.guard(part):
+                    callback(*args)
 
 
 def is_anyio_runner(code: Any) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import sys
 from asyncio import runners
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import name_of, waits_at
+from ..core.stacks import coroutine_of, name_of, waits_at
 from ..core.trap import Trap
 from ..core.watch import is_harness, pending
 
@@ -90,7 +91,7 @@ class PendingTask(Trap):
             task
             for task in pending(tasks)
             if isinstance(task, asyncio.Future)
-            and not is_harness(task.get_coro(), (made(task) or (None,))[0])
+            and not is_harness(coroutine_of(task), (made(task) or (None,))[0])
         ]
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
@@ -101,10 +102,10 @@ class PendingTask(Trap):
             setattr(task, _REPORTED, True)
             if last and _is_unstarted(task):
                 # Its coroutine will say that nobody awaited it: part of the same cause.
-                self.watch.explain(task.get_coro())
+                self.watch.explain(coroutine_of(task))
 
     def _report(self, task: asyncio.Task[Any], how: str) -> None:
-        coroutine = task.get_coro()
+        coroutine = coroutine_of(task)
         started = not _is_unstarted(task)
         location = waits_at(coroutine) if started else None
         where = "" if started else ", without having taken its first step"
@@ -129,7 +130,7 @@ class PendingTask(Trap):
 
 
 def _is_unstarted(task: asyncio.Task[Any]) -> bool:
-    coroutine = task.get_coro()
+    coroutine = coroutine_of(task)
     return (
         inspect.iscoroutine(coroutine)
         and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
@@ -155,16 +156,34 @@ def _roots(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     alive = {id(task) for task in tasks}
     roots = []
     for task in tasks:
-        if id(task) in awaited or _group_parent(task) in alive:
+        if id(task) in awaited or _group_parent(task) in alive or awaited & _wakes(task):
             continue
         roots.append(task)
     return roots or tasks
 
 
+def _callbacks(task: asyncio.Task[Any]) -> Iterator[Any]:
+    for entry in getattr(task, "_callbacks", None) or ():
+        yield entry[0] if isinstance(entry, tuple) else entry
+
+
+def _wakes(task: asyncio.Task[Any]) -> set[int]:
+    """The ids of what the end of ``task`` is to wake: asyncio.wait() and its like wait so."""
+    woken: set[int] = set()
+    for callback in _callbacks(task):
+        if isinstance(callback, functools.partial):
+            woken.update(id(arg) for arg in callback.args)
+        for cell in getattr(callback, "__closure__", None) or ():
+            try:
+                woken.add(id(cell.cell_contents))
+            except ValueError:  # empty
+                pass
+    return woken
+
+
 def _group_parent(task: asyncio.Task[Any]) -> int | None:
     """The id of the task whose TaskGroup ``task`` is a child of."""
-    for entry in getattr(task, "_callbacks", None) or ():
-        callback = entry[0] if isinstance(entry, tuple) else entry
+    for callback in _callbacks(task):
         group = getattr(callback, "__self__", None)
         if isinstance(group, asyncio.TaskGroup):
             return id(getattr(group, "_parent_task", None))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.finding import Finding, Place
 from ..core.ownership import TENURE, Tenure
-from ..core.stacks import Mark, name_of, place_of, place_of_code
+from ..core.stacks import Mark, coroutine_of, name_of, place_of, place_of_code
 from ..core.trap import Trap
 from ..core.watch import Watch, is_harness
 from ..core.watchdog import Watchdog, dismiss, employ
@@ -69,7 +69,7 @@ class SlowCallback(Trap):
         made = watch.made(task) if task is not None else None
         tenure = self._tenure(handle, made)
         origin, label = (place_of(made[0]) if made is not None else None), "made at"
-        if task is not None and is_harness(task.get_coro(), made[0] if made else None):
+        if task is not None and is_harness(coroutine_of(task), made[0] if made else None):
             # One task of the runner's runs everybody's tests: it says nothing.
             tenure = watch.ownership.running
             origin, name = None, tenure.owner.name.rpartition("::")[2]
@@ -122,7 +122,7 @@ def _who(handle: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
     callback = getattr(handle, "_callback", handle)
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
-        coroutine = owner.get_coro()
+        coroutine = coroutine_of(owner)
         code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
         return owner, code, name_of(coroutine)
     while isinstance(callback, functools.partial):

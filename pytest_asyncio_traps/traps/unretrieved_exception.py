@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import name_of, raised_at
+from ..core.stacks import coroutine_of, name_of, raised_at
 from ..core.trap import Trap
 from ..core.watch import is_harness
 
@@ -73,7 +73,7 @@ class UnretrievedException(Trap):
             # cancellation that gather() hands on is no error of anybody's.
             return
         made = watch.made(future)
-        coroutine = future.get_coro() if isinstance(future, asyncio.Task) else None
+        coroutine = coroutine_of(future) if isinstance(future, asyncio.Task) else None
         if coroutine is not None and is_harness(coroutine, made[0] if made else None):
             return
         try:

@@ -303,7 +303,10 @@ def test_a_task_that_waits_for_another_is_told_once(suite: Suite) -> None:
 async def outer():
     async with asyncio.TaskGroup() as group:
         group.create_task(poll())
-        await asyncio.gather(poll(), asyncio.wait_for(poll(), 100))
+        await asyncio.gather(poll(), asyncio.wait_for(poll(), 100), wait())
+
+async def wait():
+    await asyncio.wait([asyncio.create_task(poll())])
 
 async def test_it():
     task = asyncio.create_task(outer())  # here

@@ -122,7 +122,7 @@ def test_a_fault_of_the_plugin_is_told_as_such(suite: Suite) -> None:
         def broken(*args):
             raise ZeroDivisionError("a fault")
 
-        PendingTask._abandoned = broken
+        PendingTask._users = broken
         """
     )
     outcome = suite.test(

@@ -128,8 +128,10 @@ def test_near_misses(suite: Suite) -> None:
                 await writer.wait_closed()
 
         async def test_closed_without_waiting():
-            async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            async def close(reader, writer): writer.close()
+            async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
                 reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                await reader.read()
                 writer.close()
 
         async def test_subprocess():
