@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from asyncio import base_events
+
 from ..core.watch import Watch
 from . import stdlib, uvloop
 
 
 def arm(watch: Watch) -> None:
-    """Hook into every implementation that can be found."""
+    """Hook into every implementation that can be found; name those that cannot be watched."""
     stdlib.arm(watch)
     uvloop.arm(watch)
+
+    def meet(loop: asyncio.AbstractEventLoop) -> bool:
+        cls = type(loop)
+        if not isinstance(loop, base_events.BaseEventLoop) and "uvloop" not in cls.__module__:
+            watch.blind(
+                f"loops of {cls.__module__}.{cls.__qualname__}",
+                "only asyncio's loops, their subclasses and uvloop's have hooks",
+            )
+        return False
+
+    watch.census.watch_type(asyncio.AbstractEventLoop, meet)

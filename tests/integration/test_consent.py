@@ -118,6 +118,19 @@ def test_strict_wants_reasons_and_no_idle_rules(suite: Suite) -> None:
     idle.result.stdout.fnmatch_lines(["*'allow:pending-task' allowed nothing*"])
 
 
+def test_strict_names_an_idle_marker(suite: Suite) -> None:
+    """Unless the run was not one of all its tests."""
+    marker = '@pytest.mark.asyncio_allow("pending-task", reason="once")'
+    text = f"import pytest\n{marker}\nclass TestIt:\n    def test_a(self): pass\n    def test_b(self): pass\n"
+
+    idle = suite.test(text, "--asyncio-strict")
+    assert idle.result.ret == 1
+    idle.result.stdout.fnmatch_lines(["*marker asyncio_allow('pending-task', reason='once') of *"])
+    assert suite.run("--asyncio-strict", "-k", "test_a").result.ret == 0
+    assert suite.run("--asyncio-strict", "test_it.py::TestIt::test_a").result.ret == 0
+    assert suite.run().result.ret == 0
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

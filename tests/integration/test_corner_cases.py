@@ -492,6 +492,22 @@ def test_it():
     assert outcome.only()["origin"]["line"] == suite.line_of("here")
 
 
+def test_a_loop_without_hooks_is_a_blind_spot(suite: Suite) -> None:
+    outcome = suite.test(
+        HEAD
+        + """
+class Foreign(asyncio.AbstractEventLoop):
+    pass
+
+def test_it():
+    HELD.append(Foreign())
+"""
+    )
+
+    outcome.clean()
+    assert [spot["what"] for spot in outcome.report["blind_spots"]] == ["loops of test_it.Foreign"]
+
+
 def test_uvloop_in_use(suite: Suite) -> None:
     """Futures, queues and streams work; a stream left open is found."""
     if not importlib.util.find_spec("uvloop"):
