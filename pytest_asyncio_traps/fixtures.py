@@ -28,7 +28,7 @@ class TrapRecorder:
     def findings(self) -> list[Finding]:
         """The findings of this test that no `expect` has consumed."""
         nodeid = self._lifecycle.item.nodeid if self._lifecycle.item is not None else ""
-        settled = [f for f, _ in self._lifecycle.settled if f.owner.nodeid == nodeid]
+        settled = [f for f, _ in self._lifecycle.verdicts.settled if f.owner.nodeid == nodeid]
         return settled + [f for f in self._lifecycle.watch.found if f.owner.nodeid == nodeid]
 
     @property

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -21,11 +20,10 @@ from .harness import AnyioRunners
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter, clean
-from .rules import ALLOW, FAIL, OFF, WARN, BadRuleError, Rulebook
+from .rules import FAIL
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
-
-Counted = tuple[Finding, int]
+from .verdicts import Counted, Verdicts
 
 #: The watches of nested runs, the innermost last. Only that one looks.
 _watches: list[Watch] = []
@@ -65,11 +63,8 @@ class Lifecycle:
         self.watch = Watch()
         self.log = AsyncioLog()
         self.traps = [trap(self.watch) for trap in TRAPS]
-        self.rulebook = Rulebook(settings.rules)
+        self.verdicts = Verdicts(settings)
         self.reporter = Reporter(config.rootpath)
-        self.settled: list[Counted] = []
-        self.late: dict[str, list[Counted]] = {}
-        self._idle_marks: dict[int, tuple[pytest.Mark, str]] = {}
         self.anyio = AnyioRunners(self.watch)
         self.item: pytest.Item | None = None
         self.phase = Phase()
@@ -77,7 +72,6 @@ class Lifecycle:
         self._tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
         self._thresholds: dict[str, float] = {}
-        self._unjudged: set[int] = set()
         self._usage_error: str | None = None
         self._finished = False
 
@@ -233,42 +227,10 @@ class Lifecycle:
     def _settle(self, findings: list[Finding], when: str) -> list[Counted]:
         """Decide about findings; returns those that fail the current test's phase."""
         here = self.item.nodeid if self.item is not None else None
-        failing = []
-        for finding, count in _grouped(findings):
-            nodeid = finding.owner.nodeid
-            action = self._action(finding)
-            if action == OFF:
-                continue
-            shows = ("session" if not nodeid else "late") if nodeid != here else when
-            settled = _with(finding, when=shows, action=action)
-            self.settled.append((settled, count))
-            if action == WARN:
-                self._warn(settled, count)
-            elif action == FAIL and nodeid == here:
-                failing.append((settled, count))
-            elif action == FAIL:
-                self.late.setdefault(nodeid, []).append((settled, count))
+        failing, warned = self.verdicts.settle(findings, when, here, self.find_item)
+        for counted in warned:
+            self._warn(*counted)
         return failing
-
-    def _action(self, finding: Finding) -> str:
-        nodeid = finding.owner.nodeid
-        item = self.find_item(nodeid)
-        try:
-            allowed = [a for a in markers.allowances(item) if a.covers(finding)] if item else []
-        except BadRuleError:
-            allowed = []  # a marker that was added too late to be a usage error
-        action = self.rulebook.action_for(finding)
-        if action == OFF:
-            return OFF
-        if allowed:
-            for allowance in allowed:
-                self._idle_marks.pop(id(allowance.mark), None)
-            return ALLOW
-        if self.settings.strict and action == WARN:
-            return FAIL
-        if not nodeid and action == FAIL and not self.settings.strict:
-            return WARN  # there is no test to fail
-        return action
 
     def _warn(self, finding: Finding, count: int) -> None:
         place = finding.place
@@ -346,8 +308,8 @@ class Lifecycle:
 
     def emit_late(self) -> None:
         """Report, as further failures of the guilty tests, what has shown since."""
-        for nodeid in [nodeid for nodeid in self.late if nodeid]:
-            self._emit(nodeid, self.late.pop(nodeid))
+        for nodeid in [nodeid for nodeid in self.verdicts.late if nodeid]:
+            self._emit(nodeid, self.verdicts.late.pop(nodeid))
 
     def _emit(self, nodeid: str, findings: list[Counted]) -> None:
         item = self.find_item(nodeid)
@@ -376,10 +338,10 @@ class Lifecycle:
         if self._finished:
             return
         self.finish_worker()
-        nobodys = self.late.pop("", [])
+        nobodys = self.verdicts.late.pop("", [])
         if nobodys:
             session.testsfailed += 1  # strict: what belongs to no test fails the run
-        if self.settings.strict and self.idle():
+        if self.settings.strict and self.verdicts.idle():
             session.testsfailed += 1
         self.emit_late()
 
@@ -395,18 +357,20 @@ class Lifecycle:
 
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
         """Say what was found, what could not be watched, and what the plugin did wrong."""
-        nobodys = [(f, n) for f, n in self.settled if not f.owner.nodeid and f.action == FAIL]
-        idle = self.idle() if self.settings.strict else []
-        if self.settled or idle:
+        nobodys = [
+            (f, n) for f, n in self.verdicts.settled if not f.owner.nodeid and f.action == FAIL
+        ]
+        idle = self.verdicts.idle() if self.settings.strict else []
+        if self.verdicts.settled or idle:
             terminal.section("asyncio traps")
-            for line in self.reporter.summary(self.settled):
+            for line in self.reporter.summary(self.verdicts.settled):
                 terminal.line(line)
         if nobodys:
             terminal.line("These belong to no test, and fail the run:", red=True)
             terminal.line(self.reporter.text(nobodys))
         for text in idle:
             terminal.line(f"The {text} allowed nothing: remove it.", red=True)
-        if self.settled or self.config.get_verbosity() > 0:
+        if self.verdicts.settled or self.config.get_verbosity() > 0:
             for what, reason in sorted(self.watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
         for part, text in self.watch.faults.texts.items():
@@ -417,18 +381,10 @@ class Lifecycle:
             )
             terminal.line(text.rstrip())
 
-    def idle(self) -> list[str]:
-        """The ``allow`` rules and markers that matched nothing."""
-        return [f"rule {rule.text!r}" for rule in self.rulebook.idle_allows()] + [
-            f"marker {markers.describe(mark)} of {nodeid}"
-            for key, (mark, nodeid) in self._idle_marks.items()
-            if key not in self._unjudged
-        ]
-
     def report(self) -> dict[str, Any]:
         """The JSON report."""
         return jsonreport.render(
-            self.settled,
+            self.verdicts.settled,
             self.watch.blind_spots,
             {"tool": version("pytest-asyncio-traps"), "pytest": pytest.__version__},
             self.reporter.relative,
@@ -459,16 +415,8 @@ class Lifecycle:
             self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
         # Only a run that has all tests of a class or module knows whether its marker is idle.
-        if self.settings.strict and not any("::" in arg for arg in self.config.args):
-            for item in items:
-                for mark in item.iter_markers("asyncio_allow"):
-                    self._idle_marks.setdefault(id(mark), (mark, item.nodeid))
-
-    def deselected(self, items: Sequence[pytest.Item]) -> None:
-        """These will not run: their markers cannot be called idle."""
-        self._unjudged.update(
-            id(mark) for item in items for mark in item.iter_markers("asyncio_allow")
-        )
+        if not any("::" in arg for arg in self.config.args):
+            self.verdicts.watch_markers(items)
 
     def excuse_debugger(self) -> None:
         """Somebody debugs: the step that is running is not slow."""
@@ -483,19 +431,6 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except Exception:
         return str(record.msg)
-
-
-def _with(finding: Finding, **changes: str) -> Finding:
-    return dataclasses.replace(finding, **changes)  # type: ignore[arg-type]
-
-
-def _grouped(findings: list[Finding]) -> list[Counted]:
-    """Findings of one cause as one, with how often it was met."""
-    groups: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in findings:
-        key = (finding.kind, finding.owner, finding.origin, finding.location, finding.exception)
-        groups.setdefault(key, []).append(finding)
-    return [(max(group, key=lambda f: f.duration or 0.0), len(group)) for group in groups.values()]
 
 
 def _place_of_item(item: pytest.Item) -> tuple[str, int]:

@@ -49,7 +49,7 @@ class Hooks:
         self.lifecycle.collected(session.items, xdist.is_worker(session.config))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        self.lifecycle.deselected(items)
+        self.lifecycle.verdicts.deselected(items)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:

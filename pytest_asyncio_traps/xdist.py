@@ -24,14 +24,14 @@ def is_worker(config: pytest.Config) -> bool:
 def pack(config: Any, lifecycle: Lifecycle) -> None:
     """In a worker: hand over all findings."""
     config.workeroutput[_KEY] = {
-        "settled": [(to_plain(finding), count) for finding, count in lifecycle.settled],
+        "settled": [(to_plain(finding), count) for finding, count in lifecycle.verdicts.settled],
         "late": {
             nodeid: [(to_plain(finding), count) for finding, count in findings]
-            for nodeid, findings in lifecycle.late.items()
+            for nodeid, findings in lifecycle.verdicts.late.items()
         },
         "blind_spots": dict(lifecycle.watch.blind_spots),
         "faults": dict(lifecycle.watch.faults.texts),
-        "idle": lifecycle.idle(),
+        "idle": lifecycle.verdicts.idle(),
     }
 
 
@@ -40,14 +40,14 @@ def unpack(output: dict[str, Any], lifecycle: Lifecycle) -> None:
     data = output.get(_KEY)
     if data is None:
         return
-    known = {finding for finding, _ in lifecycle.settled if not finding.owner.nodeid}
+    known = {finding for finding, _ in lifecycle.verdicts.settled if not finding.owner.nodeid}
     for plain, count in data["settled"]:
         finding = from_plain(plain)
         # Each worker imports every module: what belongs to no test is found by all of them.
         if finding not in known:
-            lifecycle.settled.append((finding, count))
+            lifecycle.verdicts.settled.append((finding, count))
     for nodeid, findings in data["late"].items():
-        lifecycle.late.setdefault(nodeid, []).extend(
+        lifecycle.verdicts.late.setdefault(nodeid, []).extend(
             (from_plain(finding), count) for finding, count in findings
         )
     for what, reason in data["blind_spots"].items():
@@ -56,7 +56,7 @@ def unpack(output: dict[str, Any], lifecycle: Lifecycle) -> None:
         lifecycle.watch.faults.texts.setdefault(part, text)
     # A rule is idle when no worker has used it.
     idle = set(data["idle"])
-    lifecycle.rulebook.matched.update(
-        rule for rule in lifecycle.rulebook.rules if rule.text not in idle
+    lifecycle.verdicts.rulebook.matched.update(
+        rule for rule in lifecycle.verdicts.rulebook.rules if rule.text not in idle
     )
     lifecycle.emit_late()
