@@ -15,7 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 OFF = ("-p", "no:asyncio_traps")
-ON = ("-p", "asyncio_traps")
+# The operations take long steps, on purpose.
+ON = ("-p", "asyncio_traps", "--asyncio-slow-callback-duration=60")
 
 SYNC = "".join(f"def test_{n}(): pass\n" for n in range(3000))
 ASYNC = "import asyncio\n" + "".join(
@@ -86,7 +87,8 @@ def main() -> None:
     options = parser.parse_args()
     variants: dict[str, tuple[str, ...]] = {"off": OFF, "on": ON}
     if options.debug_mode:
-        variants["debug mode"] = OFF
+        # pytest-asyncio 1.2 and later hands debug=False to its loops unless told otherwise.
+        variants["debug mode"] = (*OFF, "--asyncio-debug")
     table: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

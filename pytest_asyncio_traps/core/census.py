@@ -27,8 +27,8 @@ from .ownership import Ownership, Tenure
 
 Keep = Callable[[Any], bool]
 
-#: The base classes of a class, by no code of its own.
-_mro = type.__dict__["__mro__"].__get__
+#: issubclass() the other way round, by no code of a metaclass.
+_is_subclass = type.__subclasscheck__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
@@ -187,7 +187,7 @@ class Census:
         if cls is _Marker:
             return bool
         for interest, keep in self._interests:
-            if any(base is interest for base in _mro(cls)):
+            if _is_subclass(interest, cls):
                 return keep
         return None
 

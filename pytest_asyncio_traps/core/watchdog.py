@@ -201,14 +201,13 @@ class Watchdog:
             sentry = stack[-1]
             step = getattr(sentry.loop, "_asyncio_traps_step", 0.0)
             if not step or step != sentry.step:
-                # Before the step that comes next: a wait from here on may be its own.
                 sentry.step = step
                 sentry.lines = Counter()
-                if step and self._now() - step >= self.TICK:
-                    self._sample(sentry)
-                else:
+                if not step or self._now() - step < self.TICK:
+                    # A wait from here on may be the step's own.
                     sentry.baseline = waited(sentry.native_id), self._paused()
-            else:
+            if step:
+                # At the first look, too: C code that holds the interpreter may leave no other.
                 self._sample(sentry)
 
     def _sample(self, sentry: Sentry) -> None:
