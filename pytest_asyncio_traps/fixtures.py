@@ -22,7 +22,6 @@ class TrapRecorder:
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
-        self._earlier: list[Finding] = []
 
     @property
     def findings(self) -> list[Finding]:

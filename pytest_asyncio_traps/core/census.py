@@ -15,6 +15,7 @@ ends, else (as the destructor follows at once) until the next one dies.
 
 from __future__ import annotations
 
+import _thread
 import gc
 import sys
 import weakref
@@ -79,6 +80,10 @@ class Census:
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
         self._scans = 0
+        #: The watchdog's thread. While a collection reads objects in it, the user's own
+        #: gc.collect() would do nothing: so there, reading is put off to the next time.
+        self.bystander: Callable[[], int | None] = lambda: None
+        self._put_off = False
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
@@ -88,7 +93,6 @@ class Census:
         self.collecting = False
         #: Seconds that the collector has stopped everything for, so far.
         self.paused = 0.0
-        self.promoted = False
         gil = getattr(sys, "_is_gil_enabled", None)
         self.blind = gil is not None and not gil()
 
@@ -148,7 +152,8 @@ class Census:
         """Read what was made since the last reading."""
         if self.blind:
             return
-        objects = gc.get_objects(generation=0)
+        put_off, self._put_off = self._put_off, False
+        objects = gc.get_objects() if put_off else gc.get_objects(generation=0)
         start = len(objects)
         # What stands before the marker of the last reading has been read. After a
         # collection the marker is gone, and everything is new.
@@ -214,9 +219,9 @@ class Census:
         with self._faults.guard("census"):
             if phase == "start":
                 self._pause_began = self._now()
-                if info["generation"]:
-                    self.promoted = True
-                if not self._faults.off("census"):
+                if _thread.get_ident() == self.bystander():
+                    self._put_off = True
+                elif not self._faults.off("census"):
                     self.scan()
                 self.collecting = True
             else:

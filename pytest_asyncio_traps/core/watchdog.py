@@ -30,7 +30,7 @@ _NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 class Sentry:
     """What the watchdog knows of one thread that runs a loop."""
 
-    __slots__ = ("baseline", "lines", "loop", "native_id", "sampled", "step", "thread_id")
+    __slots__ = ("baseline", "lines", "loop", "native_id", "step", "thread_id")
 
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
         self.loop = loop
@@ -38,7 +38,6 @@ class Sentry:
         self.native_id = native_id
         self.step = 0.0
         self.lines: Counter[Place] = Counter()
-        self.sampled = 0.0
         # Waiting time and collector pauses as they stood before the step began.
         self.baseline = (0.0, 0.0)
 
@@ -100,6 +99,8 @@ class Watchdog:
         self._parked = True
         self._stopping = False
         self._started = False
+        #: The identity of the thread, while it runs.
+        self.thread_id: int | None = None
 
     def enter(self, loop: Any) -> None:
         """The current thread is about to run ``loop``."""
@@ -172,6 +173,7 @@ class Watchdog:
             pass  # it is awake
 
     def _run(self, alarm: _thread.LockType, gone: _thread.LockType) -> None:
+        self.thread_id = _thread.get_ident()
         try:
             idle = 0
             while not self._stopping and not self._faults.off("watchdog"):
@@ -192,6 +194,7 @@ class Watchdog:
                 self._parked = False
                 idle = 0
         finally:
+            self.thread_id = None
             gone.release()
 
     def _look(self) -> None:

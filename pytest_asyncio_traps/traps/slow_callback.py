@@ -46,6 +46,7 @@ class SlowCallback(Trap):
         watch.on_loop_leaves.append(lambda loop: self.watchdog.leave())
         watch.on_slow_step.append(self._slow)
         employ(self.watchdog)
+        watch.census.bystander = lambda: self.watchdog.thread_id
         watch.on_disarm.append(lambda: dismiss(self.watchdog))
         self.watchdog.start()
 
