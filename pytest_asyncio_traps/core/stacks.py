@@ -13,7 +13,9 @@ import os
 import sys
 import sysconfig
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import accumulate, chain, repeat, starmap
+from operator import attrgetter, methodcaller
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
@@ -137,6 +139,42 @@ def user_mark(frame: FrameType | None) -> Mark | None:
         elif kind == BOUNDARY or (kind != STDLIB and _is_step(code)):
             break
         frame = frame.f_back
+    return library
+
+
+def stack_of(thread_id: int) -> list[Mark]:
+    """The stack of another thread, innermost first; empty if there is no such thread.
+
+    A frame that one thread holds while another goes on keeps the user's objects
+    alive, and a collection that the user asks for would not find them. So the frames
+    are read by one call in C, within which no other thread runs, and let go of.
+    """
+    stack: list[Mark] = []
+    innermost = map(methodcaller("get", thread_id), starmap(sys._current_frames, ((),)))
+    frames = accumulate(chain(innermost, repeat("f_back", _DEEPEST)), getattr)
+    try:
+        stack.extend(map(_AS_MARK, frames))
+    except AttributeError:
+        pass  # None comes after the outermost frame
+    return stack
+
+
+_AS_MARK: Callable[[object], Mark] = attrgetter("f_code", "f_lasti")
+_DEEPEST = 2_000
+
+
+def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
+    """What `user_mark` says, of a stack that was taken with `stack_of`."""
+    library: Mark | None = None
+    for mark in stack:
+        code = mark[0]
+        kind = KINDS[code.co_filename]
+        if kind == USER:
+            return mark
+        if kind == LIBRARY:
+            library = library or mark
+        elif kind == BOUNDARY or (kind != STDLIB and _is_step(code)):
+            break
     return library
 
 

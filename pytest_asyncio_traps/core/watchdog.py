@@ -11,8 +11,8 @@ waiting time is unknown and counts as zero).
 from __future__ import annotations
 
 import _thread
+import gc
 import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from typing import Any
 from .clock import REAL
 from .faults import Faults
 from .finding import Place
-from .stacks import user_place
+from .stacks import place_of, stack_of, user_mark_of
 
 _NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 
@@ -215,9 +215,14 @@ class Watchdog:
 
     def _sample(self, sentry: Sentry) -> None:
         step = sentry.step
-        frame = sys._current_frames().get(sentry.thread_id)
-        place = user_place(frame)
-        del frame  # held longer, it would put off the user's destructors
+        # A collection that began here would run the user's destructors in this thread.
+        enabled = gc.isenabled()
+        if enabled:
+            gc.disable()
+        stack = stack_of(sentry.thread_id)
+        if enabled:
+            gc.enable()
+        place = place_of(user_mark_of(stack))
         if place is not None and getattr(sentry.loop, "_asyncio_traps_step", 0.0) == step:
             sentry.lines[place] += 1
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 import types
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from pytest_asyncio_traps.core import watchdog as watchdog_module
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.core.watchdog import Watchdog, waited
+from pytest_asyncio_traps.core.stacks import Mark, user_mark_of
+from pytest_asyncio_traps.core.watchdog import Sentry, Watchdog, waited
 
 
 @pytest.fixture
@@ -77,3 +80,46 @@ def test_waiting_time_of_an_unknown_thread() -> None:
     assert waited(None) == 0.0
     assert waited(2**30) == 0.0
     assert waited(threading.get_native_id()) >= 0.0
+
+
+def test_a_look_keeps_no_object_of_the_thread_alive(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user who counts objects after a collection would find them."""
+
+    class Held:
+        pass
+
+    standing, go_on, gone = threading.Event(), threading.Event(), threading.Event()
+    weak: list[weakref.ref[Held]] = []
+
+    def work() -> None:
+        held = Held()
+        weak.append(weakref.ref(held))
+        standing.set()
+        go_on.wait(20)
+
+    def run() -> None:
+        work()
+        gone.set()
+
+    looked: list[bool] = []
+
+    def while_the_user_goes_on(stack: list[Mark]) -> Mark | None:
+        go_on.set()
+        assert gone.wait(20)
+        looked.append(weak[0]() is None)
+        return user_mark_of(stack)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert standing.wait(20)
+    assert thread.ident is not None
+    sentry = Sentry(types.SimpleNamespace(_asyncio_traps_step=0.0), thread.ident, None)
+    monkeypatch.setattr(watchdog_module, "user_mark_of", while_the_user_goes_on)
+
+    watchdog._sample(sentry)
+
+    thread.join()
+    assert looked == [True]
+    assert [place.function for place in sentry.lines] == ["work"]
