@@ -15,7 +15,7 @@ from . import jsonreport, loops, markers
 from .bridge import Failed, expected_failure
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
-from .core.watch import Watch
+from .core.watch import Watch, carried_by
 from .harness import AnyioRunners
 from .logcapture import AsyncioLog
 from .options import Settings
@@ -62,7 +62,7 @@ class Lifecycle:
         self.settings = settings
         self.watch = Watch()
         self.log = AsyncioLog()
-        self.traps = [trap(self.watch) for trap in TRAPS]
+        self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
         self.verdicts = Verdicts(settings)
         self.reporter = Reporter(config.rootpath)
         self.anyio = AnyioRunners(self.watch)
@@ -264,6 +264,9 @@ class Lifecycle:
         """Word the report of a phase."""
         phase, self.phase = self.phase, Phase()
         value = call.excinfo.value if call.excinfo is not None else None
+        carried = list(carried_by(value))
+        if carried:
+            phase.failing += self._settle(carried, call.when)
         if isinstance(value, TrapsFound):
             report.longrepr = self.reporter.failure(value.findings, _place_of_item(item))
         elif phase.failing:
@@ -276,7 +279,8 @@ class Lifecycle:
             report.longrepr = self.reporter.failure(phase.failing, _place_of_item(item))
         elif (report.failed or hasattr(report, "wasxfail")) and not isinstance(value, TrapsFound):
             self._failed_by_itself = True
-        if report.failed or phase.failing:
+        warned = any(record.levelno >= logging.WARNING for record in phase.records)
+        if report.failed or phase.failing or warned:
             with self.watch.faults.guard("report sections"):
                 self._attach(report, phase)
 

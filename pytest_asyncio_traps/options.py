@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .rules import BadRuleError, Rule, parse_rule, parse_threshold
+from .core.trap import Trap
+from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .traps import KINDS
 from .traps.slow_callback import DEFAULT
 
@@ -23,6 +24,12 @@ class Settings:
     strict: bool
     slow_after: float
     reports: tuple[Path, ...]
+
+    def turns_on(self, trap: type[Trap]) -> bool:
+        """Whether ``trap`` is to be armed in this run."""
+        if trap.enabled == "always" or (trap.enabled == "strict" and self.strict):
+            return True
+        return any(rule.kind == trap.kind and rule.action in (FAIL, WARN) for rule in self.rules)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -53,6 +60,14 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         metavar="PATH",
         help="write the findings to PATH, whose suffix must be .json; may be given more than once",
+    )
+    group.addoption(
+        "--asyncio-traps-explain",
+        nargs="?",
+        const="",
+        metavar="KIND",
+        help="print what a kind of trap is, why it matters and how to mend it, and end; "
+        "without KIND, list all kinds",
     )
     parser.addini("asyncio_traps", type="linelist", default=[], help="rules, as --asyncio-traps")
     parser.addini(

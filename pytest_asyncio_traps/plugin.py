@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from . import bridge, options, xdist
+from . import bridge, explain, options, xdist
 from .fixtures import asyncio_traps, debug_loop
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
+from .rules import BadRuleError
 
 __all__ = ["asyncio_traps", "debug_loop"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Explain a kind, where that is all that was asked for."""
+    kind = config.getoption("--asyncio-traps-explain")
+    if kind is None:
+        return None
+    try:
+        text = explain.explain(kind) if kind else explain.overview()
+    except BadRuleError as exc:
+        raise pytest.UsageError(f"asyncio-traps: {exc}") from None
+    sys.stdout.write(f"{text}\n")
+    return 0
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -44,7 +44,16 @@ def main() -> None:
             if path.suffix == ".py" or path.name == "py.typed"
         }
         assert package <= inside, f"missing in the wheel: {sorted(package - inside)}"
-        extra = {path for path in inside - package if ".dist-info/" not in path}
+        pages = {
+            f"pytest_asyncio_traps/pages/{folder}{path.name}"
+            for folder, paths in (
+                ("", (ROOT / "docs/traps").glob("*.rst")),
+                ("scenarios/", (ROOT / "tests/scenarios").glob("*.py")),
+            )
+            for path in paths
+        }
+        assert pages <= inside, f"missing in the wheel: {sorted(pages - inside)}"
+        extra = {path for path in inside - package - pages if ".dist-info/" not in path}
         assert not extra, f"not for the wheel: {sorted(extra)}"
         with tarfile.open(sdist) as tar:
             parts = {path.partition("/")[2] for path in tar.getnames()}
@@ -67,6 +76,8 @@ def main() -> None:
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
         )
         assert "test_it.py:4: never-awaited" in text, text
+        text = run(scripts / "pytest", "--asyncio-traps-explain", "pending-task", cwd=suite)
+        assert "async def test_good" in text, text
         text = run(scripts / "pytest", "-p", "no:asyncio_traps", cwd=suite)
         assert "1 passed" in text, text
     print("the wheel and the sdist are whole")  # noqa: T201

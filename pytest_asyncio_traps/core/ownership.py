@@ -9,6 +9,7 @@ by hand has an empty context; it carries the tenure in which it was started.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from contextvars import ContextVar
 
 from .finding import Owner
 from .patches import Patches
+from .stacks import user_mark
 
 
 class Tenure:
@@ -36,6 +38,8 @@ TENURE: ContextVar[Tenure | None] = ContextVar("asyncio_traps_tenure", default=N
 
 #: The attribute under which a thread carries the tenure in which it was started.
 THREAD_TENURE = "_asyncio_traps_tenure"
+#: ... and the line that started it.
+THREAD_MARK = "_asyncio_traps_started"
 
 
 def _of_thread() -> Tenure | None:
@@ -76,6 +80,7 @@ class Ownership:
         ) -> Callable[[threading.Thread], None]:
             def start(thread: threading.Thread) -> None:
                 setattr(thread, THREAD_TENURE, self.now())
+                setattr(thread, THREAD_MARK, user_mark(sys._getframe(1)))
                 original(thread)
 
             return start

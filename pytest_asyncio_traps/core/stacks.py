@@ -76,6 +76,8 @@ def classify(filename: str) -> int:
     if filename.startswith("<"):
         # What a person types; not code that was generated or frozen.
         return USER if filename.startswith(("<doctest", "<stdin", "<ipython")) else STDLIB
+    if not os.path.isabs(filename) and filename.endswith((".pyx", ".pxd", ".pxi")):
+        return STDLIB if filename.startswith("uvloop/") else LIBRARY  # compiled by Cython
     path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
     if path.startswith(_HERE):
         return HARNESS
@@ -253,13 +255,27 @@ def name_of(coroutine: object) -> str:
     return type(coroutine).__name__
 
 
+def describe(exc: BaseException | None) -> str:
+    """``exc`` on one line, whatever its ``__str__`` does."""
+    name = type(exc).__name__
+    try:
+        text = " ".join(str(exc).split())
+    except Exception:
+        return name
+    if len(text) > 200:
+        text = text[:197] + "..."
+    return f"{name}: {text}" if text else name
+
+
 def waits_at(coroutine: object) -> Place | None:
-    """The innermost line of the user's code at which a suspended coroutine waits."""
+    """The innermost line of the user's code at which a suspended coroutine waits.
+
+    An async generator stands where it has yielded.
+    """
     best: Place | None = None
     best_kind = -1
     for _ in range(1000):  # a chain of awaits may be a ring when somebody built one by hand
-        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        code, frame = _part(coroutine, "code"), _part(coroutine, "frame")
         if code is None or frame is None:
             break
         kind = KINDS[code.co_filename]
@@ -270,6 +286,14 @@ def waits_at(coroutine: object) -> Place | None:
         if coroutine is None:
             break
     return best
+
+
+def _part(coroutine: object, name: str) -> Any:
+    for prefix in ("cr_", "gi_", "ag_"):
+        part = getattr(coroutine, prefix + name, None)
+        if part is not None:
+            return part
+    return None
 
 
 def _absolute(filename: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .watch import Watch
 
@@ -18,6 +18,9 @@ class Trap:
 
     #: The kebab-case id, for ever.
     kind: ClassVar[str]
+    #: When it is on: ``always``, under ``--asyncio-strict`` (``strict``), or only where a rule
+    #: that fails or warns names it (``named``, which turns the others on as well).
+    enabled: ClassVar[Literal["always", "strict", "named"]] = "always"
     #: What happened, for a heading.
     title: ClassVar[str]
     #: What to do about it, one sentence.

@@ -11,9 +11,9 @@ import contextvars
 import gc
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .census import Census
 from .faults import Faults
@@ -39,7 +39,29 @@ from .witness import Witness
 #: The attribute under which an object carries where, and in whose tenure, it was made.
 ATTRIBUTE = "_asyncio_traps_made"
 
+#: The attribute under which a handle carries where it was scheduled.
+ASKED = "_asyncio_traps_asked"
+
+#: The attribute under which a loop whose handles show nothing carries the same of the step
+#: that has just failed, and whose it was.
+FAILED = "_asyncio_traps_failed"
+
 Made = tuple[Mark | None, Tenure]
+
+
+class Late(NamedTuple):
+    """A future was completed once more: where, where it had been before, and whose doing it was."""
+
+    again: Mark | None
+    before: Mark | None
+    cancelled: bool
+    tenure: Tenure
+
+
+_LATE = "_asyncio_traps_late"
+#: The attribute under which an exception that a check of asyncio's raised carries a finding,
+#: for those who see that it was lost, or that it failed the test.
+CARRIED = "_asyncio_traps_finding"
 
 
 class Watch:
@@ -69,6 +91,13 @@ class Watch:
         self.on_context: list[Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]] = []
         self.on_slow_step: list[Callable[[Any, Any, float, float], None]] = []
         self.on_transport_made: list[Callable[[Any, FrameType | None, Any], None]] = []
+        self.on_touch: list[Callable[[Any, str, FrameType | None, Any], None]] = []
+        self.on_asyncgen_begun: list[Callable[[Any, Any, FrameType | None], None]] = []
+        self.on_asyncgen_dropped: list[Callable[[Any, Any], None]] = []
+        self.on_asyncgens_shut: list[Callable[[Any], None]] = []
+        self.on_timer_made: list[Callable[[Any, Any, Mark | None, Any], None]] = []
+        #: Called with the callback of each step. Costs something at every step.
+        self.on_step_end: list[Callable[[Any], None]] = []
         self.on_disarm: list[Callable[[], None]] = []
         #: Seconds from which on a step of a loop is told to `on_slow_step`.
         self.slow_after = float("inf")
@@ -120,6 +149,41 @@ class Watch:
                 return tenure
         return self.census.tenure_of(obj) or self.ownership.now()
 
+    def tenure_of_handle(self, handle: object) -> Tenure | None:
+        """In whose tenure a callback was scheduled, if that can be known."""
+        context = getattr(handle, "_context", None)
+        if not isinstance(context, contextvars.Context):
+            return None
+        tenure = context.get(TENURE)
+        return tenure if isinstance(tenure, Tenure) else None
+
+    def asked_by(self, handle: object) -> Mark | None:
+        """The user's instruction that scheduled ``handle``, if it is known."""
+        mark = getattr(handle, ASKED, None)
+        return mark if type(mark) is tuple else None
+
+    def blame(self, loop: object, context: dict[str, Any]) -> tuple[Mark | None, Tenure]:
+        """Who is behind what an exception handler is told: who scheduled it, and in whose time."""
+        handle = context.get("handle")
+        tenure = self.tenure_of_handle(handle)
+        if tenure is not None:
+            return self.asked_by(handle), tenure
+        failed = getattr(loop, FAILED, None)
+        if handle is not None:
+            if type(failed) is tuple:
+                return failed
+            return self.asked_by(handle), self.ownership.now()
+        for name in ("transport", "protocol", "server", "asyncgen"):
+            obj = context.get(name)
+            for thing in (obj, getattr(obj, "_server", None)):
+                made = self.made(thing)
+                if made is not None:
+                    return None, made[1]
+                tenure = self.census.tenure_of(thing) if thing is not None else None
+                if tenure is not None:
+                    return None, tenure
+        return None, self.ownership.now()
+
     def origin_of(self, obj: object) -> Place | None:
         """The user's line that made ``obj``, if a hook saw it."""
         made = self.made(obj)
@@ -165,6 +229,11 @@ class Watch:
             if ref() is None:
                 del self._explained[key]
 
+    def lateness(self, exc: BaseException | None) -> Late | None:
+        """What is known of the future that was done already, if ``exc`` is about that."""
+        late = getattr(exc, _LATE, None)
+        return late if isinstance(late, Late) else None
+
     def user_has_handler(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the test installed an exception handler of its own on ``loop``."""
         handler = loop.get_exception_handler() if hasattr(loop, "get_exception_handler") else None
@@ -209,6 +278,35 @@ class Watch:
     def transport_made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         self._tell(self.on_transport_made, transport, frame, loop)
 
+    def touched(self, loop: Any, what: str, frame: FrameType | None, obj: Any = None) -> None:
+        """Another thread than the one that runs ``loop`` did ``what``, with ``obj``."""
+        if self.active:
+            self._tell(self.on_touch, loop, what, frame, obj)
+
+    def asyncgen_begun(self, loop: Any, agen: Any, frame: FrameType | None) -> None:
+        if self.active:
+            self._tell(self.on_asyncgen_begun, loop, agen, frame)
+
+    def asyncgen_dropped(self, loop: Any, agen: Any) -> None:
+        if self.active:
+            self._tell(self.on_asyncgen_dropped, loop, agen)
+
+    def asyncgens_shut(self, loop: Any) -> None:
+        if self.active:
+            self._tell(self.on_asyncgens_shut, loop)
+
+    def timer_made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
+        """A loop that does not show its timers has made one."""
+        self._tell(self.on_timer_made, loop, handle, mark, callback)
+
+    def step_ended(self, callback: Any) -> None:
+        if self.active:
+            self._tell(self.on_step_end, callback)
+
+    def too_late(self, exc: BaseException, late: Late) -> None:
+        """``exc`` is raised because a future is done already."""
+        setattr(exc, _LATE, late)
+
     def shift_to(self, context: contextvars.Context) -> Tenure | None:
         """A step runs in ``context``: what it makes is that one's. Returns whose time it was."""
         tenure = context.get(TENURE)
@@ -233,6 +331,23 @@ class Watch:
             if not self.faults.off(part):
                 with self.faults.guard(part):
                     callback(*args)
+
+
+def carried_by(exc: BaseException | None) -> Iterator[Finding]:
+    """The findings that an exception which asyncio's own checks raised brings along."""
+    seen: set[int] = set()
+    waiting = [exc]
+    while waiting:
+        exc = waiting.pop()
+        if exc is None or id(exc) in seen or len(seen) > 1000:
+            continue
+        seen.add(id(exc))
+        finding = getattr(exc, CARRIED, None)
+        if isinstance(finding, Finding):
+            yield finding
+        waiting += [exc.__cause__, exc.__context__]
+        if isinstance(exc, BaseExceptionGroup):
+            waiting += exc.exceptions
 
 
 def is_anyio_runner(code: Any) -> bool:

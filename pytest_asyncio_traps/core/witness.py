@@ -9,9 +9,11 @@ not asked for: such a warning comes by a second time and no longer counts.
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from .faults import Faults
@@ -50,6 +52,8 @@ class Witness:
         self._baseline: object = None
         self._tentative: dict[int, tuple[object, Callable[[], None]]] = {}
         self.shown: list[warnings.WarningMessage] = []
+        #: Told of each warning that the test does not record, with the frame that caused it.
+        self.on_shown: list[Callable[[Any, FrameType | None], None]] = []
 
     def arm(self, patches: Patches) -> None:
         """Start to see warnings. C code looks ``_showwarnmsg`` up anew for each one."""
@@ -86,12 +90,12 @@ class Witness:
     def _make_show(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         def _showwarnmsg(msg: Any) -> None:
             with self._faults.guard("warnings"):
-                self._see(msg)
+                self._see(msg, sys._getframe(1))
             original(msg)
 
         return _showwarnmsg
 
-    def _see(self, msg: Any) -> None:
+    def _see(self, msg: Any, frame: FrameType | None) -> None:
         if len(self.shown) < self.KEEP:
             self.shown.append(msg)
         log = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
@@ -103,3 +107,5 @@ class Witness:
             _, report = self._tentative.pop(id(msg.message), (None, None))
             if report is not None:
                 report()
+            for tell in self.on_shown:
+                tell(msg, frame)

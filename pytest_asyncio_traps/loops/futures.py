@@ -1,17 +1,20 @@
-"""A future that remembers where its exception was set.
+"""A future that remembers where it was completed, and where that was tried again.
 
-A bare future tells nobody who made it, and a class in C cannot be hooked. What
-``loop.create_future()`` returns is therefore this subclass. It differs in one
-method that is hardly ever called, and passes for the original in every text.
+A bare future tells nobody who made or completed it, and a class in C cannot be
+hooked. What ``loop.create_future()`` returns is therefore this subclass. It does
+what the original does, and passes for it in every text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from _thread import get_ident
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ..core.watch import Watch
+from ..core.stacks import Mark, user_mark
+from ..core.watch import Late, Watch
 
 if TYPE_CHECKING:
     _Base = asyncio.Future[Any]
@@ -19,16 +22,77 @@ else:
     _Base = asyncio.Future
 
 
-def make_future_class(watch: Watch) -> type[asyncio.Future[Any]]:
-    """The subclass of `asyncio.Future` for one run."""
+def make_future_class(watch: Watch, thread_attribute: str) -> type[asyncio.Future[Any]]:
+    """The subclass of `asyncio.Future` for one run.
+
+    ``thread_attribute`` names what of its loop says in which thread that runs.
+    """
+    set_result_ = _Base.set_result
+    set_exception_ = _Base.set_exception
+    cancel_ = _Base.cancel
+    getframe = sys._getframe
+    thread_of = attrgetter(f"_loop.{thread_attribute}")
 
     class Future(_Base):
+        __slots__ = ("_asyncio_traps_done",)
+        #: The instruction that completed it: not yet the user's own, to be cheap.
+        _asyncio_traps_done: Mark
+
+        def set_result(self, result: Any, /) -> None:
+            thread = thread_of(self)
+            if thread is not None and thread != get_ident():
+                watch.touched(self._loop, "Future.set_result", getframe(1), self)
+            try:
+                set_result_(self, result)
+            except asyncio.InvalidStateError as exc:
+                __tracebackhide__ = True
+                _too_late(self, exc)
+                raise
+            frame = getframe(1)
+            self._asyncio_traps_done = frame.f_code, frame.f_lasti
+
         def set_exception(self, exception: type | BaseException, /) -> None:
-            super().set_exception(exception)
+            thread = thread_of(self)
+            if thread is not None and thread != get_ident():
+                watch.touched(self._loop, "Future.set_exception", getframe(1), self)
+            try:
+                set_exception_(self, exception)
+            except asyncio.InvalidStateError as exc:
+                __tracebackhide__ = True
+                _too_late(self, exc)
+                raise
             if watch.active:
                 with watch.faults.guard("futures"):
-                    watch.remember(self, sys._getframe(1))
+                    frame = getframe(1)
+                    watch.remember(self, frame)
+                    self._asyncio_traps_done = frame.f_code, frame.f_lasti
 
+        def cancel(self, msg: Any | None = None) -> bool:
+            thread = thread_of(self)
+            if thread is not None and thread != get_ident():
+                watch.touched(self._loop, "cancel", getframe(1), self)
+            done = cancel_(self, msg=msg)
+            if done and watch.active:
+                with watch.faults.guard("futures"):
+                    frame = getframe(1)
+                    self._asyncio_traps_done = user_mark(frame) or (frame.f_code, frame.f_lasti)
+            return done
+
+    def _too_late(future: Future, exc: Exception) -> None:
+        if watch.active:
+            with watch.faults.guard("futures"):
+                watch.too_late(
+                    exc,
+                    Late(
+                        user_mark(getframe(2)),
+                        getattr(future, "_asyncio_traps_done", None),
+                        future.cancelled(),
+                        watch.ownership.now(),
+                    ),
+                )
+
+    for method in (Future.set_result, Future.set_exception, Future.cancel):
+        method.__qualname__ = f"Future.{method.__name__}"
     Future.__module__ = _Base.__module__
     Future.__qualname__ = _Base.__qualname__
     return Future

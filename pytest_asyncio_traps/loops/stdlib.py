@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 import types
 from _thread import get_ident
@@ -10,12 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.clock import REAL
-from ..core.stacks import ASYNCIO, KINDS, STEP_CODES, USER
+from ..core.stacks import ASYNCIO, KINDS, LIBRARY, STEP_CODES, USER, user_mark
 from ..core.watch import ATTRIBUTE, Watch
-from . import debug
+from . import debug, handles
 from .futures import make_future_class
 
 _STDLIB_CALL_SOON = base_events.BaseEventLoop.call_soon.__code__
+_CALL_SOON_NAMES = ("events", "Handle", "_source_traceback", "_ready", "append")
+_CALL_AT_NAMES = (
+    "TypeError", "_check_closed", "_debug", "_check_thread", "_check_callback", "events",
+    "TimerHandle", "_source_traceback", "heapq", "heappush", "_scheduled",
+)  # fmt: skip
 _ASYNC_FLAGS = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
 
 
@@ -39,6 +45,7 @@ def arm(watch: Watch) -> None:
     def make_init(original: Callable[..., None]) -> Callable[..., None]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
+            self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
             if watch.active:
                 with guard("loops"):
                     watch.loop_made(self, sys._getframe(1))
@@ -119,12 +126,19 @@ def arm(watch: Watch) -> None:
     def is_switch_replaced() -> bool:
         return vars(coroutines)["_is_debug_mode"] is not switch
 
+    # Where handles are as they are known to be, and nobody has put a `_call_soon` of their
+    # own in place, a handle is made here: that saves the calls which pay for the checks.
+    plain_call_soon: Any = vars(loop_class)["_call_soon"]
+    known = handles.KNOWN and (
+        plain_call_soon.__code__.co_names == _CALL_SOON_NAMES
+        and loop_class.call_at.__code__.co_names == _CALL_AT_NAMES
+        and loop_class.call_soon.__code__ is _STDLIB_CALL_SOON
+    )
+    patches.set(loop_class, "_asyncio_traps_plain", False)
+
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
         light, function, method = debug.light, types.FunctionType, types.MethodType
-
-        # The two calls that the original spends on what is looked at here anyway pay
-        # for the checks; anything that somebody else has put in its place is called.
-        inline = getattr(original, "__code__", None) is _STDLIB_CALL_SOON
+        handle_class, kinds, getframe = handles.Handle, KINDS, sys._getframe
 
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
@@ -133,43 +147,76 @@ def arm(watch: Watch) -> None:
                 return handle
             thread = self._thread_id
             if thread is not None and thread != get_ident():
-                if watch.active and light(self):
-                    _check_thread(self)
+                watch.touched(self, "loop.call_soon", getframe(1), callback)
+            kind: Any = type(callback)
+            if kind is method:
+                target = callback.__func__
+                kind = type(target)
             else:
-                kind = type(callback)
-                if kind is method:
-                    target = callback.__func__
-                    kind = type(target)
-                else:
-                    target = callback
-                if (
-                    kind is function
-                    and target.__code__.co_flags & _ASYNC_FLAGS
-                    and watch.active
-                    and light(self)
-                ):
-                    self._check_callback(callback, "call_soon")
-            if inline and not self._closed:
-                return self._call_soon(callback, args, context)
-            return original(self, callback, *args, context=context)
+                target = callback
+            if (
+                kind is function
+                and target.__code__.co_flags & _ASYNC_FLAGS
+                and watch.active
+                and light(self)
+            ):
+                self._check_callback(callback, "call_soon")
+            if not self._asyncio_traps_plain or self._closed:
+                return original(self, callback, *args, context=context)
+            frame = getframe(1)
+            code = frame.f_code
+            kind = kinds[code.co_filename]
+            asked = None
+            if kind == USER:
+                asked = code, frame.f_lasti
+            elif kind == LIBRARY:
+                asked = user_mark(frame)
+            handle = handle_class(callback, args, self, context, asked)
+            self._ready.append(handle)
+            return handle
 
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        light = debug.light
+        light, getframe = debug.light, sys._getframe
+        timer_class, mark_of = handles.TimerHandle, handles.mark_of
+        call_later = loop_class.call_later.__code__
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-            if not self._debug and light(self) and watch.active:
-                _check_thread(self)
-                if is_async_function(callback):
-                    self._check_callback(callback, "call_at")
-            handle = original(self, when, callback, *args, context=context)
             if self._debug:
+                handle = original(self, when, callback, *args, context=context)
                 _hide_frame(handle)
-            return handle
+                return handle
+            frame: Any = getframe(1)
+            thread = self._thread_id
+            if thread is not None and thread != get_ident():
+                watch.touched(self, "loop.call_at", frame, callback)
+            if is_async_function(callback) and watch.active and light(self):
+                self._check_callback(callback, "call_at")
+            if not self._asyncio_traps_plain or self._closed or when is None:
+                return original(self, when, callback, *args, context=context)
+            if frame.f_code is call_later:
+                frame = frame.f_back
+            timer = timer_class(when, callback, args, self, context, mark_of(frame))
+            heapq.heappush(self._scheduled, timer)
+            timer._scheduled = True
+            return timer
 
         return call_at
 
+    def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def stop(self: Any) -> None:
+            thread = self._thread_id
+            if thread is not None and thread != get_ident():
+                watch.touched(self, "loop.stop", sys._getframe(1))
+            original(self)
+
+        return stop
+
+    for name, make in asyncgen_hooks(watch).items():
+        patches.wrap(loop_class, name, make)
+    for name, cls in handles.CLASSES.items():
+        patches.set(events, name, cls)
     patches.wrap(loop_class, "__init__", make_init)
     patches.wrap(loop_class, "run_forever", make_run_forever)
     patches.wrap(loop_class, "close", make_close)
@@ -178,25 +225,10 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "set_debug", make_set_debug)
     patches.wrap(loop_class, "call_soon", make_call_soon)
     patches.wrap(loop_class, "call_at", make_call_at)
+    patches.wrap(loop_class, "stop", make_stop)
     patches.wrap(loop_class, "create_task", make_create_task(watch))
-    patches.wrap(loop_class, "create_future", make_create_future(watch))
-    patches.wrap(events.Handle, "_run", make_handle_run(watch))
-
-
-def _check_thread(loop: Any) -> None:
-    """asyncio's own check, which says who asked for it."""
-    try:
-        loop._check_thread()
-    except RuntimeError as exc:
-        exc.add_note(THREAD_NOTE)
-        raise
-
-
-#: Added to the error that debug mode raises.
-THREAD_NOTE = (
-    "This is a check of asyncio's debug mode, which pytest-asyncio-traps makes in every loop. "
-    "Use call_soon_threadsafe() or run_coroutine_threadsafe()."
-)
+    patches.wrap(loop_class, "create_future", make_create_future(watch, "_thread_id"))
+    patches.wrap(handles.BASE, "_run", make_handle_run(watch))
 
 
 def _hide_frame(obj: Any) -> None:
@@ -249,9 +281,9 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def make_create_future(watch: Watch) -> Callable[[Any], Any]:
+def make_create_future(watch: Watch, thread_attribute: str) -> Callable[[Any], Any]:
     """``create_future`` that returns a future which remembers where its exception was set."""
-    future_class = make_future_class(watch)
+    future_class = make_future_class(watch, thread_attribute)
 
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
@@ -272,6 +304,7 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
 def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     """``Handle._run`` that times each step of a loop."""
     now = REAL[0]
+    on_step_end = watch.on_step_end
 
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def _run(self: Any) -> None:
@@ -290,6 +323,8 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
                     watch.slow_step(loop, self, began, now())
                 loop._asyncio_traps_step = 0.0
+                if on_step_end:
+                    watch.step_ended(self._callback)
                 if shift is not None:
                     watch.census.mark(shift)
                 # The traceback of an exception in the task reaches this frame through
@@ -301,3 +336,34 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
         return _run
 
     return make
+
+
+def asyncgen_hooks(watch: Watch) -> dict[str, Callable[[Any], Any]]:
+    """The methods of a loop that see async generators begin and end."""
+
+    def make_firstiter(original: Callable[..., None]) -> Callable[..., None]:
+        def _asyncgen_firstiter_hook(self: Any, agen: Any) -> None:
+            watch.asyncgen_begun(self, agen, sys._getframe(1))
+            original(self, agen)
+
+        return _asyncgen_firstiter_hook
+
+    def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
+        def _asyncgen_finalizer_hook(self: Any, agen: Any) -> None:
+            watch.asyncgen_dropped(self, agen)
+            original(self, agen)
+
+        return _asyncgen_finalizer_hook
+
+    def make_shutdown(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def shutdown_asyncgens(self: Any) -> None:
+            watch.asyncgens_shut(self)
+            await original(self)
+
+        return shutdown_asyncgens
+
+    return {
+        "_asyncgen_firstiter_hook": make_firstiter,
+        "_asyncgen_finalizer_hook": make_finalizer,
+        "shutdown_asyncgens": make_shutdown,
+    }

@@ -18,7 +18,8 @@ from ..core.clock import REAL
 from ..core.stacks import STEP_CODES
 from ..core.watch import Watch
 from . import debug
-from .stdlib import THREAD_NOTE, is_async_function, make_create_future, make_create_task
+from .handles import mark_of
+from .stdlib import asyncgen_hooks, is_async_function, make_create_future, make_create_task
 
 #: What of a uvloop cannot be watched, and why.
 BLIND_SPOTS = {
@@ -160,6 +161,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if watch.active:
                 with guard("uvloop"):
                     watch.exception_context(self, context)
+                    self._asyncio_traps_failed = None
             original(self, context)
 
         return call_exception_handler
@@ -181,17 +183,24 @@ def hook(watch: Watch, loop_class: Any) -> None:
         return set_debug
 
     now = REAL[0]
+    on_step_end = watch.on_step_end
 
-    def step(loop: Any, callback: Any, *args: Any) -> None:
+    def step(loop: Any, asked: Any, callback: Any, *args: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
         __tracebackhide__ = True
         loop._asyncio_traps_step = began = now()
         try:
             callback(*args)
+        except BaseException:
+            # uvloop's handles show nothing: this is for the exception handler, which is next.
+            loop._asyncio_traps_failed = asked, watch.ownership.now()
+            raise
         finally:
             if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
                 watch.slow_step(loop, callback, began, now())
             loop._asyncio_traps_step = 0.0
+            if on_step_end:
+                watch.step_ended(callback)
             # The traceback of an exception in the task reaches this frame: see stdlib.py.
             callback = args = None  # type: ignore[assignment]
 
@@ -200,24 +209,29 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def check(loop: Any, callback: Any, method: str) -> None:
         """Debug mode's checks."""
-        thread = getattr(loop, "_asyncio_traps_thread", None)
+        thread = loop._asyncio_traps_thread
         if thread is not None and thread != get_ident() and method != "call_soon_threadsafe":
-            error = RuntimeError(
-                "Non-thread-safe operation invoked on an event loop other than the current one"
-            )
-            error.add_note(THREAD_NOTE)
-            raise error
-        if is_async_function(callback):
+            watch.touched(loop, f"loop.{method}", sys._getframe(2), callback)
+        if debug.light(loop) and is_async_function(callback):
             raise TypeError(f"coroutines cannot be used with {method}()")
+
+    def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def stop(self: Any) -> None:
+            thread = self._asyncio_traps_thread
+            if thread is not None and thread != get_ident():
+                watch.touched(self, "loop.stop", sys._getframe(1))
+            original(self)
+
+        return stop
 
     def make_soon(name: str) -> Callable[[Any], Any]:
         def make(original: Callable[..., Any]) -> Callable[..., Any]:
             def soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
                 if not watch.active or not callable(callback):
                     return original(self, callback, *args, context=context)
-                if debug.light(self):
-                    check(self, callback, name)
-                return original(self, step, self, callback, *args, context=context)
+                check(self, callback, name)
+                asked = mark_of(sys._getframe(1))
+                return original(self, step, self, asked, callback, *args, context=context)
 
             return soon
 
@@ -229,9 +243,12 @@ def hook(watch: Watch, loop_class: Any) -> None:
         ) -> Any:
             if not watch.active or not callable(callback):
                 return original(self, delay, callback, *args, context=context)
-            if debug.light(self):
-                check(self, callback, "call_later")
-            return original(self, delay, step, self, callback, *args, context=context)
+            check(self, callback, "call_later")
+            asked = mark_of(sys._getframe(1))
+            handle = original(self, delay, step, self, asked, callback, *args, context=context)
+            if watch.on_timer_made:
+                watch.timer_made(self, handle, asked, callback)
+            return handle
 
         return call_later
 
@@ -247,11 +264,14 @@ def hook(watch: Watch, loop_class: Any) -> None:
         return endpoint
 
     patches.set(loop_class, "_asyncio_traps_step", 0.0)
+    patches.set(loop_class, "_asyncio_traps_thread", None)
+    patches.set(loop_class, "_asyncio_traps_failed", None)
     makers: dict[str, Callable[[Any], Any]] = {
         "__init__": make_init,
         "run_forever": make_run_forever,
         "run_until_complete": make_run_until_complete,
         "close": make_close,
+        "stop": make_stop,
         "call_exception_handler": make_call_exception_handler,
         "get_debug": make_get_debug,
         "set_debug": make_set_debug,
@@ -259,7 +279,8 @@ def hook(watch: Watch, loop_class: Any) -> None:
         "call_soon_threadsafe": make_soon("call_soon_threadsafe"),
         "call_later": make_call_later,
         "create_task": make_create_task(watch),
-        "create_future": make_create_future(watch),
+        "create_future": make_create_future(watch, "_asyncio_traps_thread"),
+        **asyncgen_hooks(watch),
         **dict.fromkeys(_ENDPOINTS, make_endpoint),
     }
     for name, make in makers.items():

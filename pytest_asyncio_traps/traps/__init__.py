@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from ..core.trap import Trap
+from .blocking_call import BlockingCall
+from .callback_exception import CallbackException
+from .invalid_state import InvalidState
+from .lingering_timer import LingeringTimer
 from .never_awaited import NeverAwaited
 from .pending_task import PendingTask
 from .slow_callback import SlowCallback
+from .swallowed_cancellation import SwallowedCancellation
+from .unclosed_asyncgen import UnclosedAsyncgen
 from .unclosed_loop import UnclosedLoop
 from .unclosed_transport import UnclosedTransport
 from .unretrieved_exception import UnretrievedException
+from .wrong_thread import WrongThread
 
 #: Every kind, in the order in which they are armed and listed. Tasks come before
-#: coroutines, so that a task which never ran is told as a task.
+#: coroutines and generators, so that a task which never ran is told as a task;
+#: transports before the exceptions of their destructors.
 TRAPS: tuple[type[Trap], ...] = (
     PendingTask,
     NeverAwaited,
-    UnretrievedException,
+    InvalidState,
     UnclosedTransport,
+    CallbackException,
+    UnretrievedException,
     UnclosedLoop,
+    UnclosedAsyncgen,
+    WrongThread,
     SlowCallback,
+    BlockingCall,
+    LingeringTimer,
+    SwallowedCancellation,
 )
 
 #: Their ids.

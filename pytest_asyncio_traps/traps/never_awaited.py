@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import types
 import warnings
 import weakref
 from collections.abc import Callable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
+from unittest import mock
 
 from ..core.finding import Finding, Place
 from ..core.stacks import (
@@ -43,6 +45,8 @@ class NeverAwaited(Trap):
         self._told: weakref.WeakSet[Any] = weakref.WeakSet()
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
         self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
+
+        self.watch.witness.on_shown.append(self._of_asyncgen)
 
     def refresh(self) -> None:
         current = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
@@ -83,6 +87,25 @@ class NeverAwaited(Trap):
 
         return _warn_unawaited_coroutine
 
+    def _of_asyncgen(self, warning: Any, frame: FrameType | None) -> None:
+        """``asend()`` and its like: from Python 3.13 on there is a warning, but no hook."""
+        match = _UNAWAITED_METHOD.match(str(warning.message))
+        if match is None or not self.watch.active or self.watch.census.collecting:
+            return
+        place = user_place(frame)
+        if place is None:
+            return
+        self.watch.report(
+            Finding(
+                self.kind,
+                f"{match[1]}() of an async generator was never awaited",
+                self.advice,
+                self.watch.ownership.now().owner,
+                origin=place,
+                origin_label="dropped at",
+            )
+        )
+
     def judge(self, final: bool) -> None:
         watch = self.watch
         fresh = [
@@ -121,7 +144,7 @@ class NeverAwaited(Trap):
         tenure = watch.census.tenure_of(coro) or watch.ownership.now()
         origin, library = _origin(coro, dropped)
         code = coro.cr_code
-        if origin is None and KINDS[code.co_filename] < LIBRARY:
+        if origin is None and KINDS[code.co_filename] < LIBRARY and not _is_mocks(code):
             return None  # made by asyncio or a test runner, of code of their own
         name = name_of(coro)
         return Finding(
@@ -129,11 +152,15 @@ class NeverAwaited(Trap):
             f"coroutine {name!r} was never awaited",
             self.advice,
             tenure.owner,
-            origin=origin or place_of_code(code),
+            origin=origin or (place_of_code(code) if not _is_mocks(code) else None),
             origin_label="defined at" if origin == place_of_code(code) else "made at",
             location=library,
             location_label="made inside a library at",
         )
+
+
+_MOCK_CODE = mock.AsyncMockMixin._execute_mock_call.__code__
+_UNAWAITED_METHOD = re.compile(r"coroutine method '(\w+)' of .* was never awaited")
 
 
 def _is_pythons(hook: Any) -> bool:
@@ -143,6 +170,11 @@ def _is_pythons(hook: Any) -> bool:
 
 def _is_unstarted(coro: Any) -> bool:
     return bool(inspect.getcoroutinestate(coro) == inspect.CORO_CREATED)
+
+
+def _is_mocks(code: CodeType) -> bool:
+    """Whether ``code`` is what an `unittest.mock.AsyncMock` returns: somebody has called it."""
+    return code is _MOCK_CODE
 
 
 def _origin(coro: Any, dropped: FrameType | None) -> tuple[Place | None, Place | None]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
+import weakref
 from asyncio import base_events
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from ..core.finding import Finding
-from ..core.stacks import ASYNCIO, KINDS, is_user, place_of
+from ..core.stacks import ASYNCIO, KINDS, is_user, name_of, place_of
 from ..core.trap import Trap
 
 _REPORTED = "_asyncio_traps_reported"
@@ -36,6 +38,9 @@ class UnclosedLoop(Trap):
         watch = self.watch
         watch.on_loop_made.append(self._made)
         watch.patches.wrap(base_events.BaseEventLoop, "__del__", self._make_del)
+        self._jobs: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
+        watch.patches.wrap(base_events.BaseEventLoop, "run_in_executor", self._make_run)
+        watch.on_loop_closing.append(self._closing)
 
     def _made(self, loop: asyncio.AbstractEventLoop) -> None:
         if _in_get_event_loop(sys._getframe(1)):
@@ -64,6 +69,41 @@ class UnclosedLoop(Trap):
                         )
 
         return __del__
+
+    def _make_run(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        watch = self.watch
+
+        def run_in_executor(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
+            job = original(loop, executor, func, *args)
+            if watch.active and not watch.faults.off(self.kind):
+                with watch.faults.guard(self.kind):
+                    watch.remember(job, sys._getframe(1))
+                    self._jobs[job] = weakref.ref(loop), _name(func)
+            return job
+
+        return run_in_executor
+
+    def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Jobs that still run in a thread: nobody is there any more to take what they return."""
+        watch = self.watch
+        for job, (owner, name) in list(self._jobs.items()):
+            # One that a task waits for is the task's: that is reported as pending.
+            if owner() is not loop or job.done() or _is_awaited(job):
+                continue
+            made = watch.made(job)
+            if made is None or made[0] is None:
+                continue
+            self.watch.report(
+                Finding(
+                    self.kind,
+                    f"event loop was closed while {name!r} ran in its executor",
+                    "Await what run_in_executor() returns, or end with "
+                    "loop.shutdown_default_executor(), as asyncio.run() does.",
+                    made[1].owner,
+                    origin=place_of(made[0]),
+                    origin_label="handed to the executor at",
+                )
+            )
 
     def judge(self, final: bool) -> None:
         watch = self.watch
@@ -107,6 +147,25 @@ class UnclosedLoop(Trap):
                 notes=notes,
             )
         )
+
+
+def _is_awaited(job: Any) -> bool:
+    """Whether somebody waits for ``job``, beside the callback that hands on its cancellation."""
+    for entry in getattr(job, "_callbacks", None) or ():
+        callback = entry[0] if isinstance(entry, tuple) else entry
+        if getattr(callback, "__module__", None) != "asyncio.futures":
+            return True
+    return False
+
+
+def _name(func: Any) -> str:
+    """What runs in the thread; to_thread() wraps it twice."""
+    while isinstance(func, functools.partial):
+        inner = func.func
+        if getattr(inner, "__name__", "") == "run" and func.args:  # Context.run
+            inner = func.args[0]
+        func = inner
+    return name_of(func)
 
 
 def _in_get_event_loop(frame: FrameType | None) -> bool:

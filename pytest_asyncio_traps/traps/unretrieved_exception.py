@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import sys
+import weakref
+from asyncio import tasks
+from collections.abc import Callable
 from typing import Any
 
 from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import coroutine_of, name_of, raised_at
+from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at, user_mark
 from ..core.trap import Trap
 from ..core.watch import is_harness
 
@@ -32,6 +37,81 @@ class UnretrievedException(Trap):
     def arm(self) -> None:
         self.watch.census.watch_type(asyncio.Future, _may_fail)
         self.watch.on_context.append(self._context)
+        self._thread_futures: weakref.WeakSet[concurrent.futures.Future[Any]] = weakref.WeakSet()
+        self._thread_future = self._make_thread_future()
+        for module in (tasks, asyncio):
+            self.watch.patches.wrap(module, "run_coroutine_threadsafe", self._make_threadsafe)
+
+    def _make_threadsafe(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        watch = self.watch
+
+        def run_coroutine_threadsafe(coro: Any, loop: Any) -> Any:
+            future = original(coro, loop)
+            if watch.active and type(future) is concurrent.futures.Future:
+                with watch.faults.guard(self.kind):
+                    future._asyncio_traps_of = (  # type: ignore[attr-defined]
+                        name_of(coro),
+                        watch.ownership.now(),
+                        user_mark(sys._getframe(1)),
+                    )
+                    future.__class__ = self._thread_future
+                    self._thread_futures.add(future)
+            return future
+
+        return run_coroutine_threadsafe
+
+    def _make_thread_future(self) -> type[concurrent.futures.Future[Any]]:
+        """`concurrent.futures.Future`, with a flag that says whether somebody asked it."""
+        trap = self
+
+        class Future(concurrent.futures.Future[Any]):
+            _asyncio_traps_asked = False
+
+            def result(self, timeout: float | None = None) -> Any:
+                self._asyncio_traps_asked = True
+                return super().result(timeout)
+
+            def exception(self, timeout: float | None = None) -> BaseException | None:
+                self._asyncio_traps_asked = True
+                return super().exception(timeout)
+
+            def _get_snapshot(self) -> Any:  # from Python 3.14 on, for wrap_future()
+                self._asyncio_traps_asked = True
+                return super()._get_snapshot()  # type: ignore[misc]
+
+            def __del__(self) -> None:
+                trap._thread_future_ends(self)
+
+        Future.__module__ = concurrent.futures.Future.__module__
+        Future.__name__ = Future.__qualname__ = "Future"
+        return Future
+
+    def _thread_future_ends(self, future: Any) -> None:
+        watch = self.watch
+        exc = getattr(future, "_exception", None)
+        if exc is None or future._asyncio_traps_asked or not watch.active:
+            return
+        if isinstance(exc, (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+            return
+        with watch.faults.guard(self.kind):
+            future._asyncio_traps_asked = True
+            name, tenure, mark = future._asyncio_traps_of
+            described = describe(exc)
+            watch.report(
+                Finding(
+                    self.kind,
+                    f"task running {name!r}, handed over by run_coroutine_threadsafe(), ended in "
+                    f"{described}, which nobody retrieved",
+                    "Ask the future that run_coroutine_threadsafe() returns for its result() or "
+                    "exception().",
+                    tenure.owner,
+                    origin=place_of(mark),
+                    origin_label="handed over at",
+                    location=raised_at(exc.__traceback__),
+                    location_label="raised at",
+                    exception=described,
+                )
+            )
 
     def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         future = context.get("future")
@@ -43,6 +123,9 @@ class UnretrievedException(Trap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
+        if final:
+            for future in list(self._thread_futures):
+                self._thread_future_ends(future)
         fresh = [
             sighting
             for obj, _ in watch.census.living()
@@ -80,13 +163,16 @@ class UnretrievedException(Trap):
             setattr(future, _REPORTED, True)
         except (AttributeError, TypeError):
             pass
-        described = _describe(exc)
+        described = describe(exc)
         raised = raised_at(exc.__traceback__) if exc is not None else None
         if isinstance(future, asyncio.Task):
             origin, label = watch.origin_of_task(future)
             # A task that failed eagerly has let go of its coroutine.
             name = name_of(coroutine) if coroutine is not None else raised and raised.function
             summary = f"task running {name!r} ended in {described}, which nobody retrieved"
+        elif (children := getattr(future, "_children", None)) and isinstance(children, list):
+            origin, label = watch.origin_of(children[0]), "gathered at"
+            summary = f"gather() ended in {described}, which nobody retrieved"
         else:
             origin = watch.origin_of(future)
             summary = f"future was given {described}, which nobody retrieved"
@@ -104,18 +190,6 @@ class UnretrievedException(Trap):
                 exception=described,
             )
         )
-
-
-def _describe(exc: BaseException | None) -> str:
-    """``exc`` on one line, whatever its ``__str__`` does."""
-    name = type(exc).__name__
-    try:
-        text = " ".join(str(exc).split())
-    except Exception:
-        return name
-    if len(text) > 200:
-        text = text[:197] + "..."
-    return f"{name}: {text}" if text else name
 
 
 # By the base class's own: a subclass's may not be ready to be called from a collection.

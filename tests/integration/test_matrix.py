@@ -76,9 +76,71 @@ async def spring_unclosed_loop():
     "slow-callback": """
 async def spring_slow_callback():
     await asyncio.sleep(0)
-    time.sleep(0.3)  # slow-callback
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end: pass  # slow-callback
+""",
+    "invalid-state": """
+async def spring_invalid_state():
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    asyncio.get_running_loop().call_soon(future.set_result, 1)  # invalid-state
+    await asyncio.sleep(0.01)
+""",
+    "callback-exception": """
+async def spring_callback_exception():
+    def callback():
+        raise ValueError("nobody is there")  # callback-exception
+    asyncio.get_running_loop().call_soon(callback)
+    await asyncio.sleep(0.01)
+""",
+    "unclosed-asyncgen": """
+async def numbers():
+    yield 1
+    yield 2
+
+async def spring_unclosed_asyncgen():
+    async for _ in numbers():  # unclosed-asyncgen
+        break
+    await asyncio.sleep(0.01)
+""",
+    "wrong-thread": """
+async def spring_wrong_thread():
+    loop = asyncio.get_running_loop()
+    def touch():
+        loop.call_soon(print)  # wrong-thread
+    await asyncio.to_thread(touch)
+""",
+    "blocking-call": """
+async def spring_blocking_call():
+    time.sleep(0.001)  # blocking-call
+""",
+    "lingering-timer": """
+async def spring_lingering_timer():
+    asyncio.get_running_loop().call_later(3600, print)  # lingering-timer
+""",
+    "swallowed-cancellation": """
+async def stubborn():
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        return
+
+async def spring_swallowed_cancellation():
+    task = asyncio.create_task(stubborn())  # swallowed-cancellation
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
 """,
 }
+
+#: Kinds whose line is where something happens, rather than where something was made.
+AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
+#: What reaches the exception handler that anyio installs, it raises in the test.
+RAISED_BY_ANYIO = {"unretrieved-exception", "callback-exception", "invalid-state"}
+#: unittest sets its loop into asyncio's own debug mode, whose check raises.
+RAISED_BY_DEBUG_MODE = ("wrong-thread", "unittest")
+#: Functions within the spring that hold the line.
+INNER = {"callback-exception": "callback", "wrong-thread": "touch"}
 
 #: For each runner, how it wraps a test: ``NAME`` is the test's name, ``BODY`` what it awaits.
 RUNNERS = {
@@ -226,6 +288,7 @@ def ran(runner: str) -> Run:
         command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
         command += ["-p", "asyncio", "-p", "asyncio_traps", f"--asyncio-mode={mode}"]
         command += ["--asyncio-traps-report=report.json"]
+        command += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
         if runner == "anyio":
             command += ["-p", "anyio"]
         kept = {
@@ -274,8 +337,8 @@ def test_found_charged_and_placed(kind: str, runner: str) -> None:
     assert finding["action"] == "fail"
     assert finding["count"] == 1
     assert finding["nodeid"].endswith(name)
-    place = finding["location"] if kind == "slow-callback" else finding["origin"]
-    function = f"spring_{kind.replace('-', '_')}"
+    place = finding["location"] if kind in AT_LOCATION else finding["origin"]
+    function = INNER.get(kind, f"spring_{kind.replace('-', '_')}")
     assert place == {"path": "test_it.py", "line": run.lines[kind], "function": function}
     if runner.startswith("async-fixture"):
         scope = "module" if runner.endswith("module") else "function"
@@ -286,8 +349,8 @@ def test_found_charged_and_placed(kind: str, runner: str) -> None:
             "name": finding["nodeid"],
             "scope": "function",
         }
-    if (kind, runner) == ("unretrieved-exception", "anyio"):
-        # anyio raises the exception in the test, whose failure that is: the finding joins it.
+    if (runner == "anyio" and kind in RAISED_BY_ANYIO) or (kind, runner) == RAISED_BY_DEBUG_MODE:
+        # The exception is raised in the test, whose failure that is: the finding joins it.
         assert f"test_it.py:{run.lines[kind]}, in {function}" in run.text
     else:
         assert f"test_it.py:{run.lines[kind]}: {kind}" in run.text

@@ -7,6 +7,9 @@ import textwrap
 
 from ..run import Outcome, Suite
 
+#: Kinds whose line is where something happens, rather than where something was made.
+AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
+
 HEAD = """
 import asyncio, contextlib, gc, os, socket, sys, threading, time, warnings
 import pytest
@@ -39,7 +42,7 @@ def check(suite: Suite, text: str, kind: str, *args: str) -> Outcome:
             }
     found = []
     for finding in outcome.findings:
-        place = finding["location"] if kind == "slow-callback" else finding["origin"]
+        place = finding["location"] if kind in AT_LOCATION else finding["origin"]
         found.append((finding["nodeid"].rpartition("::")[2], place and place["line"]))
     assert sorted(found) == sorted(wanted), outcome.result.stdout.str()
     assert set(outcome.kinds) <= {kind}

@@ -1,0 +1,152 @@
+"""Handles that remember the line which scheduled them.
+
+asyncio's debug mode takes a traceback for each handle. Here one instruction is
+noted, in a slot of a subclass. It passes for the original in every text.
+"""
+
+from __future__ import annotations
+
+import sys
+from asyncio import events
+from contextvars import copy_context
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from ..core.stacks import ASYNCIO, HARNESS, KINDS, LIBRARY, USER, Mark, user_mark
+
+#: asyncio's own class, of which every handle is one.
+BASE: Final = events.Handle
+
+_BASE_SLOTS: Final = {
+    "_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__",
+    "_context",
+}  # fmt: skip
+_INIT_NAMES: Final = (
+    "contextvars", "copy_context", "_context", "_loop", "_callback", "_args", "_cancelled",
+    "_repr", "get_debug", "format_helpers", "extract_stack", "sys", "_getframe",
+    "_source_traceback",
+)  # fmt: skip
+_getframe = sys._getframe
+
+#: Whether the constructors of this Python's handles are those that the classes here stand in for.
+KNOWN: Final = (
+    set(events.Handle.__slots__) == _BASE_SLOTS
+    and set(events.TimerHandle.__slots__) == {"_scheduled", "_when"}
+    and events.Handle.__init__.__code__.co_names == _INIT_NAMES
+)
+
+
+def mark_of(frame: FrameType) -> Mark | None:
+    """The line that asks for a callback; None where asyncio asks on its own behalf."""
+    code: CodeType = frame.f_code
+    kind = KINDS[code.co_filename]
+    if kind == USER:
+        return code, frame.f_lasti
+    if kind == LIBRARY:
+        return user_mark(frame)
+    return None
+
+
+def _asker() -> Mark | None:
+    """`mark_of` whoever called the method of a loop that is making a handle."""
+    frame: FrameType | None = _getframe(2)
+    while frame is not None:
+        kind = KINDS[frame.f_code.co_filename]
+        if kind != HARNESS and not (kind == ASYNCIO and frame.f_code.co_name in _PASSED_ON):
+            return mark_of(frame)
+        frame = frame.f_back
+    return None
+
+
+#: Methods of loops that make a handle for their caller.
+_PASSED_ON: Final = frozenset(
+    {
+        "call_soon", "_call_soon", "call_soon_threadsafe", "call_later", "call_at", "_add_reader",
+        "_add_writer", "add_reader", "add_writer", "add_signal_handler", "__init__",
+    }
+)  # fmt: skip
+
+
+class Handle(events.Handle):
+    """A handle with the mark of whoever scheduled it."""
+
+    __slots__ = ("_asyncio_traps_asked",)
+    _asyncio_traps_asked: Mark | None
+    _source_traceback: Any
+
+    def __init__(
+        self, callback: Any, args: Any, loop: Any, context: Any = None, asked: Any = _asker
+    ) -> None:
+        self._asyncio_traps_asked = _asker() if asked is _asker else asked
+        if getattr(loop, "_debug", True):
+            super().__init__(callback, args, loop, context)
+            if self._source_traceback:
+                del self._source_traceback[-1]
+            return
+        # What the constructor does without debug mode; it would ask the loop for it.
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class TimerHandle(events.TimerHandle):
+    """A timer with the mark of whoever scheduled it."""
+
+    __slots__ = ("_asyncio_traps_asked",)
+    _asyncio_traps_asked: Mark | None
+    _source_traceback: Any
+
+    def __init__(
+        self,
+        when: float,
+        callback: Any,
+        args: Any,
+        loop: Any,
+        context: Any = None,
+        asked: Any = _asker,
+    ) -> None:
+        self._asyncio_traps_asked = _asker() if asked is _asker else asked
+        if getattr(loop, "_debug", True):
+            super().__init__(when, callback, args, loop, context)
+            if self._source_traceback:
+                del self._source_traceback[-1]
+            return
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
+
+#: What stands in for which class of `asyncio.events`.
+CLASSES: Final[dict[str, type]] = {"Handle": Handle, "TimerHandle": TimerHandle}
+
+_ThreadSafeHandle: Any = getattr(events, "_ThreadSafeHandle", None)
+if _ThreadSafeHandle is not None:  # from Python 3.14 on
+
+    class ThreadSafeHandle(_ThreadSafeHandle):  # type: ignore[misc]
+        """What ``call_soon_threadsafe`` returns, with the mark of whoever called that."""
+
+        __slots__ = ("_asyncio_traps_asked",)
+        _asyncio_traps_asked: Mark | None
+        _source_traceback: Any
+
+        def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
+            self._asyncio_traps_asked = _asker()
+            super().__init__(callback, args, loop, context)
+            if self._source_traceback:
+                del self._source_traceback[-1]
+
+    CLASSES["_ThreadSafeHandle"] = ThreadSafeHandle
+
+for _name, _cls in CLASSES.items():
+    _cls.__module__ = "asyncio.events"
+    _cls.__name__ = _cls.__qualname__ = _name

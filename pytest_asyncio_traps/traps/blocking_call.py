@@ -1,0 +1,218 @@
+"""Calls that block, made on the thread of a running loop, however short they are."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import io
+import os
+import select
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ..core.finding import Finding
+from ..core.stacks import (
+    ASYNCIO,
+    HARNESS,
+    KINDS,
+    LIBRARY,
+    STDLIB,
+    Mark,
+    is_user,
+    place_of,
+    user_mark,
+)
+from ..core.trap import Trap
+
+Blocks = Callable[..., bool]
+
+#: Modules that open files to help somebody else: to import, to show a line of source.
+_HELPERS = (
+    "importlib", "linecache", "traceback", "warnings", "inspect", "logging", "tokenize", "pdb",
+    "bdb", "pkgutil", "zipimport", "faulthandler", "tracemalloc", "unittest",
+)  # fmt: skip
+
+
+def _always(*args: Any, **kwargs: Any) -> bool:
+    return True
+
+
+def _for_a_while(seconds: Any = 0, *args: Any) -> bool:
+    return bool(seconds > 0)
+
+
+def _socket_waits(sock: Any, *args: Any, **kwargs: Any) -> bool:
+    return bool(sock.gettimeout() != 0)
+
+
+def _asks_a_server(host: Any = None, *args: Any, **kwargs: Any) -> bool:
+    """Whether a name has to be resolved: an address as it is asks nobody."""
+    if not host or not isinstance(host, (str, bytes)):
+        return False
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):
+            continue
+        return False
+    return True
+
+
+def _child_is_awaited(pid: Any = 0, options: Any = 0, *args: Any) -> bool:
+    flag: int = getattr(os, "WNOHANG", 1)
+    return not int(options) & flag
+
+
+def _select_waits(r: Any = (), w: Any = (), x: Any = (), timeout: Any = None) -> bool:
+    return bool(timeout != 0)
+
+
+def _condition_waits(condition: Any, timeout: Any = None, *args: Any, **kwargs: Any) -> bool:
+    return timeout is None or timeout > 0
+
+
+def _thread_runs(thread: Any, timeout: Any = None) -> bool:
+    return bool(thread.is_alive()) and timeout != 0
+
+
+def _process_runs(process: Any, *args: Any, **kwargs: Any) -> bool:
+    return process.returncode is None
+
+
+#: What blocks: where it stands, the name it goes by, and whether a call with these
+#: arguments does.
+_CALLS: tuple[tuple[Any, str, str, Blocks], ...] = (
+    (time, "sleep", "time.sleep", _for_a_while),
+    (builtins, "open", "open", _always),
+    (io, "open", "open", _always),
+    (builtins, "input", "input", _always),
+    (os, "system", "os.system", _always),
+    (os, "waitpid", "os.waitpid", _child_is_awaited),
+    (os, "wait", "os.wait", _always),
+    (select, "select", "select.select", _select_waits),
+    (socket, "getaddrinfo", "socket.getaddrinfo", _asks_a_server),
+    (socket, "gethostbyname", "socket.gethostbyname", _asks_a_server),
+    (socket, "gethostbyname_ex", "socket.gethostbyname_ex", _asks_a_server),
+    (socket, "gethostbyaddr", "socket.gethostbyaddr", _always),
+    *(
+        (socket.socket, name, f"socket.{name}", _socket_waits)
+        for name in (
+            "accept", "connect", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg",
+            "recvmsg_into", "send", "sendall", "sendfile", "sendmsg", "sendto",
+        )
+    ),
+    (subprocess.Popen, "__init__", "subprocess.Popen", _always),
+    (subprocess.Popen, "wait", "Popen.wait", _process_runs),
+    (subprocess.Popen, "communicate", "Popen.communicate", _process_runs),
+    (sqlite3, "connect", "sqlite3.connect", _always),
+    (threading.Thread, "join", "Thread.join", _thread_runs),
+    (threading.Condition, "wait", "Condition.wait", _condition_waits),
+)  # fmt: skip
+
+
+class BlockingCall(Trap):
+    """The usual entry points are replaced by ones that look who calls, and go on.
+
+    blockbuster, a library for this, raises inside of the code it watches. CPython's audit
+    hooks miss what waits for sockets and locks, and can never be taken out again.
+    """
+
+    kind = "blocking-call"
+    enabled = "named"
+    title = "a blocking call was made on the loop's thread"
+    advice = (
+        "While it waits, so does everything on the loop. Use what asyncio has for it, or "
+        "await asyncio.to_thread(...)."
+    )
+
+    def arm(self) -> None:
+        self._busy = threading.local()
+        for target, name, shown, blocks in _CALLS:
+            if hasattr(target, name):
+                self.watch.patches.wrap(target, name, self._make_watched(shown, blocks))
+
+    def _make_watched(
+        self, shown: str, blocks: Blocks
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        watch, busy = self.watch, self._busy
+        running_loop = asyncio._get_running_loop
+
+        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+            def watched(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
+                if running_loop() is None or not watch.active or getattr(busy, "now", False):
+                    return original(*args, **kwargs)
+                busy.now = True  # what the call calls in turn is part of it
+                try:
+                    if not watch.faults.off(self.kind):
+                        with watch.faults.guard(self.kind):
+                            if _ask(blocks, args, kwargs):
+                                self._called(shown, sys._getframe(1))
+                    return original(*args, **kwargs)
+                finally:
+                    busy.now = False
+
+            return watched
+
+        return make
+
+    def _called(self, shown: str, frame: FrameType) -> None:
+        mark = _caller(frame)
+        if mark is None:
+            return
+        watch = self.watch
+        task = asyncio.current_task()
+        origin = watch.origin_of(task) if task is not None else None
+        watch.report(
+            Finding(
+                self.kind,
+                f"{shown}() was called on the thread of a running loop",
+                self.advice,
+                watch.ownership.now().owner,
+                origin=origin,
+                origin_label="in the task made at",
+                location=place_of(mark),
+                location_label="called at",
+                at_location=True,
+            )
+        )
+
+
+def _ask(blocks: Blocks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        return blocks(*args, **kwargs)
+    except TypeError:
+        return False  # not how it can be called: the call itself will say so
+
+
+def _caller(frame: FrameType) -> Mark | None:
+    """The user's line, unless somebody stands between it and the call whose business it is."""
+    inner: FrameType | None = frame
+    while inner is not None:
+        code = inner.f_code
+        kind = KINDS[code.co_filename]
+        if kind >= LIBRARY:
+            return user_mark(inner)
+        if kind == STDLIB and not _is_helper(inner):
+            inner = inner.f_back
+            continue
+        if kind in (ASYNCIO, HARNESS) and inner is frame and code.co_name == "_run":
+            # The loop calls it by itself: somebody has scheduled it.
+            handle = inner.f_locals.get("self")
+            mark = getattr(handle, "_asyncio_traps_asked", None)
+            return mark if is_user(mark) else None
+        return None
+    return None
+
+
+def _is_helper(frame: FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] in (*_HELPERS, "_frozen_importlib", "_frozen_importlib_external")

@@ -1,0 +1,170 @@
+"""Exceptions that reach a loop's handler, since nobody is there to catch them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from ..core.contexts import RAISED, UNRETRIEVED, subject
+from ..core.finding import Finding, Place
+from ..core.ownership import Tenure
+from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at
+from ..core.trap import Trap
+from ..core.watch import is_harness
+
+_REPORTED = "_asyncio_traps_reported"
+
+
+class CallbackException(Trap):
+    """Callbacks, protocols, ``client_connected_cb`` and finalizers have no caller to raise to.
+
+    asyncio hands their exceptions to the loop's handler. Those of the destructors of
+    its own objects reach only `sys.unraisablehook`.
+    """
+
+    kind = "callback-exception"
+    title = "an exception in a callback was lost"
+    advice = (
+        "Nobody awaits a callback, a protocol's method or a finalizer: catch the exception there, "
+        "or do the work in a task that somebody awaits."
+    )
+
+    def arm(self) -> None:
+        self.watch.on_context.append(self._context)
+        self._hook: Any = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        # pytest's own hook calls no other: ours has to stand before it, and hands on.
+        if sys.unraisablehook is not self._hook:
+            self.watch.patches.wrap(sys, "unraisablehook", self._make_hook)
+            self._hook = sys.unraisablehook
+
+    def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        watch = self.watch
+
+        def unraisablehook(unraisable: Any, /) -> None:
+            if watch.active and not watch.faults.off(self.kind):
+                with watch.faults.guard(self.kind):
+                    self._unraisable(unraisable)
+            original(unraisable)
+
+        return unraisablehook
+
+    def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        about = subject(context)
+        if about not in (RAISED, UNRETRIEVED) or self.watch.user_has_handler(loop):
+            return
+        if about == UNRETRIEVED:
+            self._of_finalizer(context)
+            return
+        exc: BaseException = context["exception"]
+        watch = self.watch
+        task = context.get("task")
+        if isinstance(task, asyncio.Task):
+            # A runner cancelled it, and its answer was an exception.
+            made = watch.made(task)
+            if getattr(task, _REPORTED, False) is True or is_harness(
+                coroutine_of(task), made[0] if made else None
+            ):
+                return
+            origin, label = watch.origin_of_task(task)
+            name = f"task running {name_of(coroutine_of(task))!r}"
+            self._report(name, exc, watch.tenure_of(task), origin, label)
+            return
+        asked, tenure = watch.blame(loop, context)
+        origin, label = place_of(asked), "scheduled at"
+        transport = context.get("transport")
+        if origin is None and transport is not None:
+            origin, label = watch.origin_of(transport), "its transport was made at"
+            server = getattr(transport, "_server", None)
+            if origin is None and server is not None:
+                origin, label = watch.origin_of(server), "its server was made at"
+        self._report(_name(context), exc, tenure, origin, label)
+
+    def _of_finalizer(self, context: dict[str, Any]) -> None:
+        """asyncio closes a dropped async generator in a task of its own, which nobody awaits."""
+        watch = self.watch
+        task, exc = context.get("future"), context.get("exception")
+        if not isinstance(task, asyncio.Task) or not isinstance(exc, BaseException):
+            return
+        coroutine = coroutine_of(task)
+        if "async_generator" not in type(coroutine).__name__ or watch.origin_of(task) is not None:
+            return
+        setattr(task, _REPORTED, True)
+        self._report("the closing of an async generator", exc, watch.tenure_of(task), None, "")
+
+    def _unraisable(self, unraisable: Any) -> None:
+        function = unraisable.object
+        if (
+            getattr(function, "__name__", None) != "__del__"
+            or not str(getattr(function, "__module__", "")).startswith("asyncio.")
+            or not isinstance(unraisable.exc_value, BaseException)
+        ):
+            return
+        obj = _self_of(unraisable.exc_traceback)
+        obj = getattr(obj, "_transport", obj)
+        watch = self.watch
+        made = watch.made(obj)
+        if made is None or getattr(obj, _REPORTED, False) is True:
+            return  # not the user's, or part of what was reported
+        self._report(
+            f"the destructor of {type(obj).__name__}",
+            unraisable.exc_value,
+            made[1],
+            place_of(made[0]),
+            "made at",
+        )
+
+    def _report(
+        self, name: str, exc: BaseException, tenure: Tenure, origin: Place | None, label: str
+    ) -> None:
+        described = describe(exc)
+        self.watch.report(
+            Finding(
+                self.kind,
+                f"{name} raised {described}",
+                self.advice,
+                tenure.owner,
+                origin=origin,
+                origin_label=label,
+                location=raised_at(exc.__traceback__),
+                location_label="raised at",
+                at_location=True,
+                exception=described,
+            )
+        )
+
+
+def _name(context: dict[str, Any]) -> str:
+    """What a reader knows as what raised."""
+    handle = context.get("handle")
+    callback = getattr(handle, "_callback", None)
+    if callback is not None:
+        while hasattr(callback, "func"):
+            callback = callback.func
+        return f"callback {name_of(callback)!r}"
+    message = str(context.get("message", ""))
+    protocol = context.get("protocol")
+    if protocol is not None and "protocol." in message:
+        method = message.partition("protocol.")[2].partition("(")[0]
+        return f"protocol method {type(protocol).__name__ + '.' + method!r}"
+    if "client_connected_cb" in message:
+        return "client_connected_cb"
+    if "asyncgen" in context:
+        return f"the closing of async generator {name_of(context['asyncgen'])!r}"
+    return "what the loop called"
+
+
+def _self_of(traceback: TracebackType | None) -> Any:
+    """The object whose destructor raised."""
+    while traceback is not None:
+        names = traceback.tb_frame.f_locals
+        for name in ("self", "self_"):
+            if name in names:
+                return names[name]
+        traceback = traceback.tb_next
+    return None

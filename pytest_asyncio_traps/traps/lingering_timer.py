@@ -1,0 +1,81 @@
+"""Timers that nobody has cancelled and that will never come."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+from ..core.finding import Finding
+from ..core.ownership import Tenure
+from ..core.stacks import Mark, name_of, place_of
+from ..core.trap import Trap
+
+
+class LingeringTimer(Trap):
+    """What is scheduled when its loop closes has outlived its owner.
+
+    asyncio's own timers (of sleep(), timeout() and the like) have no asker, and belong
+    to whoever waits for them.
+    """
+
+    kind = "lingering-timer"
+    enabled = "strict"
+    title = "a timer was left scheduled"
+    advice = (
+        "Keep what call_later() or call_at() returns, and cancel() it when the test or fixture "
+        "that scheduled it ends."
+    )
+
+    def arm(self) -> None:
+        #: Timers of loops that do not show theirs.
+        self._timers: weakref.WeakKeyDictionary[Any, tuple[Any, Mark, str, Tenure]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self.watch.on_loop_closing.append(self._closing)
+        self.watch.on_timer_made.append(self._made)
+
+    def _made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
+        if mark is not None:
+            tenure = self.watch.ownership.now()
+            self._timers[handle] = weakref.ref(loop), mark, name_of(_plain(callback)), tenure
+
+    def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        watch = self.watch
+        for handle in _scheduled(loop):
+            mark = watch.asked_by(handle)
+            if mark is not None and not handle.cancelled():
+                tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
+                self._report(loop, handle, mark, name_of(_plain(handle._callback)), tenure)
+        for handle, (owner, mark, name, tenure) in list(self._timers.items()):
+            if owner() is loop:
+                del self._timers[handle]
+                if not handle.cancelled() and handle.when() > loop.time():
+                    self._report(loop, handle, mark, name, tenure)
+
+    def _report(self, loop: Any, handle: Any, mark: Mark, name: str, tenure: Tenure) -> None:
+        due = max(0.0, handle.when() - loop.time())
+        self.watch.report(
+            Finding(
+                self.kind,
+                f"a timer for {name!r} was left scheduled",
+                self.advice,
+                tenure.owner,
+                origin=place_of(mark),
+                origin_label="scheduled at",
+                notes=(f"It was due in {due:.3f} s when its loop was closed.",),
+            )
+        )
+
+
+def _scheduled(loop: Any) -> Iterable[Any]:
+    timers = getattr(loop, "_scheduled", None)
+    return sorted(timers, key=lambda timer: timer.when()) if isinstance(timers, list) else ()
+
+
+def _plain(callback: Any) -> Any:
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    return callback

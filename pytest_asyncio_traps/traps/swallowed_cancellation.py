@@ -1,0 +1,94 @@
+"""Tasks that were cancelled and ended as if they had not been."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import tasks
+from collections.abc import Callable
+from typing import Any
+
+from ..core.finding import Finding
+from ..core.stacks import coroutine_of, name_of
+from ..core.trap import Trap
+from ..core.watch import is_harness
+
+_REPORTED = "_asyncio_traps_reported"
+#: On a task: how many requests to cancel it are not its own to answer.
+_EXCUSED = "_asyncio_traps_excused"
+
+
+class SwallowedCancellation(Trap):
+    """A task counts the requests to cancel it; timeout() and TaskGroup take theirs back.
+
+    So a task that returned while a request stands was cancelled from outside, and
+    caught that.
+    """
+
+    kind = "swallowed-cancellation"
+    enabled = "strict"
+    title = "a cancellation was swallowed"
+    advice = (
+        "Clean up in a finally block, or raise again at the end of except CancelledError: "
+        "whoever cancelled the task relies on its end."
+    )
+
+    def arm(self) -> None:
+        watch = self.watch
+        watch.on_step_end.append(self._step_ended)
+        if sys.version_info < (3, 13):
+            # There, a group that cancelled its own task may forget to take that back.
+            watch.patches.wrap(asyncio.TaskGroup, "__aexit__", _make_aexit)
+        if sys.version_info < (3, 12):
+            # There, wait_for() cancels a task of its own; its timeout is the answer.
+            watch.patches.wrap(tasks, "_cancel_and_wait", _make_cancel_and_wait)
+
+    def _step_ended(self, callback: Any) -> None:
+        task = getattr(callback, "__self__", None)
+        if (
+            not isinstance(task, asyncio.Task)
+            or not task.done()
+            or task.cancelled()
+            or task.cancelling() <= getattr(task, _EXCUSED, 0)
+            or getattr(task, "_exception", None) is not None
+            or getattr(task, _REPORTED, False) is True
+        ):
+            return
+        watch = self.watch
+        made = watch.made(task)
+        coroutine = coroutine_of(task)
+        if is_harness(coroutine, made[0] if made else None):
+            return
+        origin, label = watch.origin_of_task(task)
+        watch.report(
+            Finding(
+                self.kind,
+                f"task running {name_of(coroutine)!r} was cancelled, and returned as if it had "
+                "not been",
+                self.advice,
+                watch.tenure_of(task).owner,
+                origin=origin,
+                origin_label=label,
+            )
+        )
+
+
+def _make_aexit(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def __aexit__(group: Any, *exc: Any) -> Any:
+        try:
+            return await original(group, *exc)
+        finally:
+            task = getattr(group, "_parent_task", None)
+            if task is not None and getattr(group, "_parent_cancel_requested", False):
+                setattr(task, _EXCUSED, task.cancelling())
+
+    return __aexit__
+
+
+def _make_cancel_and_wait(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def _cancel_and_wait(future: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(future, asyncio.Task):
+            setattr(future, _EXCUSED, future.cancelling() + 1)
+        return await original(future, *args, **kwargs)
+
+    return _cancel_and_wait

@@ -1,0 +1,144 @@
+"""Async generators that were left suspended."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+import weakref
+from asyncio import runners
+from collections.abc import Callable
+from typing import Any
+
+from ..core.finding import Finding
+from ..core.ownership import Tenure
+from ..core.stacks import KINDS, LIBRARY, Mark, name_of, place_of, user_mark, waits_at
+from ..core.trap import Trap
+
+_REPORTED = "_asyncio_traps_reported"
+
+
+class _Begun(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference to a generator that somebody has begun to iterate."""
+
+    __slots__ = ("explained", "key", "loop", "mark", "task", "tenure")
+    key: int
+    #: Whether the task that iterates it is reported for the same cause.
+    explained: bool
+    loop: weakref.ref[Any]
+    task: weakref.ref[Any] | None
+    mark: Mark | None
+    tenure: Tenure
+
+
+class UnclosedAsyncgen(Trap):
+    """asyncio hooks into the first step and into the end of each async generator: so do we.
+
+    One that is dropped while it is suspended comes to the loop's finalizer hook, which
+    closes it some time later, in a task of its own. One that is still referred to is
+    known when its loop shuts its generators down, or closes.
+    """
+
+    kind = "unclosed-asyncgen"
+    title = "an async generator was left suspended"
+    advice = (
+        "A generator that is not exhausted has to be closed by whoever iterates it: async with "
+        "contextlib.aclosing(generator) does so, however the block is left."
+    )
+
+    def arm(self) -> None:
+        watch = self.watch
+        self._begun: dict[int, _Begun] = {}
+        # A destructor comes after weak references are cleared: the last that were.
+        self._fallen: dict[int, _Begun] = {}
+        #: The ids of loops whose tasks a runner is cancelling.
+        self._cancelling: set[int] = set()
+        watch.on_asyncgen_begun.append(self._on_begun)
+        watch.on_asyncgen_dropped.append(self._on_dropped)
+        watch.on_asyncgens_shut.append(self._left_open)
+        watch.on_loop_closing.append(self._left_open)
+        watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
+
+    def _make_cancel_all(self, original: Callable[..., None]) -> Callable[..., None]:
+        def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
+            # What the tasks that a runner cancels drop, or keep in their tracebacks, is part
+            # of what they are reported for.
+            driven = [
+                (begun, begun.task())
+                for begun in list(self._begun.values())
+                if begun.task is not None and begun.loop() is loop
+            ]
+            self._cancelling.add(id(loop))
+            try:
+                original(loop)
+            finally:
+                self._cancelling.discard(id(loop))
+                for begun, task in driven:
+                    begun.explained = getattr(task, _REPORTED, False) is True
+
+        return _cancel_all_tasks
+
+    def _on_begun(self, loop: Any, agen: Any, frame: Any) -> None:
+        begun = _Begun(agen, self._forget)
+        begun.key = id(agen)
+        begun.loop = weakref.ref(loop)
+        begun.explained = False
+        begun.mark = user_mark(frame)
+        task = asyncio.current_task(loop)
+        begun.task = weakref.ref(task) if task is not None else None
+        begun.tenure = self.watch.ownership.now()
+        self._begun[begun.key] = begun
+
+    def _forget(self, begun: weakref.ref[Any]) -> None:
+        assert isinstance(begun, _Begun)
+        if self._begun.get(begun.key) is begun:
+            del self._begun[begun.key]
+            if not self.watch.census.collecting:
+                self._fallen.clear()
+            self._fallen[begun.key] = begun
+
+    def _on_dropped(self, loop: Any, agen: Any) -> None:
+        begun = self._begun.pop(id(agen), None) or self._fallen.pop(id(agen), None)
+        self._fallen.clear()
+        if begun is None or id(loop) in self._cancelling:
+            return
+        how = "Nobody refers to it any more; asyncio closes it later, in a task of its own."
+        if loop.is_closed():
+            how = "Its loop is closed: what stands in its finally blocks never runs."
+        self._report(agen, begun, how)
+
+    def _left_open(self, loop: asyncio.AbstractEventLoop) -> None:
+        for begun in list(self._begun.values()):
+            agen = begun()
+            if agen is None or begun.loop() is not loop:
+                continue
+            self._begun.pop(begun.key, None)
+            # One that waits within itself is driven by a task, which is reported instead.
+            if agen.ag_frame is not None and not agen.ag_running and agen.ag_await is None:
+                self._report(agen, begun, "It was still suspended when its loop was shut down.")
+
+    def judge(self, final: bool) -> None:
+        self._fallen.clear()
+
+    def _report(self, agen: types.AsyncGeneratorType[Any, Any], begun: _Begun, how: str) -> None:
+        task = begun.task() if begun.task is not None else None
+        if begun.explained or getattr(task, _REPORTED, False) is True:
+            return
+        if KINDS[agen.ag_code.co_filename] < LIBRARY:
+            return  # a test runner's, or asyncio's own
+        origin = place_of(begun.mark)
+        location = waits_at(agen)
+        if origin is None:
+            return  # a runner iterates it: a fixture's
+        self.watch.report(
+            Finding(
+                self.kind,
+                f"async generator {name_of(agen)!r} was left suspended",
+                self.advice,
+                begun.tenure.owner,
+                origin=origin,
+                origin_label="first iterated at",
+                location=location,
+                location_label="suspended at",
+                notes=(how,),
+            )
+        )

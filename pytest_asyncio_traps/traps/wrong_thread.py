@@ -1,0 +1,241 @@
+"""Loops, and what is bound to them, touched from another thread than the loop's own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from _thread import get_ident
+from asyncio import base_events, base_subprocess, locks, proactor_events, queues, selector_events
+from asyncio import sslproto as ssl_transports
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from ..core.finding import Finding, Place
+from ..core.ownership import THREAD_MARK
+from ..core.stacks import ASYNCIO, HARNESS, KINDS, USER, coroutine_of, place_of, user_mark
+from ..core.trap import Trap
+from ..core.watch import CARRIED
+
+#: The methods that change what is bound to a loop, and wake those who wait for it.
+_OF_PRIMITIVES: tuple[tuple[type, tuple[str, ...]], ...] = (
+    (queues.Queue, ("put_nowait", "get_nowait", "task_done")),
+    (locks.Event, ("set", "clear")),
+    (locks.Lock, ("release",)),
+    (locks.Semaphore, ("release",)),
+    (locks.Condition, ("notify", "notify_all")),
+)
+_OF_TRANSPORTS = ("write", "writelines", "write_eof", "sendto", "close", "abort")
+
+
+class WrongThread(Trap):
+    """asyncio's objects are not locked. What only debug mode checks, and what it misses, is seen.
+
+    The loop's own methods and its futures look by themselves (see ``loops``) and tell the
+    watch; transports, queues and locks are hooked here. Nothing is raised in the thread,
+    which may well get away with it: the test that started it fails.
+    """
+
+    kind = "wrong-thread"
+    title = "an asyncio object was touched from another thread"
+    advice = (
+        "Only the loop's own thread may touch it. From another one, use "
+        "loop.call_soon_threadsafe() or asyncio.run_coroutine_threadsafe()."
+    )
+
+    def arm(self) -> None:
+        self._last: object = None
+        watch = self.watch
+        watch.on_touch.append(self._touched)
+        for cls, names in _OF_PRIMITIVES:
+            for name in names:
+                if name in vars(cls):
+                    watch.patches.wrap(cls, name, self._make_checked)
+        for cls in _transports():
+            for name in _OF_TRANSPORTS:
+                if name in vars(cls):
+                    watch.patches.wrap(cls, name, self._make_checked)
+
+        watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
+        self._hook: Any = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        # pytest's own hook calls no other: ours has to stand before it, and hands on.
+        if threading.excepthook is not self._hook:
+            self.watch.patches.wrap(threading, "excepthook", self._make_excepthook)
+            self._hook = threading.excepthook
+
+    def _make_check(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        """On a loop that the user has set into debug mode, asyncio itself checks, and raises."""
+        watch = self.watch
+
+        def _check_thread(loop: Any) -> None:
+            try:
+                original(loop)
+            except RuntimeError as exc:
+                __tracebackhide__ = True
+                if watch.active:
+                    with watch.faults.guard(self.kind):
+                        finding = self._finding(loop, "loop.call_soon", sys._getframe(1), None)
+                        setattr(exc, CARRIED, finding)
+                raise
+
+        return _check_thread
+
+    def _make_excepthook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        watch = self.watch
+
+        def excepthook(args: Any, /) -> None:
+            finding = getattr(args.exc_value, CARRIED, None)
+            if watch.active and isinstance(finding, Finding):
+                watch.report(finding)
+            original(args)
+
+        return excepthook
+
+    def _make_checked(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        watch = self.watch
+        name = original.__qualname__
+
+        def checked(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            loop = self_._loop
+            if loop is not None:
+                thread = getattr(loop, "_thread_id", None)
+                if thread is None:
+                    thread = getattr(loop, "_asyncio_traps_thread", None)
+                if thread is not None and thread != get_ident():
+                    watch.touched(loop, name, sys._getframe(1), self_)
+            return original(self_, *args, **kwargs)
+
+        return checked
+
+    def _touched(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> None:
+        key = user_mark(frame), get_ident(), id(loop)
+        # One call may touch the loop in several ways.
+        if key == self._last or self.watch.census.collecting or _in_destructor(frame):
+            return
+        self._last = key
+        finding = self._finding(loop, what, frame, obj)
+        if finding is not None:
+            self.watch.report(finding)
+
+    def _finding(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> Finding | None:
+        watch = self.watch
+        runs_in = _thread_of(loop)
+        if runs_in is None:
+            return None
+        thread = threading.current_thread()
+        mark, label = user_mark(frame), "touched at"
+        if mark is None:
+            mark, label = getattr(thread, THREAD_MARK, None), "by a thread that was started at"
+        location, location_label = self._owner_of(loop, obj)
+        return Finding(
+            self.kind,
+            f"{_called(what, frame)}() was called in thread {thread.name!r}, but its loop runs in "
+            f"thread {_name(runs_in)!r}",
+            self.advice,
+            watch.ownership.now().owner,
+            origin=place_of(mark),
+            origin_label=label,
+            location=location,
+            location_label=location_label,
+        )
+
+    def _owner_of(self, loop: Any, obj: Any) -> tuple[Place | None, str]:
+        """The line of whoever owns what was touched: a task that waits, else the loop."""
+        watch = self.watch
+        for task in _tasks(obj):
+            if (place := watch.origin_of(task)) is not None:
+                return place, "it belongs to the task made at"
+        if (place := watch.origin_of(obj)) is not None:
+            return place, "it was made at"
+        place = watch.origin_of(loop)
+        if place is None:
+            # A runner made the loop: then whoever runs in it owns it.
+            place = _main_task_of(loop)
+            return place, "its loop runs what is defined at"
+        return place, "its loop was made at"
+
+
+def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
+    """The tasks that ``obj``, a callback or a future, is to wake."""
+    owner = getattr(obj, "__self__", None)
+    if isinstance(owner, asyncio.Task):
+        yield owner
+    if isinstance(obj, asyncio.Future):
+        for entry in list(getattr(obj, "_callbacks", None) or ()):
+            callback = entry[0] if isinstance(entry, tuple) else entry
+            owner = getattr(callback, "__self__", None)
+            if isinstance(owner, asyncio.Task):
+                yield owner
+
+
+def _main_task_of(loop: Any) -> Place | None:
+    """The first of the loop's tasks that runs a user's code: where that is defined."""
+    try:
+        tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+    except RuntimeError:  # the set of all tasks changed meanwhile, in the loop's thread
+        return None
+    for task in tasks:
+        code = getattr(coroutine_of(task), "cr_code", None)
+        if code is not None and KINDS[code.co_filename] == USER:
+            return Place(code.co_filename, code.co_firstlineno, code.co_name)
+    return None
+
+
+def _in_destructor(frame: FrameType | None) -> bool:
+    """Whether it is a destructor that touches: that runs wherever the last reference goes."""
+    while frame is not None and KINDS[frame.f_code.co_filename] in (ASYNCIO, HARNESS):
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _called(what: str, frame: FrameType | None) -> str:
+    """The method of asyncio's that the user called, which may have called others."""
+    while frame is not None:
+        code = frame.f_code
+        kind = KINDS[code.co_filename]
+        if kind == ASYNCIO:
+            what = code.co_qualname
+        elif kind != HARNESS:
+            break
+        frame = frame.f_back
+    return what.replace("BaseEventLoop.", "loop.")
+
+
+def _thread_of(loop: Any) -> int | None:
+    for name in ("_thread_id", "_asyncio_traps_thread"):
+        thread = getattr(loop, name, None)
+        if type(thread) is int:  # a mock has anything
+            return thread
+    return None
+
+
+def _name(thread_id: int) -> str:
+    for thread in threading.enumerate():
+        if thread.ident == thread_id:
+            return thread.name
+    return str(thread_id)
+
+
+def _transports() -> list[type]:
+    classes: list[type] = [
+        selector_events._SelectorTransport,  # type: ignore[attr-defined]
+        selector_events._SelectorSocketTransport,  # type: ignore[attr-defined]
+        selector_events._SelectorDatagramTransport,  # type: ignore[attr-defined]
+        base_subprocess.BaseSubprocessTransport,
+        ssl_transports._SSLProtocolTransport,
+        proactor_events._ProactorBasePipeTransport,
+        proactor_events._ProactorBaseWritePipeTransport,
+        proactor_events._ProactorDatagramTransport,  # type: ignore[attr-defined]
+        base_events.Server,
+    ]
+    if sys.platform != "win32":
+        from asyncio import unix_events
+
+        classes += [unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport]  # type: ignore[attr-defined]
+    return classes

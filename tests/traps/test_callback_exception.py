@@ -1,0 +1,206 @@
+"""Exceptions that nobody is there to catch."""
+
+from __future__ import annotations
+
+from ..run import Suite
+from .variants import check
+
+
+def test_variants(suite: Suite) -> None:
+    """Callbacks of all sorts, protocols, connection handlers, finalizers."""
+    check(
+        suite,
+        """
+        def fail(*args):
+            raise ValueError("nobody is there")
+
+        async def test_call_soon():
+            def callback():
+                raise ValueError("nobody is there")  # here
+            asyncio.get_running_loop().call_soon(callback)
+            await work()
+
+        async def test_call_later():
+            asyncio.get_running_loop().call_later(0, lambda: 1 / 0)  # here
+            await asyncio.sleep(0.01)
+
+        async def test_call_soon_threadsafe():
+            loop = asyncio.get_running_loop()
+            await asyncio.to_thread(loop.call_soon_threadsafe, lambda: 1 / 0)  # here
+            await asyncio.sleep(0.01)
+
+        async def test_done_callback():
+            future = asyncio.get_running_loop().create_future()
+            future.add_done_callback(lambda _: 1 / 0)  # here
+            future.set_result(1)
+            await work()
+
+        async def test_reader():
+            loop = asyncio.get_running_loop()
+            ours, theirs = socket.socketpair()
+            def read():
+                loop.remove_reader(ours)
+                raise ValueError("nobody is there")  # here
+            loop.add_reader(ours, read)
+            theirs.send(b"1")
+            await asyncio.sleep(0.01)
+            ours.close()
+            theirs.close()
+
+        async def test_protocol():
+            loop = asyncio.get_running_loop()
+            class Protocol(asyncio.Protocol):
+                def data_received(self, data):
+                    raise ValueError("nobody is there")  # here
+            ours, theirs = socket.socketpair()
+            transport, _ = await loop.create_connection(Protocol, sock=ours)
+            theirs.send(b"1")
+            while not transport.is_closing():
+                await asyncio.sleep(0.001)
+            theirs.close()
+
+        async def test_connection_made():
+            loop = asyncio.get_running_loop()
+            class Protocol(asyncio.Protocol):
+                def connection_made(self, transport):
+                    KEPT.append(transport)
+                    raise ValueError("nobody is there")  # here
+            ours, theirs = socket.socketpair()
+            with contextlib.suppress(ValueError):
+                await asyncio.wait_for(loop.create_connection(Protocol, sock=ours), 0.05)
+            KEPT.pop().abort()
+            theirs.close()
+            await asyncio.sleep(0.01)
+
+        async def test_async_generator():
+            async def numbers():
+                try:
+                    yield 1
+                finally:
+                    raise ValueError("nobody is there")  # here
+            async with contextlib.AsyncExitStack() as stack:
+                generator = numbers()
+                await anext(generator)
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "closing", "exception": await caught(generator), "asyncgen": generator}
+                )
+
+        async def caught(generator):
+            try:
+                await generator.aclose()
+            except ValueError as exc:
+                return exc
+        """,
+        "callback-exception",
+    )
+
+
+def test_connection_handler(suite: Suite) -> None:
+    """The task of ``client_connected_cb`` is asyncio's own: it is told where the server is."""
+    outcome = suite.test("""
+        import asyncio
+        import sys
+        import pytest
+
+        async def handle(reader, writer):
+            raise ValueError("nobody is there")  # raised
+
+        @pytest.mark.skipif(sys.version_info < (3, 12), reason="a task that fails, before")
+        async def test_it():
+            async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:  # made
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                await reader.read()
+                writer.close()
+                await writer.wait_closed()
+    """)
+
+    if outcome.findings:
+        finding = outcome.only()
+        assert finding["kind"] == "callback-exception"
+        assert finding["location"]["line"] == suite.line_of("raised")
+        assert finding["origin"]["line"] == suite.line_of("made")
+        assert finding["nodeid"] == "test_it.py::test_it"
+    else:
+        outcome.result.assert_outcomes(skipped=1)
+
+
+def test_what_a_dropped_generator_raises(suite: Suite) -> None:
+    """asyncio closes it in a task of its own: both the drop and the exception are told."""
+    outcome = suite.test("""
+        import asyncio
+
+        async def numbers():
+            try:
+                yield 1
+            finally:
+                raise ValueError("nobody is there")  # raised
+
+        async def test_it():
+            async for _ in numbers():  # dropped
+                break
+            await asyncio.sleep(0.01)
+    """)
+
+    places = {f["kind"]: f["location"]["line"] for f in outcome.findings}
+    assert places["callback-exception"] == suite.line_of("raised")
+    assert set(places) == {"callback-exception", "unclosed-asyncgen"}
+
+
+def test_destructors(suite: Suite) -> None:
+    """What the destructor of a reported transport raises is no second finding."""
+    outcome = suite.test("""
+        import asyncio
+        import gc
+        import pytest
+
+        @pytest.mark.filterwarnings("ignore")
+        def test_it():
+            loop = asyncio.new_event_loop()
+            async def main():
+                return await asyncio.create_subprocess_exec("sleep", "0")
+            process = loop.run_until_complete(main())
+            loop.close()
+            del process
+            gc.collect()
+    """)
+
+    assert outcome.only()["kind"] == "unclosed-transport"
+
+
+def test_near_misses(suite: Suite) -> None:
+    """Whoever catches it, handles it, or calls by itself, has lost nothing."""
+    outcome = suite.test("""
+        import asyncio
+        import contextlib
+
+        async def test_caught():
+            def callback():
+                with contextlib.suppress(ZeroDivisionError):
+                    1 / 0
+            asyncio.get_running_loop().call_soon(callback)
+            await asyncio.sleep(0)
+
+        async def test_a_handler_of_its_own():
+            loop = asyncio.get_running_loop()
+            told = []
+            loop.set_exception_handler(lambda loop, context: told.append(context))
+            loop.call_soon(lambda: 1 / 0)
+            await asyncio.sleep(0)
+            assert told
+
+        async def test_a_message_without_an_exception():
+            asyncio.get_running_loop().call_exception_handler({"message": "so what"})
+
+        async def test_a_connection_that_is_reset():
+            async def handle(reader, writer):
+                writer.transport.abort()
+            async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+                writer.close()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
+    """)
+
+    outcome.clean()
