@@ -19,7 +19,9 @@ import _thread
 import gc
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from abc import ABCMeta
+from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from typing import Any
 
 from .clock import REAL
@@ -33,9 +35,16 @@ _is_subclass = type.__subclasscheck__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
-def _classify_first(obj: object) -> bool:  # pragma: no cover
-    """Stands for what is to be done with the objects of a type met for the first time."""
-    return False
+#: Metaclasses whose classes are hashed and compared by C code alone.
+_PLAIN = frozenset({type, ABCMeta})
+
+
+def _is_plain(metaclass: Any) -> bool:
+    if type(metaclass) is not type:
+        return False
+    hash_: Any = metaclass.__hash__
+    eq: Any = metaclass.__eq__
+    return hash_ is object.__hash__ and eq is object.__eq__
 
 
 class _Marker:
@@ -75,7 +84,8 @@ class Census:
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
-        self._static: dict[int, Keep | None] = {}
+        #: Types of which nothing is of interest.
+        self._dull: set[type] = set()
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
@@ -84,6 +94,8 @@ class Census:
         #: gc.collect() would do nothing: so there, reading is put off to the next time.
         self.bystander: Callable[[], int | None] = lambda: None
         self._put_off = False
+        #: Whether there was a collection since the last reading.
+        self._collected = False
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
@@ -99,7 +111,7 @@ class Census:
     def watch_type(self, cls: type, keep: Keep) -> None:
         """Remember instances of ``cls`` (and of subclasses) for which ``keep(obj)`` is true."""
         self._interests.append((cls, keep))
-        self._static.clear()
+        self._dull.clear()
 
     def arm(self) -> None:
         """Begin."""
@@ -112,7 +124,7 @@ class Census:
         self.seen.clear()
         self._fallen.clear()
         self._markers.clear()
-        self._static.clear()
+        self._dull.clear()
 
     @property
     def current(self) -> Tenure:
@@ -154,30 +166,20 @@ class Census:
             return
         put_off, self._put_off = self._put_off, False
         objects = gc.get_objects() if put_off else gc.get_objects(generation=0)
-        start = len(objects)
-        # What stands before the marker of the last reading has been read. After a
-        # collection the marker is gone, and everything is new.
-        last = self._last
-        while start and objects[start - 1] is not last:
-            start -= 1
+        # What stands before the marker of the last reading has been read. A collection moves
+        # the marker away, and everything is new.
+        if not self._collected:
+            start = len(objects)
+            last = self._last
+            while start and objects[start - 1] is not last:
+                start -= 1
+            del objects[:start]
+        self._collected = False
         tenure = self._carry
         seen = self.seen
-        known = self._static.copy()
-        for obj in objects[start:] if start else objects:
-            cls = type(obj)
-            # By id: to hash a class may run its metaclass's code.
-            keep = known.get(id(cls), _classify_first)
-            if keep is None:
-                continue
-            if keep is _classify_first:
-                keep = known[id(cls)] = self._classify(cls)
-                # Only types that never die are remembered.
-                if not cls.__flags__ & _HEAP_TYPE:
-                    self._static[id(cls)] = keep
-                if keep is None:
-                    continue
-            if cls is _Marker:
-                # One that is being made this very moment has no tenure yet.
+        for obj, keep in self._of_interest(objects):
+            if keep is bool:
+                # A marker. One that is being made this very moment has no tenure yet.
                 tenure = getattr(obj, "tenure", tenure)
             elif id(obj) not in seen and keep(obj):
                 self._remember(obj, tenure)
@@ -187,6 +189,32 @@ class Census:
         self._carry = self._marker.tenure
         self._last = self._marker = _Marker(self._carry)
         self._markers = [self._marker]
+
+    def _of_interest(self, objects: list[Any]) -> Iterator[tuple[Any, Keep]]:
+        """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
+        # To hash or compare a class may run its metaclass's code: not within a collection.
+        metaclasses = set(map(type, map(type, objects)))
+        if not all(map(_is_plain, metaclasses - _PLAIN)):
+            by_id = {id(cls): keep for cls, keep in self._classify_all(map(type, objects))}
+            for obj in objects:
+                keep = by_id.get(id(type(obj)))
+                if keep is not None:
+                    yield obj, keep
+            return
+        types = set(map(type, objects))
+        wanted = dict(self._classify_all(types - self._dull))
+        if wanted:
+            mine = compress(objects, map(wanted.__contains__, map(type, objects)))
+            for obj in mine:
+                yield obj, wanted[type(obj)]
+
+    def _classify_all(self, types: Iterable[type]) -> Iterator[tuple[type, Keep]]:
+        for cls in types:
+            keep = self._classify(cls)
+            if keep is not None:
+                yield cls, keep
+            elif type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
+                self._dull.add(cls)  # it never dies
 
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:
@@ -226,6 +254,7 @@ class Census:
                 self.collecting = True
             else:
                 self.collecting = False
+                self._collected = True
                 self._fallen.clear()
                 began, self._pause_began = self._pause_began, None
                 if began is not None:

@@ -12,7 +12,7 @@ import gc
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from .census import Census
@@ -26,6 +26,7 @@ from .stacks import (
     HARNESS,
     KINDS,
     LIBRARY,
+    STEP_CODES,
     USER,
     Mark,
     coroutine_of,
@@ -41,6 +42,9 @@ ATTRIBUTE = "_asyncio_traps_made"
 
 #: The attribute under which a handle carries where it was scheduled.
 ASKED = "_asyncio_traps_asked"
+#: ... and those for the same in two parts.
+ASKED_CODE = "_asyncio_traps_code"
+ASKED_LASTI = "_asyncio_traps_lasti"
 
 #: The attribute under which a loop whose handles show nothing carries the same of the step
 #: that has just failed, and whose it was.
@@ -160,7 +164,20 @@ class Watch:
     def asked_by(self, handle: object) -> Mark | None:
         """The user's instruction that scheduled ``handle``, if it is known."""
         mark = getattr(handle, ASKED, None)
-        return mark if type(mark) is tuple else None
+        if type(mark) is tuple:
+            return mark
+        code = getattr(handle, ASKED_CODE, None)
+        if type(code) is CodeType and KINDS[code.co_filename] >= LIBRARY:
+            return code, getattr(handle, ASKED_LASTI)
+        return None
+
+    def asked_in(self, frame: FrameType | None) -> Mark | None:
+        """The user's instruction that scheduled the step which ``frame`` is, if it is one."""
+        if frame is None or not any(frame.f_code is code for code in STEP_CODES):
+            return None
+        names = frame.f_locals
+        mark = names.get("asked")
+        return mark if type(mark) is tuple else self.asked_by(names.get("self"))
 
     def blame(self, loop: object, context: dict[str, Any]) -> tuple[Mark | None, Tenure]:
         """Who is behind what an exception handler is told: who scheduled it, and in whose time."""

@@ -40,11 +40,6 @@ def shown(loop: Any, depth: int = 2) -> bool:
     return bool(getattr(loop, EXPLICIT, True))
 
 
-def light(loop: Any) -> bool:
-    """Whether debug mode's checks are the plugin's to make on ``loop``."""
-    return bool(getattr(loop, EXPLICIT, True))
-
-
 def by_harness(frame: FrameType | None) -> bool:
     """Whether a call of ``set_debug``, made in ``frame``, comes from a test runner.
 

@@ -93,6 +93,30 @@ class Handle(events.Handle):
         self._source_traceback = None
 
 
+class SoonHandle(Handle):
+    """What ``call_soon`` makes by itself, outside of debug mode: the shortest way there is.
+
+    The caller's instruction is kept in two parts, and looked at when somebody asks.
+    """
+
+    __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
+    _asyncio_traps_code: CodeType
+    _asyncio_traps_lasti: int
+
+    def __init__(
+        self, callback: Any, args: Any, loop: Any, context: Any, code: CodeType, lasti: int
+    ) -> None:
+        self._asyncio_traps_code = code
+        self._asyncio_traps_lasti = lasti
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
 class TimerHandle(events.TimerHandle):
     """A timer with the mark of whoever scheduled it."""
 
@@ -147,6 +171,6 @@ if _ThreadSafeHandle is not None:  # from Python 3.14 on
 
     CLASSES["_ThreadSafeHandle"] = ThreadSafeHandle
 
-for _name, _cls in CLASSES.items():
+for _name, _cls in (*CLASSES.items(), ("Handle", SoonHandle)):
     _cls.__module__ = "asyncio.events"
     _cls.__name__ = _cls.__qualname__ = _name

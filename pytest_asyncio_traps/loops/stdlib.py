@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import heapq
 import sys
-import types
 from _thread import get_ident
 from asyncio import base_events, coroutines, events
 from collections.abc import Callable
 from typing import Any
 
 from ..core.clock import REAL
-from ..core.stacks import ASYNCIO, KINDS, LIBRARY, STEP_CODES, USER, user_mark
+from ..core.stacks import ASYNCIO, KINDS, STEP_CODES, USER
 from ..core.watch import ATTRIBUTE, Watch
 from . import debug, handles
 from .futures import make_future_class
@@ -22,16 +21,6 @@ _CALL_AT_NAMES = (
     "TypeError", "_check_closed", "_debug", "_check_thread", "_check_callback", "events",
     "TimerHandle", "_source_traceback", "heapq", "heappush", "_scheduled",
 )  # fmt: skip
-_ASYNC_FLAGS = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
-
-
-def is_async_function(callback: object) -> bool:
-    """Whether calling ``callback`` would only make a coroutine."""
-    cls = type(callback)
-    if cls is types.MethodType:
-        callback = callback.__func__  # type: ignore[attr-defined]
-        cls = type(callback)
-    return cls is types.FunctionType and bool(callback.__code__.co_flags & _ASYNC_FLAGS)  # type: ignore[attr-defined]
 
 
 def arm(watch: Watch) -> None:
@@ -137,49 +126,27 @@ def arm(watch: Watch) -> None:
     patches.set(loop_class, "_asyncio_traps_plain", False)
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
-        light, function, method = debug.light, types.FunctionType, types.MethodType
-        handle_class, kinds, getframe = handles.Handle, KINDS, sys._getframe
+        handle_class, getframe = handles.SoonHandle, sys._getframe
 
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
                 handle = original(self, callback, *args, context=context)
                 _hide_frame(handle)
                 return handle
+            frame = getframe(1)
             thread = self._thread_id
-            if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_soon", getframe(1), callback)
-            kind: Any = type(callback)
-            if kind is method:
-                target = callback.__func__
-                kind = type(target)
-            else:
-                target = callback
-            if (
-                kind is function
-                and target.__code__.co_flags & _ASYNC_FLAGS
-                and watch.active
-                and light(self)
-            ):
-                self._check_callback(callback, "call_soon")
+            if thread != get_ident() and thread is not None:
+                watch.touched(self, "loop.call_soon", frame, callback)
             if not self._asyncio_traps_plain or self._closed:
                 return original(self, callback, *args, context=context)
-            frame = getframe(1)
-            code = frame.f_code
-            kind = kinds[code.co_filename]
-            asked = None
-            if kind == USER:
-                asked = code, frame.f_lasti
-            elif kind == LIBRARY:
-                asked = user_mark(frame)
-            handle = handle_class(callback, args, self, context, asked)
+            handle = handle_class(callback, args, self, context, frame.f_code, frame.f_lasti)
             self._ready.append(handle)
             return handle
 
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        light, getframe = debug.light, sys._getframe
-        timer_class, mark_of = handles.TimerHandle, handles.mark_of
+        timer_class, mark_of, getframe = handles.TimerHandle, handles.mark_of, sys._getframe
         call_later = loop_class.call_later.__code__
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
@@ -191,8 +158,6 @@ def arm(watch: Watch) -> None:
             thread = self._thread_id
             if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.call_at", frame, callback)
-            if is_async_function(callback) and watch.active and light(self):
-                self._check_callback(callback, "call_at")
             if not self._asyncio_traps_plain or self._closed or when is None:
                 return original(self, when, callback, *args, context=context)
             if frame.f_code is call_later:

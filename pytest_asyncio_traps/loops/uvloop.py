@@ -19,7 +19,7 @@ from ..core.stacks import STEP_CODES
 from ..core.watch import Watch
 from . import debug
 from .handles import mark_of
-from .stdlib import asyncgen_hooks, is_async_function, make_create_future, make_create_task
+from .stdlib import asyncgen_hooks, make_create_future, make_create_task
 
 #: What of a uvloop cannot be watched, and why.
 BLIND_SPOTS = {
@@ -208,12 +208,10 @@ def hook(watch: Watch, loop_class: Any) -> None:
     watch.on_disarm.append(lambda: STEP_CODES.remove(step.__code__))
 
     def check(loop: Any, callback: Any, method: str) -> None:
-        """Debug mode's checks."""
+        """Debug mode's check."""
         thread = loop._asyncio_traps_thread
         if thread is not None and thread != get_ident() and method != "call_soon_threadsafe":
             watch.touched(loop, f"loop.{method}", sys._getframe(2), callback)
-        if debug.light(loop) and is_async_function(callback):
-            raise TypeError(f"coroutines cannot be used with {method}()")
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:

@@ -19,8 +19,6 @@ from typing import Any
 
 from ..core.finding import Finding
 from ..core.stacks import (
-    ASYNCIO,
-    HARNESS,
     KINDS,
     LIBRARY,
     STDLIB,
@@ -165,7 +163,7 @@ class BlockingCall(Trap):
         return make
 
     def _called(self, shown: str, frame: FrameType) -> None:
-        mark = _caller(frame)
+        mark = self._caller(frame)
         if mark is None:
             return
         watch = self.watch
@@ -185,32 +183,26 @@ class BlockingCall(Trap):
             )
         )
 
+    def _caller(self, frame: FrameType) -> Mark | None:
+        """The user's line, unless somebody stands before it whose business the call is."""
+        inner: FrameType | None = frame
+        while inner is not None:
+            kind = KINDS[inner.f_code.co_filename]
+            if kind >= LIBRARY:
+                return user_mark(inner)
+            if kind != STDLIB or _is_helper(inner):
+                break
+            inner = inner.f_back
+        # The loop calls it by itself: somebody has scheduled it.
+        mark = self.watch.asked_in(frame)
+        return mark if is_user(mark) else None
+
 
 def _ask(blocks: Blocks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     try:
         return blocks(*args, **kwargs)
     except TypeError:
         return False  # not how it can be called: the call itself will say so
-
-
-def _caller(frame: FrameType) -> Mark | None:
-    """The user's line, unless somebody stands between it and the call whose business it is."""
-    inner: FrameType | None = frame
-    while inner is not None:
-        code = inner.f_code
-        kind = KINDS[code.co_filename]
-        if kind >= LIBRARY:
-            return user_mark(inner)
-        if kind == STDLIB and not _is_helper(inner):
-            inner = inner.f_back
-            continue
-        if kind in (ASYNCIO, HARNESS) and inner is frame and code.co_name == "_run":
-            # The loop calls it by itself: somebody has scheduled it.
-            handle = inner.f_locals.get("self")
-            mark = getattr(handle, "_asyncio_traps_asked", None)
-            return mark if is_user(mark) else None
-        return None
-    return None
 
 
 def _is_helper(frame: FrameType) -> bool:

@@ -20,6 +20,7 @@ from ..core.stacks import (
     USER,
     coroutine_origin,
     name_of,
+    place_of,
     place_of_code,
     user_place,
 )
@@ -144,6 +145,11 @@ class NeverAwaited(Trap):
         tenure = watch.census.tenure_of(coro) or watch.ownership.now()
         origin, library = _origin(coro, dropped)
         code = coro.cr_code
+        label = "defined at" if origin == place_of_code(code) else "made at"
+        asked = watch.asked_in(dropped)
+        if asked is not None:
+            # An async function as a callback: the loop calls it, and drops what it returns.
+            origin, label = place_of(asked), "made by a callback that was scheduled at"
         if origin is None and KINDS[code.co_filename] < LIBRARY and not _is_mocks(code):
             return None  # made by asyncio or a test runner, of code of their own
         name = name_of(coro)
@@ -153,7 +159,7 @@ class NeverAwaited(Trap):
             self.advice,
             tenure.owner,
             origin=origin or (place_of_code(code) if not _is_mocks(code) else None),
-            origin_label="defined at" if origin == place_of_code(code) else "made at",
+            origin_label=label,
             location=library,
             location_label="made inside a library at",
         )
