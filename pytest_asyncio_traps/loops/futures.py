@@ -11,6 +11,7 @@ import asyncio
 import sys
 from _thread import get_ident
 from operator import attrgetter
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from ..core.stacks import Mark, user_mark
@@ -34,9 +35,10 @@ def make_future_class(watch: Watch, thread_attribute: str) -> type[asyncio.Futur
     thread_of = attrgetter(f"_loop.{thread_attribute}")
 
     class Future(_Base):
-        __slots__ = ("_asyncio_traps_done",)
-        #: The instruction that completed it: not yet the user's own, to be cheap.
-        _asyncio_traps_done: Mark
+        # The instruction that completed it, in two parts: not yet the user's own, to be cheap.
+        __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
+        _asyncio_traps_code: CodeType
+        _asyncio_traps_lasti: int
 
         def set_result(self, result: Any, /) -> None:
             thread = thread_of(self)
@@ -49,7 +51,8 @@ def make_future_class(watch: Watch, thread_attribute: str) -> type[asyncio.Futur
                 _too_late(self, exc)
                 raise
             frame = getframe(1)
-            self._asyncio_traps_done = frame.f_code, frame.f_lasti
+            self._asyncio_traps_code = frame.f_code
+            self._asyncio_traps_lasti = frame.f_lasti
 
         def set_exception(self, exception: type | BaseException, /) -> None:
             thread = thread_of(self)
@@ -65,7 +68,8 @@ def make_future_class(watch: Watch, thread_attribute: str) -> type[asyncio.Futur
                 with watch.faults.guard("futures"):
                     frame = getframe(1)
                     watch.remember(self, frame)
-                    self._asyncio_traps_done = frame.f_code, frame.f_lasti
+                    self._asyncio_traps_code = frame.f_code
+                    self._asyncio_traps_lasti = frame.f_lasti
 
         def cancel(self, msg: Any | None = None) -> bool:
             thread = thread_of(self)
@@ -75,8 +79,15 @@ def make_future_class(watch: Watch, thread_attribute: str) -> type[asyncio.Futur
             if done and watch.active:
                 with watch.faults.guard("futures"):
                     frame = getframe(1)
-                    self._asyncio_traps_done = user_mark(frame) or (frame.f_code, frame.f_lasti)
+                    self._asyncio_traps_code, self._asyncio_traps_lasti = user_mark(frame) or (
+                        frame.f_code,
+                        frame.f_lasti,
+                    )
             return done
+
+    def _done_at(future: Future) -> Mark | None:
+        code = getattr(future, "_asyncio_traps_code", None)
+        return (code, future._asyncio_traps_lasti) if code is not None else None
 
     def _too_late(future: Future, exc: Exception) -> None:
         if watch.active:
@@ -85,7 +96,7 @@ def make_future_class(watch: Watch, thread_attribute: str) -> type[asyncio.Futur
                     exc,
                     Late(
                         user_mark(getframe(2)),
-                        getattr(future, "_asyncio_traps_done", None),
+                        _done_at(future),
                         future.cancelled(),
                         watch.ownership.now(),
                     ),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.finding import Finding
-from ..core.stacks import coroutine_of, name_of
+from ..core.stacks import ASYNCIO, KINDS, coroutine_of, name_of
 from ..core.trap import Trap
 from ..core.watch import is_harness
 
@@ -36,9 +36,9 @@ class SwallowedCancellation(Trap):
     def arm(self) -> None:
         watch = self.watch
         watch.on_step_end.append(self._step_ended)
-        if sys.version_info < (3, 13):
-            # There, a group that cancelled its own task may forget to take that back.
-            watch.patches.wrap(asyncio.TaskGroup, "__aexit__", _make_aexit)
+        # A group that cancelled its own task may forget to take that back: always before
+        # Python 3.13, later when a child ends in SystemExit or KeyboardInterrupt.
+        watch.patches.wrap(asyncio.TaskGroup, "__aexit__", _make_aexit)
         if sys.version_info < (3, 12):
             # There, wait_for() cancels a task of its own; its timeout is the answer.
             watch.patches.wrap(tasks, "_cancel_and_wait", _make_cancel_and_wait)
@@ -57,6 +57,9 @@ class SwallowedCancellation(Trap):
         watch = self.watch
         made = watch.made(task)
         coroutine = coroutine_of(task)
+        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        if code is None or KINDS[code.co_filename] == ASYNCIO:
+            return  # asyncio's own ways to cancel and to be cancelled
         if is_harness(coroutine, made[0] if made else None):
             return
         origin, label = watch.origin_of_task(task)
@@ -80,7 +83,9 @@ def _make_aexit(original: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             task = getattr(group, "_parent_task", None)
             if task is not None and getattr(group, "_parent_cancel_requested", False):
-                setattr(task, _EXCUSED, task.cancelling())
+                forgotten = sys.version_info < (3, 13) or getattr(group, "_base_error", None)
+                if forgotten:
+                    setattr(task, _EXCUSED, task.cancelling())
 
     return __aexit__
 

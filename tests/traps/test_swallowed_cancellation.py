@@ -153,6 +153,22 @@ def test_near_misses(suite: Suite) -> None:
                     group.cancel_scope.cancel()
             await asyncio.create_task(run())
 
+        async def test_interrupted_group():
+            async def run():
+                with contextlib.suppress(KeyboardInterrupt):
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(stubborn())
+                        raise KeyboardInterrupt
+            await asyncio.create_task(run())
+
+        async def test_asyncios_own():
+            from asyncio.staggered import staggered_race
+            async def first():
+                await asyncio.sleep(3600)
+            async def second():
+                return 2
+            await staggered_race([first, second], 0.001)
+
         async def test_cancelled_when_done():
             task = asyncio.create_task(asyncio.sleep(0))
             await task
