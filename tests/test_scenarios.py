@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -15,14 +16,41 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 PAGES = Path(__file__).parents[1] / "docs" / "traps"
 
 
-def run(suite: Suite, kind: str, *names: str) -> Outcome:
-    """Run the tests ``names`` of the scenario of ``kind``."""
-    suite.write(test_it=scenario(kind).read_text(encoding="utf-8"))
-    return suite.run(*(f"test_it.py::{name}" for name in names))
+#: Kinds whose line is where something happens, rather than where something was made.
+AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
 
 
 def scenario(kind: str) -> Path:
     return SCENARIOS / f"{kind.replace('-', '_')}.py"
+
+
+def names_of(kind: str, prefix: str) -> list[str]:
+    """The names of the scenario's tests that begin with ``prefix``, in order."""
+    module = ast.parse(scenario(kind).read_text(encoding="utf-8"))
+    return [
+        node.name
+        for node in module.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(prefix)
+    ]
+
+
+def section_of(test: str) -> str:
+    """``test_bad_chain`` stands in the section ``bad chain``."""
+    return test.removeprefix("test_").replace("_", " ")
+
+
+def marked_line(kind: str, section: str) -> int:
+    """The number of the one line in ``section`` that ends in ``# here``."""
+    lines = scenario(kind).read_text(encoding="utf-8").splitlines()
+    begin, end = lines.index(f"# [{section}]"), lines.index(f"# [{section} end]")
+    (number,) = (n for n in range(begin, end) if lines[n].endswith("# here"))
+    return number + 1
+
+
+def run(suite: Suite, kind: str, *names: str) -> Outcome:
+    """Run the tests ``names`` of the scenario of ``kind``, with that kind turned on."""
+    suite.write(test_it=scenario(kind).read_text(encoding="utf-8"))
+    return suite.run(f"--asyncio-traps=fail:{kind}", *(f"test_it.py::{name}" for name in names))
 
 
 def test_each_kind_has_a_scenario() -> None:
@@ -32,23 +60,38 @@ def test_each_kind_has_a_scenario() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_bad_fails_at_its_line_and_good_is_silent(suite: Suite, kind: str) -> None:
-    outcome = run(suite, kind, "test_bad", "test_good")
+BAD = [(kind, name) for kind in KINDS for name in names_of(kind, "test_bad")]
+
+
+@pytest.mark.parametrize(("kind", "name"), BAD, ids=[f"{k}-{section_of(n)}" for k, n in BAD])
+def test_the_bad_ones_fail_at_their_lines(suite: Suite, kind: str, name: str) -> None:
+    """Each by one finding of its kind; what the page shows is what is printed."""
+    outcome = run(suite, kind, name)
 
     finding = outcome.only()
     assert finding["kind"] == kind
-    assert finding["nodeid"] == "test_it.py::test_bad"
+    assert finding["nodeid"] == f"test_it.py::{name}"
     assert finding["action"] == "fail"
-    place = finding["location" if kind == "slow-callback" else "origin"]
-    assert (place["path"], place["line"]) == ("test_it.py", suite.line_of("here"))
-    check_counts(outcome)
+    place = finding["location" if kind in AT_LOCATION else "origin"]
+    assert (place["path"], place["line"]) == ("test_it.py", marked_line(kind, section_of(name)))
     assert outcome.result.ret == pytest.ExitCode.TESTS_FAILED
     outcome.no_fault()
-    page = (PAGES / f"{kind}.rst").read_text(encoding="utf-8")
-    shown = [alike(line.strip()) for line in page.splitlines() if line.startswith("    E   ")]
-    assert shown
-    assert [line for line in map(alike, outcome.result.outlines) if line in shown] == shown
+    if name == "test_bad":
+        page = (PAGES / f"{kind}.rst").read_text(encoding="utf-8")
+        shown = [alike(line.strip()) for line in page.splitlines() if line.startswith("    E   ")]
+        assert shown
+        assert [line for line in map(alike, outcome.result.outlines) if line in shown] == shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_good_ones_are_silent(suite: Suite, kind: str) -> None:
+    """Also next to the bad ones, whose traps show late."""
+    good = names_of(kind, "test_good")
+    run(suite, kind, *good).clean()
+
+    outcome = run(suite, kind, *names_of(kind, "test_bad"), *good)
+    guilty = {finding["nodeid"].rpartition("::")[2] for finding in outcome.findings}
+    assert guilty == set(names_of(kind, "test_bad"))
 
 
 def alike(line: str) -> str:
@@ -56,33 +99,18 @@ def alike(line: str) -> str:
     line = re.sub(r"\btest_\w+\.py\b", "test_it.py", line)
     # pytest-asyncio 1.0 closes the loop without cancelling first.
     line = re.sub("Its loop was closed while.*", "It was left for the runner to cancel.", line)
-    return re.sub(r"\b\d\.\d{3} s\b", "some time", line)
-
-
-def check_counts(outcome: Outcome) -> None:
-    """``test_good`` passed. What shows in the teardown of ``test_bad`` is an error there."""
-    if outcome.only()["when"] == "teardown":
-        outcome.result.assert_outcomes(passed=2, errors=1)
-    else:
-        outcome.result.assert_outcomes(passed=1, failed=1)
-
-
-def test_unchained_coroutines_leave_the_slowest_pending(suite: Suite) -> None:
-    outcome = run(suite, "pending-task", "test_bad_chain", "test_good_chain")
-
-    finding = outcome.only()
-    assert finding["kind"] == "pending-task"
-    assert finding["nodeid"] == "test_it.py::test_bad_chain"
-    assert finding["origin"]["line"] == suite.line_of("in vain")
-    check_counts(outcome)
-    outcome.no_fault()
+    line = re.sub(r"'Thread-\d+ ", "'Thread-N ", line)
+    return re.sub(r"\b\d+\.\d{3} s\b", "some time", line)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_docs_can_cut_the_examples_out(kind: str) -> None:
-    """Each section begins and ends once, and in this order."""
+    """Each test has a section of its own, in their order, and the page includes each."""
     lines = scenario(kind).read_text(encoding="utf-8").splitlines()
     markers = [line for line in lines if line.startswith("# [")]
+    sections = [section_of(name) for name in names_of(kind, "test_")]
 
-    sections = ["bad", "good"] + ["bad chain", "good chain"] * (kind == "pending-task")
     assert markers == [f"# [{name}{end}]" for name in sections for end in ("", " end")]
+    page = (PAGES / f"{kind}.rst").read_text(encoding="utf-8")
+    for section in sections:
+        assert f":start-after: # [{section}]\n" in page, f"the page lacks {section!r}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from jobs import Client, Pool, State, serving
@@ -78,3 +80,89 @@ async def test_slow_callback() -> None:
         number = await client.submit("look-up", "ada")
 
         assert await client.result(number) == "ADA"
+
+
+async def test_unclosed_asyncgen(client: Client) -> None:
+    numbers = [await client.submit("square", argument) for argument in ("3", "4")]
+
+    async for result in results(client, numbers):
+        assert result == "9"
+        break
+
+
+async def results(client: Client, numbers: list[int]) -> AsyncIterator[str]:
+    """The results of jobs, one after the other."""
+    for number in numbers:
+        yield await client.result(number)
+
+
+async def test_wrong_thread() -> None:
+    finished: asyncio.Queue[str] = asyncio.Queue()
+    waiting = asyncio.create_task(finished.get())
+    await asyncio.sleep(0)
+
+    def driver() -> None:
+        finished.put_nowait("ADA")
+
+    await asyncio.to_thread(driver)
+
+    assert await waiting == "ADA"
+
+
+async def test_invalid_state() -> None:
+    loop = asyncio.get_running_loop()
+    reply = loop.create_future()
+    loop.call_soon(reply.set_result, "9")
+
+    reply.cancel()  # the client has gone away
+
+    await asyncio.sleep(0)
+
+
+async def test_callback_exception(client: Client) -> None:
+    async def ask() -> str:
+        return await client.result(await client.submit("square", "3"))
+
+    task = asyncio.create_task(ask())
+    task.add_done_callback(lambda task: show(int(task.result()), unit=""))
+
+    assert await task == "9"
+
+
+def show(number: int, unit: str) -> str:
+    """A number as people write it."""
+    return f"{number} {unit[0]}"
+
+
+async def test_blocking_call() -> None:
+    jobs = await read_jobs(Path(__file__).with_name("jobs.txt"))
+
+    assert jobs == ["square 3", "square 4"]
+
+
+async def read_jobs(path: Path) -> list[str]:
+    """The jobs in a file, one a line."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+async def test_lingering_timer(client: Client) -> None:
+    asyncio.get_running_loop().call_later(60, print, "nobody has asked for a minute")
+
+    assert await client.result(await client.submit("square", "3")) == "9"
+
+
+async def test_swallowed_cancellation() -> None:
+    worker = asyncio.create_task(work_until_cancelled())
+    await asyncio.sleep(0)
+
+    worker.cancel()
+
+    assert await worker is None
+
+
+async def work_until_cancelled() -> None:
+    """Stands for a worker that knows better."""
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return

@@ -113,6 +113,11 @@ class Watch:
         """Take a finding. Safe in any thread, destructor or callback."""
         self.found.append(finding)
 
+    def withdraw(self, kind: str, location: Place) -> None:
+        """Take back what was reported of ``kind`` at ``location``: something says it better."""
+        kept = [f for f in self.take() if f.kind != kind or f.location != location]
+        self.found.extendleft(reversed(kept))
+
     def is_running(self, finding: Finding) -> bool:
         """Whether the test that ``finding`` is charged to is the one that runs."""
         return finding.owner.nodeid == self.ownership.running.owner.nodeid

@@ -33,6 +33,9 @@ BLIND_SPOTS = {
     "uvloop: unclosed-loop of a loop that is destroyed before its test ends": (
         "its destructor is in C; a loop that is still referred to is found"
     ),
+    "uvloop: wrong-thread on transports": (
+        "their methods are in C; the loop's methods, futures, queues and locks are watched"
+    ),
 }
 
 _ENDPOINTS = (

@@ -1,5 +1,7 @@
 """A coroutine that nobody awaits."""
 
+import asyncio
+
 
 # [bad]
 class Store:
@@ -33,3 +35,16 @@ async def test_good():
 
 
 # [good end]
+
+
+# [good task]
+async def test_good_task():
+    store = Store()
+
+    task = asyncio.create_task(store.save("first"))
+    await task
+
+    assert store.rows == ["first"]
+
+
+# [good task end]

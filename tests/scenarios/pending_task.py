@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 
 
 # [bad]
@@ -56,7 +57,7 @@ async def close(steps):
 async def test_bad_chain():
     steps = []
 
-    asyncio.create_task(create(steps, seconds=60))  # in vain
+    asyncio.create_task(create(steps, seconds=60))  # here
     asyncio.create_task(write(steps))
     asyncio.create_task(close(steps))
     await asyncio.sleep(0.1)
@@ -79,3 +80,49 @@ async def test_good_chain():
 
 
 # [good chain end]
+
+
+# [good tasks]
+async def test_good_tasks():
+    steps = []
+
+    await asyncio.create_task(create(steps, seconds=0.02))
+    await asyncio.create_task(write(steps))
+    await asyncio.create_task(close(steps))
+
+    assert steps == ["create", "write", "close"]
+
+
+# [good tasks end]
+
+
+# [bad destroyed]
+async def wait_for_news(news):
+    await news
+
+
+async def test_bad_destroyed():
+    loop = asyncio.get_running_loop()
+    news = loop.create_future()
+    task = loop.create_task(wait_for_news(news))  # here
+    await asyncio.sleep(0)
+
+    del task, news  # they refer to each other, and nobody else does
+    gc.collect()
+
+
+# [bad destroyed end]
+
+
+# [good destroyed]
+async def test_good_destroyed():
+    loop = asyncio.get_running_loop()
+    news = loop.create_future()
+    task = loop.create_task(wait_for_news(news))
+    await asyncio.sleep(0)
+
+    news.set_result("it rains")
+    await task
+
+
+# [good destroyed end]

@@ -34,3 +34,46 @@ async def test_good():
 
 
 # [good end]
+
+
+# [good chained]
+async def refresh_or_keep(cache, log):
+    try:
+        await refresh(cache)
+    except ConnectionError as error:
+        log.append(str(error))
+
+
+async def test_good_chained():
+    cache, log = {"answer": 42}, []
+
+    task = asyncio.create_task(refresh_or_keep(cache, log))
+    await asyncio.wait([task])
+
+    assert log == ["the server has gone away"]
+
+
+# [good chained end]
+
+
+# [bad loop]
+def test_bad_loop():
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        loop.create_task(refresh({}))  # here
+        runner.run(asyncio.sleep(0.01))
+
+
+# [bad loop end]
+
+
+# [good loop]
+def test_good_loop():
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(refresh({}))
+        with pytest.raises(ConnectionError):
+            loop.run_until_complete(task)
+
+
+# [good loop end]

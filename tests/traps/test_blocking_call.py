@@ -186,3 +186,20 @@ def test_it_is_off_unless_a_rule_names_it(suite: Suite) -> None:
     assert suite.run("--asyncio-strict").kinds == []
     assert suite.run("--asyncio-traps=fail").kinds == []
     assert suite.run("--asyncio-traps=warn:blocking-call").kinds == ["blocking-call"]
+
+
+def test_a_call_that_did_block_for_long_is_a_slow_callback(suite: Suite) -> None:
+    """One cause, one finding."""
+    outcome = suite.test(
+        """
+        import asyncio
+        import time
+
+        async def test_it():
+            await asyncio.sleep(0)
+            time.sleep(0.3)
+        """,
+        ON,
+    )
+
+    assert outcome.only()["kind"] == "slow-callback"
