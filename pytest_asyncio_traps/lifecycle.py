@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -20,7 +20,6 @@ from .harness import AnyioRunners
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter, clean
-from .rules import FAIL
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
 from .verdicts import Counted, Verdicts
@@ -60,6 +59,8 @@ class Lifecycle:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
+        #: Whether this process is a worker of pytest-xdist.
+        self.is_worker = hasattr(config, "workeroutput")
         self.watch = Watch()
         self.log = AsyncioLog()
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
@@ -228,11 +229,15 @@ class Lifecycle:
         """Decide about findings; returns those that fail the current test's phase."""
         here = self.item.nodeid if self.item is not None else None
         failing, warned = self.verdicts.settle(findings, when, here, self.find_item)
-        for counted in warned:
-            self._warn(*counted)
+        for finding, count in warned:
+            # What belongs to no test is found by each worker of pytest-xdist, and told once,
+            # by the controller.
+            if finding.owner.nodeid or not self.is_worker:
+                self.warn(finding, count)
         return failing
 
-    def _warn(self, finding: Finding, count: int) -> None:
+    def warn(self, finding: Finding, count: int) -> None:
+        """Add ``finding`` to pytest's summary of warnings."""
         place = finding.place
         text = "\n".join([self.reporter.headline(finding, count), *self.reporter.details(finding)])
         message = warnings.WarningMessage(
@@ -312,10 +317,15 @@ class Lifecycle:
 
     def emit_late(self) -> None:
         """Report, as further failures of the guilty tests, what has shown since."""
-        for nodeid in [nodeid for nodeid in self.verdicts.late if nodeid]:
-            self._emit(nodeid, self.verdicts.late.pop(nodeid))
+        for report in self.late_reports():
+            self.config.hook.pytest_runtest_logreport(report=report)
 
-    def _emit(self, nodeid: str, findings: list[Counted]) -> None:
+    def late_reports(self) -> list[pytest.TestReport]:
+        """What `emit_late` has to report."""
+        late, self.verdicts.late = self.verdicts.late, {}
+        return [self._late_report(nodeid, findings) for nodeid, findings in late.items()]
+
+    def _late_report(self, nodeid: str, findings: list[Counted]) -> pytest.TestReport:
         item = self.find_item(nodeid)
         location: tuple[str, int | None, str] = (nodeid.split("::")[0], None, nodeid)
         fallback = (nodeid.split("::")[0], 1)
@@ -333,7 +343,7 @@ class Lifecycle:
         if reason is not None:
             report.outcome = "skipped"
             report.wasxfail = reason
-        self.config.hook.pytest_runtest_logreport(report=report)
+        return report
 
     # -- the end of the run -------------------------------------------------
 
@@ -342,8 +352,7 @@ class Lifecycle:
         if self._finished:
             return
         self.finish_worker()
-        nobodys = self.verdicts.late.pop("", [])
-        if nobodys:
+        if self.verdicts.nobodys():
             session.testsfailed += 1  # strict: what belongs to no test fails the run
         if self.settings.strict and self.verdicts.idle():
             session.testsfailed += 1
@@ -361,9 +370,7 @@ class Lifecycle:
 
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
         """Say what was found, what could not be watched, and what the plugin did wrong."""
-        nobodys = [
-            (f, n) for f, n in self.verdicts.settled if not f.owner.nodeid and f.action == FAIL
-        ]
+        nobodys = self.verdicts.nobodys()
         idle = self.verdicts.idle() if self.settings.strict else []
         if self.verdicts.settled or idle:
             terminal.section("asyncio traps")
@@ -408,16 +415,23 @@ class Lifecycle:
             return self.item
         return self._items.get(nodeid)
 
-    def collected(self, items: list[pytest.Item], is_worker: bool) -> None:
+    def collected(self, items: list[pytest.Item]) -> None:
         """The items of the run are known. Raises `pytest.UsageError` for a bad marker."""
         try:
             self._thresholds = markers.check(items, self.settings.strict)
         except pytest.UsageError as exc:
-            if not is_worker:
+            if not self.is_worker:
                 raise
             # A worker that dies says nothing to the user; a failing test does.
             self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
+        self._watch_markers(items)
+
+    def deselected(self, items: Sequence[pytest.Item]) -> None:
+        """These will not run; their markers cannot be called idle."""
+        self._watch_markers(items)
+
+    def _watch_markers(self, items: Sequence[pytest.Item]) -> None:
         # Only a run that has all tests of a class or module knows whether its marker is idle.
         if not any("::" in arg for arg in self.config.args):
             self.verdicts.watch_markers(items)

@@ -62,10 +62,10 @@ class Hooks:
             return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.lifecycle.collected(session.items, xdist.is_worker(session.config))
+        self.lifecycle.collected(session.items)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        self.lifecycle.verdicts.deselected(items)
+        self.lifecycle.deselected(items)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
@@ -75,7 +75,7 @@ class Hooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         result = yield
-        if not xdist.is_worker(item.config):
+        if not self.lifecycle.is_worker:
             self.lifecycle.emit_late()
         return result
 
@@ -124,9 +124,19 @@ class Hooks:
         self.lifecycle.amend(item, call, report)
         return report
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        self.lifecycle.verdicts.note_run(report)
+        if self.lifecycle.is_worker:
+            xdist.send_along(self.lifecycle, report)
+            yield
+        else:
+            yield
+            xdist.take_from(self.lifecycle, report)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        xdist.unpack(getattr(node, "workeroutput", {}), self.lifecycle)
+        xdist.hear_last_words(self.lifecycle, node)
 
     def pytest_enter_pdb(self) -> None:
         self.lifecycle.excuse_debugger()
@@ -145,13 +155,13 @@ class Hooks:
             bridge.end_fixtures(session)
         finally:
             self._finish(session)
-        if xdist.is_worker(session.config):
-            xdist.pack(session.config, self.lifecycle)
+        if self.lifecycle.is_worker:
+            xdist.say_last_words(self.lifecycle)
         else:
             self.lifecycle.write_reports()
 
     def _finish(self, session: pytest.Session) -> None:
-        if xdist.is_worker(session.config):
+        if self.lifecycle.is_worker:
             self.lifecycle.finish_worker()
         else:
             self.lifecycle.finish(session)

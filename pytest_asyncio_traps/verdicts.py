@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -27,8 +28,16 @@ class Verdicts:
         self.settled: list[Counted] = []
         #: What fails a test whose phase is over, by nodeid.
         self.late: dict[str, list[Counted]] = {}
-        self._idle_marks: dict[int, tuple[pytest.Mark, str]] = {}
-        self._unjudged: set[int] = set()
+        #: The allow markers that are to be of use: what names them, and the tests they are on.
+        self.marked: dict[str, set[str]] = {}
+        #: What names the markers that were of use.
+        self.used: set[str] = set()
+        self._names: dict[int, tuple[pytest.Mark, str]] = {}
+        self._ran: set[str] = set()
+        self._sent = 0
+        #: How often what belongs to no test was found: by each worker, and as far as is told.
+        self._heard: dict[str, Counter[object]] = defaultdict(Counter)
+        self._told: Counter[object] = Counter()
 
     def settle(
         self, findings: list[Finding], when: str, here: str | None, find_item: FindItem
@@ -52,7 +61,7 @@ class Verdicts:
                 warned.append((settled, count))
             elif action == FAIL and nodeid == here:
                 failing.append((settled, count))
-            elif action == FAIL:
+            elif action == FAIL and nodeid:
                 self.late.setdefault(nodeid, []).append((settled, count))
         return failing, warned
 
@@ -68,7 +77,8 @@ class Verdicts:
             return OFF
         if allowed:
             for allowance in allowed:
-                self._idle_marks.pop(id(allowance.mark), None)
+                if id(allowance.mark) in self._names:
+                    self.used.add(self._names[id(allowance.mark)][1])
             return ALLOW
         if self.settings.strict and action == WARN:
             return FAIL
@@ -81,27 +91,61 @@ class Verdicts:
         if self.settings.strict:
             for item in items:
                 for mark in item.iter_markers("asyncio_allow"):
-                    self._idle_marks.setdefault(id(mark), (mark, item.nodeid))
+                    # All workers of pytest-xdist collect the same items in the same order,
+                    # so that a marker has the same name in each of them.
+                    text = f"marker {markers.describe(mark)} of {item.nodeid}"
+                    _, name = self._names.setdefault(id(mark), (mark, text))
+                    self.marked.setdefault(name, set()).add(item.nodeid)
 
-    def deselected(self, items: Sequence[pytest.Item]) -> None:
-        """These will not run: their markers cannot be called idle."""
-        self._unjudged.update(
-            id(mark) for item in items for mark in item.iter_markers("asyncio_allow")
-        )
+    def note_run(self, report: pytest.TestReport) -> None:
+        """``report`` came in: a test that ran had its chance to use its markers."""
+        skipped = report.skipped and not hasattr(report, "wasxfail")
+        if report.when == "call" and not skipped:
+            self._ran.add(report.nodeid)
 
     def idle(self) -> list[str]:
-        """The ``allow`` rules and markers that matched nothing."""
+        """The ``allow`` rules and markers that matched nothing.
+
+        A marker is judged when all of its tests have run.
+        """
         return [f"rule {rule.text!r}" for rule in self.rulebook.idle_allows()] + [
-            f"marker {markers.describe(mark)} of {nodeid}"
-            for key, (mark, nodeid) in self._idle_marks.items()
-            if key not in self._unjudged
+            name
+            for name, nodeids in self.marked.items()
+            if name not in self.used and nodeids <= self._ran
         ]
+
+    def nobodys(self) -> list[Counted]:
+        """What fails the run, since it belongs to no test."""
+        return [(f, n) for f, n in self.settled if not f.owner.nodeid and f.action == FAIL]
+
+    def unsent(self) -> list[Counted]:
+        """What was settled since the last call."""
+        sent, self._sent = self._sent, len(self.settled)
+        return self.settled[sent:]
+
+    def take_over(self, finding: Finding, count: int, worker: str) -> bool:
+        """Add what ``worker`` has settled; returns whether it is news.
+
+        Each worker imports all modules: what belongs to no test is found by each of them.
+        """
+        if not finding.owner.nodeid:
+            cause = _cause(finding)
+            self._heard[worker][cause] += 1
+            if self._heard[worker][cause] <= self._told[cause]:
+                return False
+            self._told[cause] += 1
+        self.settled.append((finding, count))
+        return True
+
+
+def _cause(finding: Finding) -> tuple[object, ...]:
+    """What findings of one cause have in common."""
+    return (finding.kind, finding.owner, finding.origin, finding.location, finding.exception)
 
 
 def _grouped(findings: list[Finding]) -> list[Counted]:
     """Findings of one cause as one, with how often it was met."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
-        key = (finding.kind, finding.owner, finding.origin, finding.location, finding.exception)
-        groups.setdefault(key, []).append(finding)
+        groups.setdefault(_cause(finding), []).append(finding)
     return [(max(group, key=lambda f: f.duration or 0.0), len(group)) for group in groups.values()]

@@ -1,62 +1,99 @@
 """Findings from a worker of pytest-xdist to the controller.
 
-A worker may send reports only of the test that it is running. What shows late
-therefore travels with the worker's last words, and the controller reports it.
+They travel with the next report of a test, so that a worker that dies takes
+little with it, and the rest with the worker's last words. A worker may send
+reports only of the test that it is running: what failed an earlier one travels
+in the same way, and the controller reports it.
+
+They travel as JSON, which holds text that pytest-xdist's own format refuses.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from .core.finding import from_plain, to_plain
 from .lifecycle import Lifecycle
+from .rules import WARN
+from .verdicts import Counted
 
-_KEY = "asyncio_traps"
-
-
-def is_worker(config: pytest.Config) -> bool:
-    """Whether this process is a worker of pytest-xdist."""
-    return hasattr(config, "workeroutput")
+#: Where the news of a worker travel: an attribute of a report, a key of its last words.
+_KEY = "_asyncio_traps"
 
 
-def pack(config: Any, lifecycle: Lifecycle) -> None:
-    """In a worker: hand over all findings."""
-    config.workeroutput[_KEY] = {
-        "settled": [(to_plain(finding), count) for finding, count in lifecycle.verdicts.settled],
-        "late": {
-            nodeid: [(to_plain(finding), count) for finding, count in findings]
-            for nodeid, findings in lifecycle.verdicts.late.items()
-        },
-        "blind_spots": dict(lifecycle.watch.blind_spots),
-        "faults": dict(lifecycle.watch.faults.texts),
-        "idle": lifecycle.verdicts.idle(),
-    }
+def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
+    """In a worker: hand over with ``report`` what was found since the last one."""
+    settled = lifecycle.verdicts.unsent()
+    if settled:
+        setattr(report, _KEY, _pack(lifecycle, settled))
 
 
-def unpack(output: dict[str, Any], lifecycle: Lifecycle) -> None:
-    """In the controller: take over what a worker found, and report what came late."""
-    data = output.get(_KEY)
-    if data is None:
-        return
-    known = {finding for finding, _ in lifecycle.verdicts.settled if not finding.owner.nodeid}
+def say_last_words(lifecycle: Lifecycle) -> None:
+    """In a worker: hand over the rest."""
+    config: Any = lifecycle.config
+    verdicts = lifecycle.verdicts
+    marked = {name: sorted(nodeids) for name, nodeids in verdicts.marked.items()}
+    config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked)
+
+
+def take_from(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
+    """In the controller: take over what came with ``report``."""
+    text = report.__dict__.pop(_KEY, None)
+    if text is not None:
+        _unpack(lifecycle, text, getattr(report, "node", None))
+
+
+def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
+    """In the controller: take over what the worker behind ``node`` had left, unless it died."""
+    text = getattr(node, "workeroutput", {}).get(_KEY)
+    if text is not None:
+        _unpack(lifecycle, text, node)
+
+
+def _pack(
+    lifecycle: Lifecycle, settled: list[Counted], marked: dict[str, list[str]] | None = None
+) -> str:
+    config: Any = lifecycle.config
+    verdicts, watch = lifecycle.verdicts, lifecycle.watch
+    return json.dumps(
+        {
+            "worker": config.workerinput["workerid"],
+            "settled": [(to_plain(finding), count) for finding, count in settled],
+            "late": [
+                config.hook.pytest_report_to_serializable(config=config, report=report)
+                for report in lifecycle.late_reports()
+            ],
+            "blind_spots": watch.blind_spots,
+            "faults": watch.faults.texts,
+            "rules": [rule.text for rule in verdicts.rulebook.matched],
+            "marked": marked or {},
+            "used": sorted(verdicts.used),
+        }
+    )
+
+
+def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
+    config, verdicts, watch = lifecycle.config, lifecycle.verdicts, lifecycle.watch
+    data = json.loads(text)
     for plain, count in data["settled"]:
         finding = from_plain(plain)
-        # Each worker imports every module: what belongs to no test is found by all of them.
-        if finding not in known:
-            lifecycle.verdicts.settled.append((finding, count))
-    for nodeid, findings in data["late"].items():
-        lifecycle.verdicts.late.setdefault(nodeid, []).extend(
-            (from_plain(finding), count) for finding, count in findings
-        )
+        news = verdicts.take_over(finding, count, data["worker"])
+        if news and finding.action == WARN and not finding.owner.nodeid:
+            lifecycle.warn(finding, count)
     for what, reason in data["blind_spots"].items():
-        lifecycle.watch.blind(what, reason)
-    for part, text in data["faults"].items():
-        lifecycle.watch.faults.texts.setdefault(part, text)
-    # A rule is idle when no worker has used it.
-    idle = set(data["idle"])
-    lifecycle.verdicts.rulebook.matched.update(
-        rule for rule in lifecycle.verdicts.rulebook.rules if rule.text not in idle
+        watch.blind(what, reason)
+    for part, fault in data["faults"].items():
+        watch.faults.texts.setdefault(part, fault)
+    verdicts.rulebook.matched.update(
+        rule for rule in verdicts.rulebook.rules if rule.text in data["rules"]
     )
-    lifecycle.emit_late()
+    for name, nodeids in data["marked"].items():
+        verdicts.marked.setdefault(name, set()).update(nodeids)
+    verdicts.used.update(data["used"])
+    for plain in data["late"]:
+        report = config.hook.pytest_report_from_serializable(config=config, data=plain)
+        report.node = node
+        config.hook.pytest_runtest_logreport(report=report)
