@@ -95,7 +95,7 @@ class Reporter:
         if len(findings) > 1:
             message += f" (and {len(findings) - 1} more)"
         blocks = [self.block(finding, n, test) for finding, n in findings]
-        return make_longrepr(blocks, (place.path, place.line, message))
+        return make_longrepr(blocks, (clean(place.path), place.line, message))
 
     def text(self, findings: Iterable[tuple[Finding, int]]) -> str:
         """Findings as plain text, for a section of a report."""

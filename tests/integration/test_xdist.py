@@ -569,3 +569,24 @@ def test_markers_of_a_part_of_the_tests_are_not_judged(suite: Suite) -> None:
         stopped = suite.run(workers, "--asyncio-strict", "-x", plugins=plugins)
         assert stopped.result.parseoutcomes() == {"failed": 1}
         stopped.result.stdout.no_fnmatch_line("*allowed nothing*")
+
+
+def test_names_that_cannot_be_encoded(suite: Suite) -> None:
+    """The name of a file need not be UTF-8, as that of a message has to be."""
+    text = """
+import asyncio
+
+SOURCE = "async def spring(): KEPT.append(asyncio.create_task(asyncio.sleep(3600)))"
+KEPT = []
+
+async def test_it():
+    exec(compile(SOURCE, "odd_\\udce9.py", "exec"), globals())
+    await spring()
+    await asyncio.sleep(0)
+"""
+    outcome = suite.test(text, "-n1", plugins=("xdist",))
+
+    outcome.result.assert_outcomes(passed=1, errors=1)
+    origin = outcome.only()["origin"]
+    assert origin == {"path": "odd_\udce9.py", "line": 1, "function": "spring"}
+    outcome.no_fault()
