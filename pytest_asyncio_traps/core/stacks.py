@@ -9,15 +9,16 @@ to report.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import sysconfig
 import unittest
-from collections.abc import Callable, Iterable
-from itertools import accumulate, chain, repeat, starmap
+from collections.abc import Callable, Iterable, Sized
+from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .finding import Place
 
@@ -150,9 +151,15 @@ def stack_of(thread_id: int) -> list[Mark]:
     A frame that one thread holds while another goes on keeps the user's objects
     alive, and a collection that the user asks for would not find them. So the frames
     are read by one call in C, within which no other thread runs, and let go of.
+
+    Empty, too, while there is a second interpreter in the process: its frames would
+    be made into objects of this one, which it would free, and the process would end.
     """
     stack: list[Mark] = []
-    innermost = map(methodcaller("get", thread_id), starmap(sys._current_frames, ((),)))
+    alone = map((1).__eq__, map(len, starmap(_interpreters, ((),))))
+    innermost = map(
+        methodcaller("get", thread_id), starmap(sys._current_frames, compress(((),), alone))
+    )
     frames = accumulate(chain(innermost, repeat("f_back", _DEEPEST)), getattr)
     try:
         stack.extend(map(_AS_MARK, frames))
@@ -161,6 +168,17 @@ def stack_of(thread_id: int) -> list[Mark]:
     return stack
 
 
+def _find_interpreters() -> Callable[[], Sized]:
+    """What lists the interpreters of this process."""
+    for name in ("_interpreters", "_xxsubinterpreters"):  # as of 3.13, and before
+        try:
+            return cast("Callable[[], Sized]", importlib.import_module(name).list_all)
+        except (ImportError, AttributeError):
+            pass
+    return lambda: (None,)  # a build without the means to make a second one
+
+
+_interpreters = _find_interpreters()
 _AS_MARK: Callable[[object], Mark] = attrgetter("f_code", "f_lasti")
 _DEEPEST = 2_000
 

@@ -254,6 +254,35 @@ def test_fork_is_not_warned_about(suite: Suite) -> None:
     outcome.clean()
 
 
+def test_other_interpreters(suite: Suite) -> None:
+    """A step that runs code in one is slow, and the process lives on."""
+    outcome = suite.test(
+        """
+        import time
+        try:
+            import _interpreters
+        except ImportError:
+            _interpreters = __import__("pytest").importorskip("_xxsubinterpreters")
+
+        async def test_it():
+            run = getattr(_interpreters, "exec", None) or _interpreters.run_string
+            for _ in range(5):
+                interpreter = _interpreters.create()
+                run(interpreter, "import json, time; time.sleep(0.1); list(range(1_000_000))")
+                _interpreters.destroy(interpreter)
+
+        async def test_after():
+            time.sleep(0.3)  # slow
+        """,
+        "--asyncio-traps=warn",
+    )
+
+    outcome.result.assert_outcomes(passed=2, warnings=2)
+    assert outcome.kinds == ["slow-callback"] * 2
+    assert outcome.findings[1]["location"]["line"] == suite.line_of("slow")
+    outcome.no_fault()
+
+
 #: Parts of CPython's own suite that touch every hook, and are quick.
 CPYTHON = ("context", "eager_task_factory", "futures2", "pep492", "runners", "taskgroups",
            "timeouts", "unix_events", "waitfor", "base_events")  # fmt: skip
