@@ -69,7 +69,7 @@ class PendingTask(Trap):
         self._report_all(left, "It was left for the runner to cancel.")
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
-        left = self._users(asyncio.all_tasks(loop))
+        left = [task for task in self._users(asyncio.all_tasks(loop)) if not _is_over(task)]
         self._report_all(left, "Its loop was closed while it was pending: it never ends.", True)
 
     def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -135,6 +135,15 @@ def _is_unstarted(task: asyncio.Task[Any]) -> bool:
         inspect.iscoroutine(coroutine)
         and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
     )
+
+
+def _is_over(task: asyncio.Task[Any]) -> bool:
+    """Whether somebody has closed the coroutine of a task that is pending: nothing is left to run.
+
+    So does who gets rid of a task whose loop will not run again.
+    """
+    coroutine = coroutine_of(task)
+    return inspect.iscoroutine(coroutine) and coroutine.cr_frame is None
 
 
 def _is_ending(task: asyncio.Task[Any]) -> bool:

@@ -68,6 +68,28 @@ async def test_cancel_await():
         await t
 
 
+def test_coroutine_of_a_task_is_closed():
+    loop = asyncio.new_event_loop()
+    t = loop.create_task(poll())
+    t._log_destroy_pending = False
+    t.cancel()
+    t.get_coro().close()
+    loop.close()
+    del t
+    gc.collect()
+
+
+def test_coroutine_of_a_begun_task_is_closed():
+    loop = asyncio.new_event_loop()
+    t = loop.create_task(poll())
+    loop.run_until_complete(asyncio.sleep(0))
+    t._log_destroy_pending = False
+    t.get_coro().close()
+    loop.close()
+    del t
+    gc.collect()
+
+
 async def test_ends_next():
     asyncio.create_task(work())
 
