@@ -100,7 +100,13 @@ class UnclosedTransport(Trap):
         made = None
         if self.watch.made(transport) is None:  # of C, without attributes
             made = user_mark(frame), self.watch.ownership.now()
-        self._open[transport] = weakref.ref(loop), made
+        try:
+            self._open[transport] = weakref.ref(loop), made
+        except TypeError:
+            name = f"{type(transport).__module__}.{type(transport).__qualname__}"
+            self.watch.blind(
+                f"unclosed-transport of a {name}", "its class, in C, allows no weak references"
+            )
 
     def _dropped(self, transport: Any) -> Finding | None:
         """What to report of a transport that is being destroyed."""

@@ -158,3 +158,32 @@ def test_near_misses(suite: Suite) -> None:
         """,
         KIND,
     )
+
+
+def test_a_subprocess_on_uvloop(suite: Suite) -> None:
+    """It cannot be watched, which is said; other transports are."""
+    pytest.importorskip("uvloop")
+    outcome = suite.test(
+        """
+        import asyncio, sys, uvloop
+
+        async def process():
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+            await process.wait()
+
+        async def serve():
+            server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)  # here
+
+        def test_process(): run(process())
+        def test_server(): run(serve())
+
+        def run(coroutine):
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(coroutine)
+        """
+    )
+
+    assert outcome.only()["origin"]["line"] == suite.line_of("here")
+    spots = [spot["what"] for spot in outcome.report["blind_spots"]]
+    assert "unclosed-transport of a uvloop.loop.UVProcessTransport" in spots
+    outcome.no_fault()
