@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 import sys
@@ -42,14 +43,16 @@ class NeverAwaited(Trap):
     )
 
     def arm(self) -> None:
-        # Reported, and brought back to life by whoever keeps the warning.
-        self._told: weakref.WeakSet[Any] = weakref.WeakSet()
+        # Coroutines that die only when the next test begins.
+        self._spared: list[Any] = []
+        self.watch.on_disarm.append(self._spared.clear)
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
         self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
 
         self.watch.witness.on_shown.append(self._of_asyncgen)
 
     def refresh(self) -> None:
+        self._spared.clear()
         current = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
         # Only importlib.reload() puts Python's own back; what others put there calls ours.
         if _is_pythons(current):
@@ -85,6 +88,11 @@ class NeverAwaited(Trap):
                         watch.witness.end(
                             delivery, lambda: watch.report(told), watch.is_running(told)
                         )
+                if watch.active and not watch.census.collecting and weakref.getweakrefcount(coro):
+                    # CPython clears the weak references to a coroutine before it calls this,
+                    # and never again: one that was made since, by a reading of the census
+                    # say, would go on to point at freed memory.
+                    self._spared.append(coro)
 
         return _warn_unawaited_coroutine
 
@@ -128,16 +136,16 @@ class NeverAwaited(Trap):
                     watch.report(finding)
 
     def _living(self) -> list[Any]:
-        living = self.watch.census.living()
+        # One whose destructor has spoken was reported, and brought back to life by whoever
+        # keeps the warning.
         return [
             obj
-            for obj, _ in living
-            if isinstance(obj, types.CoroutineType) and obj not in self._told
+            for obj, _ in self.watch.census.living()
+            if isinstance(obj, types.CoroutineType) and not gc.is_finalized(obj)
         ]
 
     def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
         watch = self.watch
-        self._told.add(coro)
         if watch.explained(coro):
             return None
         if watch.census.collecting:

@@ -95,3 +95,69 @@ def test_a_plain_test_case_with_an_async_method(suite: Suite) -> None:
     finding = outcome.only()
     assert finding["origin"]["line"] == suite.line_of("here")
     assert outcome.result.ret == 1
+
+
+def test_addresses_that_are_used_again(suite: Suite) -> None:
+    """Coroutines that died told do not stand for those that come to lie where they lay.
+
+    With the warnings ignored, nobody brings the first ones back to life.
+    """
+    outcome = suite.test(
+        """
+        import asyncio, gc, pytest
+
+        KEPT = []
+
+        async def work(): pass
+
+        @pytest.mark.filterwarnings("ignore")
+        async def test_dropped():
+            for _ in range(50):
+                work()
+
+        async def test_kept():
+            # Python 3.11 may collect in the middle of making a coroutine: another story.
+            gc.disable()
+            KEPT.extend(work() for _ in range(50))
+            gc.enable()
+        """
+    )
+
+    counts = {
+        finding["nodeid"].rpartition("::")[2]: finding["count"] for finding in outcome.findings
+    }
+    assert counts == {"test_dropped": 50, "test_kept": 50}
+    outcome.no_fault()
+
+
+def test_a_collection_within_the_destructor(suite: Suite) -> None:
+    """The census then meets a coroutine that is being destroyed."""
+    outcome = suite.test(
+        """
+        import asyncio, gc, pytest
+
+        KEPT = []
+
+        async def work(): pass
+
+        @pytest.mark.filterwarnings("ignore")
+        async def test_dropped():
+            before = gc.get_threshold()
+            gc.set_threshold(1)
+            for _ in range(200):
+                work()
+            gc.set_threshold(*before)
+
+        async def test_kept():
+            gc.disable()
+            KEPT.extend(work() for _ in range(200))
+            gc.enable()
+        """
+    )
+
+    counts = {
+        finding["nodeid"].rpartition("::")[2]: finding["count"] for finding in outcome.findings
+    }
+    assert counts == {"test_dropped": 200, "test_kept": 200}
+    assert len(outcome.findings) == 2
+    outcome.no_fault()
