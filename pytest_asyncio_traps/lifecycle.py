@@ -69,6 +69,8 @@ class Lifecycle:
         self.anyio = AnyioRunners(self.watch)
         self.item: pytest.Item | None = None
         self.phase = Phase()
+        #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
+        self.in_phase = False
         self._failed_by_itself = False
         self._tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
@@ -267,6 +269,8 @@ class Lifecycle:
         self, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport
     ) -> None:
         """Word the report of a phase."""
+        if self.in_phase:
+            return  # a subtest's: the traps are the test's
         phase, self.phase = self.phase, Phase()
         value = call.excinfo.value if call.excinfo is not None else None
         carried = list(carried_by(value))

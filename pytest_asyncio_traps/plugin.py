@@ -99,6 +99,7 @@ class Hooks:
 
     def _phase(self, when: str) -> Generator[None]:
         __tracebackhide__ = True
+        self.lifecycle.in_phase = True
         try:
             yield
         except pytest.skip.Exception:
@@ -112,6 +113,7 @@ class Hooks:
         self.lifecycle.raise_for(self.lifecycle.phase.failing)
 
     def _close(self, when: str) -> None:
+        self.lifecycle.in_phase = False
         if when == "teardown":
             self.lifecycle.end_test()
         self.lifecycle.close_phase(when)

@@ -163,3 +163,36 @@ def test_distributed_runs_report_the_same(suite: Suite, dist: str) -> None:
     assert spread.result.ret == alone.result.ret == 1
     assert spread.result.parseoutcomes() == alone.result.parseoutcomes()
     spread.no_fault()
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="this pytest has no subtests")
+def test_a_failed_subtest_hides_no_trap(suite: Suite) -> None:
+    """The subtest's failure is its own; the test fails by the trap, and says so."""
+    outcome = suite.test(
+        """
+        import asyncio, unittest
+
+        async def work(): pass
+
+        async def test_it(subtests):
+            with subtests.test("first"):
+                work()
+                assert 1 == 2
+
+        class TestIt(unittest.IsolatedAsyncioTestCase):
+            async def test_it(self):
+                with self.subTest("first"):
+                    work()
+                    assert 1 == 2
+        """
+    )
+
+    assert outcome.kinds == ["never-awaited"] * 2
+    outcome.result.stdout.fnmatch_lines(
+        [
+            "SUBFAILED* test_it.py::test_it - *assert 1 == 2",
+            "FAILED test_it.py::test_it - never-awaited: *",
+            "SUBFAILED* test_it.py::TestIt::test_it - *assert 1 == 2",
+            "FAILED test_it.py::TestIt::test_it - never-awaited: *",
+        ]
+    )
