@@ -51,6 +51,14 @@ def arm(watch: Watch) -> None:
                 tracked = watch.loop_enters(self)
             try:
                 return original(self)
+            except RuntimeError:
+                raise  # it has refused to run
+            except BaseException:
+                # What a step raises stays in its task or goes to the exception handler, an
+                # exit excepted.
+                with guard("loops"):
+                    watch.loop_cut_short(self)
+                raise
             finally:
                 with guard("loops"):
                     watch.loop_leaves(self, tracked)

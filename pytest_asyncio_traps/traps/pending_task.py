@@ -38,6 +38,7 @@ class PendingTask(Trap):
     def arm(self) -> None:
         self.watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
         self.watch.on_loop_closing.append(self._closing)
+        self.watch.on_loop_cut_short.append(self._cut_short)
         self.watch.on_context.append(self._context)
 
     def _make_cancel_all(self, original: Callable[..., None]) -> Callable[..., None]:
@@ -67,6 +68,12 @@ class PendingTask(Trap):
                 loop.run_forever()
                 left = [task for task in left if not task.done()]
         self._report_all(left, "It was left for the runner to cancel.")
+
+    def _cut_short(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A test that timed out, say: its tasks did not have their time, the one that runs
+        # the test among them.
+        for task in pending(asyncio.all_tasks(loop)):
+            setattr(task, _REPORTED, True)
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         left = [task for task in self._users(asyncio.all_tasks(loop)) if not _is_over(task)]

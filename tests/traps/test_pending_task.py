@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -140,3 +144,55 @@ def test_a_task_that_never_began_does_not_begin_because_of_us(suite: Suite) -> N
     )
 
     outcome.result.assert_outcomes(passed=1, warnings=len(outcome.findings))
+
+
+def test_a_run_that_a_signal_ends(suite: Suite) -> None:
+    """Its tasks did not have their time, the one that runs the test among them."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("there are no alarms")
+    outcome = suite.test(
+        """
+        import asyncio, pytest, signal
+
+        class Enough(BaseException): pass
+
+        def enough(*args): raise Enough
+
+        @pytest.fixture(autouse=True)
+        def alarm():
+            before = signal.signal(signal.SIGALRM, enough)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            yield
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+        async def test_alone():
+            await asyncio.Event().wait()
+
+        async def test_group():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(3600))
+
+        def test_run():
+            async def main():
+                task = asyncio.create_task(asyncio.sleep(3600))
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    task.cancel()
+            with pytest.raises(Enough):
+                asyncio.run(main())
+
+        def test_by_hand():
+            loop = asyncio.new_event_loop()
+            try:
+                with pytest.raises(Enough):
+                    loop.run_until_complete(asyncio.sleep(3600))
+            finally:
+                loop.close()
+        """
+    )
+
+    outcome.result.assert_outcomes(passed=2, failed=2)
+    assert outcome.findings == []
+    outcome.no_fault()
