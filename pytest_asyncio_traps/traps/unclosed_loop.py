@@ -124,7 +124,11 @@ class UnclosedLoop(Trap):
         if getattr(loop, _REPORTED, False) is True:
             return False
         made = self.watch.made(loop)
-        return made is not None and made[0] is not None
+        if made is None or made[0] is None:
+            return False
+        # One that a library has had asyncio make, while no code of the user's ran (tornado's
+        # make_current() in a fixture of pytest-tornasync's), is not the user's to close.
+        return is_user(made[0]) or not getattr(loop, _IMPLICIT, False)
 
     def _report(self, loop: Any, how: str) -> None:
         if getattr(loop, _REPORTED, False) is True:
