@@ -1,10 +1,15 @@
-"""Test runners whose context does not say which test is running."""
+"""Test runners that do not leave alone what the plugin goes by.
+
+anyio's context does not say which test is running; aiohttp's plugin records
+the warnings of each test.
+"""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from .core.ownership import TENURE
@@ -52,5 +57,37 @@ def _make_call(watch: Watch) -> Callable[[Any], Any]:
             return original(self, owned, *args, **kwargs)
 
         return _call_in_runner_task
+
+    return make
+
+
+class AiohttpRecords:
+    """Has warnings that aiohttp's plugin records pass for shown: no test asserts them."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._hooked = False
+
+    def refresh(self) -> None:
+        """A test is about to begin: hook into the plugin, if it has been loaded meanwhile."""
+        plugin = None if self._hooked else sys.modules.get("aiohttp.pytest_plugin")
+        if plugin is not None:
+            self._hooked = True
+            if hasattr(plugin, "_runtime_warning_context"):
+                with self._watch.faults.guard("aiohttp"):
+                    self._watch.patches.wrap(
+                        plugin, "_runtime_warning_context", _make_warning_context(self._watch)
+                    )
+
+
+def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
+    def make(original: Callable[[], AbstractContextManager[None]]) -> Callable[..., Any]:
+        @contextmanager
+        def _runtime_warning_context() -> Iterator[None]:
+            __tracebackhide__ = True
+            with original(), watch.witness.harness_records():
+                yield
+
+        return _runtime_warning_context
 
     return make

@@ -16,7 +16,7 @@ from .bridge import Failed, expected_failure
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.watch import Watch, carried_by
-from .harness import AnyioRunners
+from .harness import AiohttpRecords, AnyioRunners
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter, clean
@@ -67,6 +67,7 @@ class Lifecycle:
         self.verdicts = Verdicts(settings)
         self.reporter = Reporter(config.rootpath)
         self.anyio = AnyioRunners(self.watch)
+        self.aiohttp = AiohttpRecords(self.watch)
         self.item: pytest.Item | None = None
         self.phase = Phase()
         #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
@@ -138,6 +139,7 @@ class Lifecycle:
         watch.witness.begin_test()
         self.log.records.clear()
         self.anyio.refresh()
+        self.aiohttp.refresh()
         for trap in self.traps:
             trap.refresh()
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -65,6 +66,16 @@ class Witness:
         self._baseline = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
         self._tentative.clear()
         self.shown = []
+
+    @contextmanager
+    def harness_records(self) -> Iterator[None]:
+        """In this block, the current log is a test runner's, not the test's own."""
+        before = self._baseline
+        self._baseline = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
+        try:
+            yield
+        finally:
+            self._baseline = before
 
     def begin(self) -> Delivery:
         """Watch what the current thread emits, until `end`."""
