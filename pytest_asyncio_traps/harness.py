@@ -1,7 +1,8 @@
 """Test runners that do not leave alone what the plugin goes by.
 
 anyio's context does not say which test is running; aiohttp's plugin records
-the warnings of each test.
+the warnings of each test; tornado's test case cancels what a test has left by
+itself, not by `asyncio.Runner`.
 """
 
 from __future__ import annotations
@@ -89,5 +90,37 @@ def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
                 yield
 
         return _runtime_warning_context
+
+    return make
+
+
+class TornadoTests:
+    """Has the tasks looked at that tornado's test case is about to cancel."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._hooked = False
+
+    def refresh(self) -> None:
+        """A test is about to begin: hook into the test case, if it was imported meanwhile."""
+        module = None if self._hooked else sys.modules.get("tornado.testing")
+        case = getattr(module, "AsyncTestCase", None)
+        if case is not None:
+            self._hooked = True
+            if hasattr(case, "tearDown"):
+                with self._watch.faults.guard("tornado"):
+                    self._watch.patches.wrap(case, "tearDown", _make_tear_down(self._watch))
+
+
+def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
+    def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def tearDown(self: Any) -> None:
+            __tracebackhide__ = True
+            loop = getattr(getattr(self, "io_loop", None), "asyncio_loop", None)
+            if watch.active and loop is not None and not loop.is_closed():
+                watch.loop_abandoned(loop)
+            original(self)
+
+        return tearDown
 
     return make

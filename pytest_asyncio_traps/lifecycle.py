@@ -16,7 +16,7 @@ from .bridge import Failed, expected_failure
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.watch import Watch, carried_by
-from .harness import AiohttpRecords, AnyioRunners
+from .harness import AiohttpRecords, AnyioRunners, TornadoTests
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter, clean
@@ -68,6 +68,7 @@ class Lifecycle:
         self.reporter = Reporter(config.rootpath)
         self.anyio = AnyioRunners(self.watch)
         self.aiohttp = AiohttpRecords(self.watch)
+        self.tornado = TornadoTests(self.watch)
         self.item: pytest.Item | None = None
         self.phase = Phase()
         #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
@@ -140,6 +141,7 @@ class Lifecycle:
         self.log.records.clear()
         self.anyio.refresh()
         self.aiohttp.refresh()
+        self.tornado.refresh()
         for trap in self.traps:
             trap.refresh()
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)

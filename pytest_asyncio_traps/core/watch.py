@@ -91,6 +91,7 @@ class Watch:
         self.on_loop_made: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_enters: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_leaves: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_loop_abandoned: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_cut_short: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_closing: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_context: list[Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]] = []
@@ -293,6 +294,10 @@ class Watch:
         if tracked:
             self.origins.untrack()
         self._tell(self.on_loop_leaves, loop)
+
+    def loop_abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A library's test case is about to cancel whatever is left on ``loop``."""
+        self._tell(self.on_loop_abandoned, loop)
 
     def loop_cut_short(self, loop: asyncio.AbstractEventLoop) -> None:
         """An exception from outside of all its steps, a signal handler's say, has ended a run."""

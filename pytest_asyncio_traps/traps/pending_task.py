@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import coroutine_of, name_of, waits_at
+from ..core.stacks import coroutine_of, is_user, name_of, waits_at
 from ..core.trap import Trap
 from ..core.watch import is_harness, pending
 
@@ -37,6 +37,7 @@ class PendingTask(Trap):
 
     def arm(self) -> None:
         self.watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
+        self.watch.on_loop_abandoned.append(self._given_up)
         self.watch.on_loop_closing.append(self._closing)
         self.watch.on_loop_cut_short.append(self._cut_short)
         self.watch.on_context.append(self._context)
@@ -52,10 +53,17 @@ class PendingTask(Trap):
 
         return _cancel_all_tasks
 
-    def _abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _given_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A library's test case cancels by design what the library itself has begun.
+        self._abandoned(loop, by_user=True)
+
+    def _abandoned(self, loop: asyncio.AbstractEventLoop, by_user: bool = False) -> None:
         if isinstance(sys.exception(), (SystemExit, KeyboardInterrupt)):
             return  # the run was cut short: nothing in it had its time
         left = self._users(asyncio.all_tasks(loop))
+        if by_user:
+            made = self.watch.made
+            left = [task for task in left if is_user((made(task) or (None,))[0])]
         ending = {task for task in left if _is_ending(task)}
         if ending:
             # The next turn of the loop may be the last of these. A task that has not
