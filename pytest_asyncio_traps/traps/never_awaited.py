@@ -10,7 +10,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -58,9 +58,10 @@ class NeverAwaited(Trap):
         if _is_pythons(current):
             self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
 
-    def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _make_hook(self, original: Any) -> Callable[[Any], None]:
         watch = self.watch
         plain = _is_pythons(original)
+        tell = _from_one_frame_further(original) if plain else original
 
         def _warn_unawaited_coroutine(coro: Any) -> None:
             finding = delivery = None
@@ -80,7 +81,7 @@ class NeverAwaited(Trap):
                         source=coro,
                     )
                 else:
-                    original(coro)
+                    tell(coro)
             finally:
                 if delivery is not None and finding is not None:
                     with watch.faults.guard(self.kind):
@@ -180,6 +181,23 @@ _UNAWAITED_METHOD = re.compile(r"coroutine method '(\w+)' of .* was never awaite
 def _is_pythons(hook: Any) -> bool:
     # Not by __module__, which update_wrapper() copies.
     return getattr(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
+
+
+def _from_one_frame_further(hook: FunctionType) -> Callable[[Any], None]:
+    """Python's own ``hook``, called by one that stands in its place: it points to the same line."""
+
+    def warn(message: Any, category: Any, stacklevel: int, source: Any) -> None:
+        warnings.warn(message, category, stacklevel + 2, source)
+
+    # It is known as the one or the other there, depending on Python's version.
+    names = {"warn": warn, "_wm": SimpleNamespace(warn=warn)}
+    return FunctionType(
+        hook.__code__,
+        {**hook.__globals__, **names},
+        hook.__name__,
+        hook.__defaults__,
+        hook.__closure__,
+    )
 
 
 def _is_unstarted(coro: Any) -> bool:

@@ -311,3 +311,43 @@ def test_cpythons_own_tests_keep_their_outcomes(suite: Suite) -> None:
     changed = {key for key in without.keys() | with_.keys() if without.get(key) != with_.get(key)}
     assert len(without) > 200
     assert changed == set()
+
+
+def test_the_warning_of_a_dropped_coroutine_points_to_the_same_line(suite: Suite) -> None:
+    """Also where Python adds the lines that made it, as it does in debug mode."""
+    outcome = suite.test("""
+        import asyncio, sys, unittest, warnings
+        import pytest
+
+        async def work(): pass
+
+        def drop():
+            with pytest.warns(RuntimeWarning, match="never awaited") as caught:
+                work()  # dropped
+            return caught[0]
+
+        def check(warning):
+            assert warning.filename == __file__
+            lines = open(__file__).read().splitlines()
+            assert lines[warning.lineno - 1].endswith("# dropped")
+
+        async def test_plain():
+            check(drop())
+
+        async def test_origin_tracking():
+            sys.set_coroutine_origin_tracking_depth(5)
+            try:
+                warning = drop()
+            finally:
+                sys.set_coroutine_origin_tracking_depth(0)
+            check(warning)
+            assert "Coroutine created at" in str(warning.message)
+
+        class TestUnittest(unittest.IsolatedAsyncioTestCase):
+            async def test_debug_mode(self):
+                warning = drop()
+                check(warning)
+                assert "Coroutine created at" in str(warning.message)
+    """)
+
+    outcome.clean()
