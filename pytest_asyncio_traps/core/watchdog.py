@@ -24,6 +24,10 @@ from .faults import Faults
 from .finding import Place
 from .stacks import place_of, stack_of, user_mark_of
 
+#: Not by the lock's attribute: what detects calls that block replaces that, and would
+#: take the watchdog's own for the user's.
+_acquire = _thread.LockType.acquire
+
 _NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 
 
@@ -137,9 +141,9 @@ class Watchdog:
         self._stopping = False
         self._parked = False
         self._alarm = _thread.allocate_lock()
-        self._alarm.acquire()
+        _acquire(self._alarm)
         self._gone = _thread.allocate_lock()
-        self._gone.acquire()
+        _acquire(self._gone)
         self._started = True
         try:
             _thread.start_new_thread(self._run, (self._alarm, self._gone))
@@ -153,7 +157,7 @@ class Watchdog:
             return
         self._stopping = True
         self._wake()
-        self._gone.acquire(timeout=5)
+        _acquire(self._gone, timeout=5)
         self._started = False
 
     def resume(self) -> None:
@@ -181,16 +185,16 @@ class Watchdog:
                     idle = 0
                     with self._faults.guard("watchdog"):
                         self._look()
-                    alarm.acquire(timeout=self.TICK)
+                    _acquire(alarm, timeout=self.TICK)
                     continue
                 idle += 1
                 if idle < self.PATIENCE:
-                    alarm.acquire(timeout=self.TICK)
+                    _acquire(alarm, timeout=self.TICK)
                     continue
                 self._parked = True
                 # A loop that began to run just now found `_parked` false and woke nobody.
                 if not self._sentries:
-                    alarm.acquire()
+                    _acquire(alarm)
                 self._parked = False
                 idle = 0
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import textwrap
 import xml.etree.ElementTree as ElementTree
@@ -251,6 +252,41 @@ def test_fork_is_not_warned_about(suite: Suite) -> None:
         """
     )
 
+    outcome.clean()
+
+
+def test_a_detector_of_calls_that_block(suite: Suite) -> None:
+    """It replaces what may block, and does not take the plugin's own calls for the user's."""
+    if not hasattr(os, "fork"):
+        pytest.skip("forks")
+    outcome = suite.test(
+        """
+        import asyncio, ctypes, gc, os, time, threading, _thread
+
+        async def test_it():
+            real = _thread.LockType.acquire
+            def acquire(lock, blocking=True, timeout=-1):
+                if blocking and threading.current_thread() is threading.main_thread():
+                    raise RuntimeError("blocking")
+                return real(lock, blocking, timeout)
+            await asyncio.sleep(0.1)
+            # As blockbuster does, for a type of C.
+            members = gc.get_referents(_thread.LockType.__dict__)[0]
+            members["acquire"] = acquire
+            ctypes.pythonapi.PyType_Modified(ctypes.py_object(_thread.LockType))
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(0)
+            finally:
+                members["acquire"] = real
+                ctypes.pythonapi.PyType_Modified(ctypes.py_object(_thread.LockType))
+            os.waitpid(pid, 0)
+        """,
+        "-W", "error", "-W", "ignore::DeprecationWarning",
+    )  # fmt: skip
+
+    outcome.result.assert_outcomes(passed=1)
     outcome.clean()
 
 
