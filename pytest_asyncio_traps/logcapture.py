@@ -7,7 +7,12 @@ from collections import deque
 
 
 class _Level(int):
-    """A level that can be told from one that somebody else has set."""
+    """A level that can be told from one that somebody else has set.
+
+    ``wanted`` is the one that would be in force without us.
+    """
+
+    wanted = logging.NOTSET
 
 
 class AsyncioLog(logging.Filter):
@@ -29,7 +34,9 @@ class AsyncioLog(logging.Filter):
 
     def arm(self) -> None:
         """Begin to capture."""
-        self._before = self._logger.level
+        self._before = before = self._logger.level
+        # A run within a run finds the level of the outer one.
+        self._level.wanted = before.wanted if isinstance(before, _Level) else before
         self._logger.setLevel(self._level)
         self._logger.addFilter(self)
 
@@ -45,9 +52,10 @@ class AsyncioLog(logging.Filter):
 
     def passes(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` goes on to the handlers that others have set up."""
-        if self._logger.level is not self._level:
+        level = self._logger.level
+        if not isinstance(level, _Level):
             return True
-        wanted = self._before
+        wanted = level.wanted
         if not wanted:
             parent = self._logger.parent
             wanted = parent.getEffectiveLevel() if parent is not None else logging.WARNING

@@ -290,6 +290,28 @@ def test_a_detector_of_calls_that_block(suite: Suite) -> None:
     outcome.clean()
 
 
+def test_records_of_a_run_within_a_run(suite: Suite) -> None:
+    """What nobody asked for goes to nobody, however many are listening."""
+    outcome = suite.test(
+        """
+        import logging
+        pytest_plugins = ["pytester"]
+
+        def test_it(pytester, caplog):
+            pytester.makepyfile(test_inner="import asyncio\\ndef test_it(): asyncio.run(asyncio.sleep(0))")
+            result = pytester.runpytest_inprocess("-p", "asyncio_traps")
+            result.assert_outcomes(passed=1)
+            logging.getLogger("asyncio").debug("not asked for")
+            assert caplog.messages == []
+            with caplog.at_level("DEBUG", "asyncio"):
+                logging.getLogger("asyncio").debug("asked for")
+            assert caplog.messages == ["asked for"]
+        """
+    )
+
+    outcome.clean()
+
+
 def test_other_interpreters(suite: Suite) -> None:
     """A step that runs code in one is slow, and the process lives on."""
     outcome = suite.test(
