@@ -387,6 +387,14 @@ def is_anyio_runner(code: Any) -> bool:
     return code.co_qualname.startswith("TestRunner.") and "anyio" in code.co_filename
 
 
+def is_anyio_shutdown(code: Any) -> bool:
+    """Whether ``code`` is anyio's that waits for a runner's cancellation, to end worker processes.
+
+    Whoever calls ``to_process.run_sync()`` has no means to end that task.
+    """
+    return code.co_name == "_shutdown_process_pool_on_exit" and "anyio" in code.co_filename
+
+
 def is_harness(coroutine: object, origin: Mark | None) -> bool:
     """Whether a task's coroutine belongs to a test runner or to asyncio itself.
 
@@ -397,7 +405,7 @@ def is_harness(coroutine: object, origin: Mark | None) -> bool:
     if code is None:
         # A coroutine of C's: asyncio runs aclose() of async generators by itself.
         return origin is None
-    if is_anyio_runner(code):
+    if is_anyio_runner(code) or is_anyio_shutdown(code):
         return True
     kind = KINDS[code.co_filename]
     if kind == HARNESS:

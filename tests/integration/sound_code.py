@@ -11,6 +11,7 @@ import warnings
 from unittest.mock import AsyncMock
 
 import anyio
+import anyio.to_process
 import pytest
 import pytest_asyncio
 
@@ -362,3 +363,7 @@ async def test_anyio(anyio_backend):
         tg.start_soon(anyio.sleep, 10)
         await anyio.sleep(0.02)
         tg.cancel_scope.cancel()
+
+
+async def test_anyio_process():
+    assert await anyio.to_process.run_sync(int, "3") == 3
