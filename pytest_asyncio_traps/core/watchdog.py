@@ -34,7 +34,7 @@ _NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 class Sentry:
     """What the watchdog knows of one thread that runs a loop."""
 
-    __slots__ = ("baseline", "lines", "loop", "native_id", "step", "thread_id")
+    __slots__ = ("baseline", "lines", "loop", "native_id", "seen", "slept", "step", "thread_id")
 
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
         self.loop = loop
@@ -44,42 +44,62 @@ class Sentry:
         self.lines: Counter[Place] = Counter()
         # Waiting time and collector pauses as they stood before the step began.
         self.baseline = (0.0, 0.0)
+        # Waiting time as it stood at the last look, and how much of it since the baseline
+        # was no waiting: Linux may count the beginning of a sleep as such.
+        self.seen = 0.0
+        self.slept = 0.0
+
+
+def _read(native_id: int | None, name: str) -> bytes:
+    """What Linux has to say of one of this process's threads; empty where it says nothing."""
+    if native_id is None:
+        return b""
+    try:
+        if native_id == _main_thread.native_id:
+            return os.pread(_main_thread.files[name], 999, 0)
+        with open(f"/proc/self/task/{native_id}/{name}", "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def waited(native_id: int | None) -> float:
     """Seconds for which a thread was ready to run and had no processor, so far."""
-    if native_id is None:
-        return 0.0
     try:
-        if native_id == _main_thread.native_id:
-            return int(os.pread(_main_thread.file, 99, 0).split()[1]) / 1e9
-        with open(f"/proc/self/task/{native_id}/schedstat", "rb", buffering=0) as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
+        return int(_read(native_id, "schedstat").split()[1]) / 1e9
+    except (ValueError, IndexError):
         return 0.0
+
+
+def asleep(native_id: int | None) -> bool:
+    """Whether a thread sleeps at this moment, or waits for a disk."""
+    # The state follows the program's name, which stands in parentheses and may hold any.
+    return _read(native_id, "stat").rpartition(b")")[2].split()[:1] in ([b"S"], [b"D"])
 
 
 class _MainThread:
-    """The main thread's ``schedstat``, kept open: it is read for each run of a loop."""
+    """The main thread's files, kept open: they are read for each run of a loop."""
 
     def __init__(self) -> None:
         self.native_id: int | None = None
-        self.file = -1
+        self.files: dict[str, int] = {}
 
     def open(self) -> None:
         if not _NATIVE or threading.current_thread() is not threading.main_thread():
             return
         native_id = _thread.get_native_id()
         try:
-            self.file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)
+            for name in ("schedstat", "stat"):
+                self.files[name] = os.open(f"/proc/self/task/{native_id}/{name}", os.O_RDONLY)
         except OSError:
+            self.close()
             return
         self.native_id = native_id
 
     def close(self) -> None:
-        if self.native_id is not None:
-            self.native_id = None
-            os.close(self.file)
+        self.native_id = None
+        while self.files:
+            os.close(self.files.popitem()[1])
 
 
 _main_thread = _MainThread()
@@ -134,7 +154,10 @@ class Watchdog:
     def excused(self, sentry: Sentry, step: float) -> float:
         """Seconds of the step begun at ``step`` in which its thread was kept from running."""
         wait, pause = sentry.baseline
-        return max(0.0, waited(sentry.native_id) - wait) + max(0.0, self._paused() - pause)
+        wait = waited(sentry.native_id) - wait
+        if sentry.step == step:
+            wait -= sentry.slept
+        return max(0.0, wait) + max(0.0, self._paused() - pause)
 
     def start(self) -> None:
         """Start the thread. It is no `threading.Thread`, so that those who count them miss none."""
@@ -210,9 +233,16 @@ class Watchdog:
             if not step or step != sentry.step:
                 sentry.step = step
                 sentry.lines = Counter()
+                sentry.slept = 0.0
+                sentry.seen = waited(sentry.native_id)
                 if not step or self._now() - step < self.TICK:
                     # A wait from here on may be the step's own.
-                    sentry.baseline = waited(sentry.native_id), self._paused()
+                    sentry.baseline = sentry.seen, self._paused()
+            else:
+                wait = waited(sentry.native_id)
+                if asleep(sentry.native_id):
+                    sentry.slept += wait - sentry.seen
+                sentry.seen = wait
             if step:
                 # At the first look, too: C code that holds the interpreter may leave no other.
                 self._sample(sentry)

@@ -13,7 +13,7 @@ import pytest
 from pytest_asyncio_traps.core import watchdog as watchdog_module
 from pytest_asyncio_traps.core.faults import Faults
 from pytest_asyncio_traps.core.stacks import Mark, user_mark_of
-from pytest_asyncio_traps.core.watchdog import Sentry, Watchdog, waited
+from pytest_asyncio_traps.core.watchdog import Sentry, Watchdog, asleep, waited
 
 
 @pytest.fixture
@@ -123,3 +123,43 @@ def test_a_look_keeps_no_object_of_the_thread_alive(
     thread.join()
     assert looked == [True]
     assert [place.function for place in sentry.lines] == ["work"]
+
+
+def test_who_sleeps(watchdog: Watchdog) -> None:
+    """A thread that waits for an event does; the one that asks does not."""
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait, args=(20,))
+    thread.start()
+
+    assert asleep(None) is False
+    assert asleep(threading.get_native_id()) is False
+    if waited(threading.get_native_id()):  # where there is a schedstat
+        until(lambda: asleep(thread.native_id))
+    go_on.set()
+    thread.join()
+
+
+def test_what_counts_as_waiting_while_asleep_is_no_excuse(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux may count the beginning of a sleep as waiting for a processor."""
+    now = {"waited": 1.0, "asleep": False}
+    monkeypatch.setattr(watchdog_module, "waited", lambda native_id: now["waited"])
+    monkeypatch.setattr(watchdog_module, "asleep", lambda native_id: now["asleep"])
+    monkeypatch.setattr(Watchdog, "_sample", lambda self, sentry: None)
+    loop = types.SimpleNamespace(_asyncio_traps_step=time.perf_counter())
+    sentry = Sentry(loop, threading.get_ident(), 1)
+    watchdog._sentries[threading.get_ident()] = [sentry]
+    watchdog._look()  # the step has just begun
+
+    now["waited"] = 1.5
+    watchdog._look()
+    assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.5)
+
+    now.update(waited=3.5, asleep=True)
+    watchdog._look()
+    assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.5)
+
+    now.update(waited=3.75, asleep=False)
+    assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.75)
+    watchdog._sentries.clear()
