@@ -118,6 +118,46 @@ def test_unclosed_loop(): KEPT.append(asyncio.new_event_loop())
 
 async def test_slow_callback(): time.sleep(0.4)
 
+async def test_invalid_state():
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    future.cancel()
+    loop.call_soon(future.set_result, 1)
+    await asyncio.sleep(0)
+
+async def test_callback_exception():
+    asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0)
+
+async def numbers():
+    yield 1
+    yield 2
+
+async def test_unclosed_asyncgen():
+    async for _ in numbers():
+        break
+    await asyncio.sleep(0.01)
+
+async def test_wrong_thread():
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(lambda: loop.call_soon(print))
+
+async def test_blocking_call(): open(__file__).close()
+
+async def test_lingering_timer():
+    asyncio.get_running_loop().call_later(3600, print)
+
+async def test_swallowed_cancellation():
+    async def stubborn():
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
 async def test_several_kinds():
     work()
     task = asyncio.create_task(poll())
@@ -259,6 +299,9 @@ asyncio_traps =
     warn:never-awaited:'quiet'
     allow:never-awaited:'silent'
     allow:pending-task:'nothing is called so'
+    fail:blocking-call
+    fail:lingering-timer
+    fail:swallowed-cancellation
 """
 
 WAYS = {
