@@ -161,7 +161,7 @@ class NeverAwaited(Trap):
             origin, label = place_of(asked), "made by a callback that was scheduled at"
         if origin is None and KINDS[code.co_filename] < LIBRARY and not _is_mocks(code):
             return None  # made by asyncio or a test runner, of code of their own
-        name = name_of(coro)
+        name = "AsyncMock" if _is_mocks(code) else name_of(coro)
         return Finding(
             self.kind,
             f"coroutine {name!r} was never awaited",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dis
 import types
 import weakref
 from asyncio import runners
@@ -120,6 +121,8 @@ class UnclosedAsyncgen(Trap):
         self._fallen.clear()
 
     def _report(self, agen: types.AsyncGeneratorType[Any, Any], begun: _Begun, how: str) -> None:
+        if not _has_begun(agen):
+            return  # asend() and its like were called, and nobody awaited what they returned
         task = begun.task() if begun.task is not None else None
         if begun.explained or getattr(task, _REPORTED, False) is True:
             return
@@ -142,3 +145,15 @@ class UnclosedAsyncgen(Trap):
                 notes=(how,),
             )
         )
+
+
+def _has_begun(agen: types.AsyncGeneratorType[Any, Any]) -> bool:
+    """Whether any line of ``agen`` has run."""
+    suspended = getattr(agen, "ag_suspended", None)  # from Python 3.12 on
+    if suspended is not None:
+        return bool(suspended)
+    frame = agen.ag_frame
+    return frame is not None and agen.ag_code.co_code[frame.f_lasti] != _RETURN_GENERATOR
+
+
+_RETURN_GENERATOR = dis.opmap["RETURN_GENERATOR"]

@@ -196,3 +196,21 @@ def test_a_failed_subtest_hides_no_trap(suite: Suite) -> None:
             "FAILED test_it.py::TestIt::test_it - never-awaited: *",
         ]
     )
+
+
+def test_records_of_a_passing_test_join_its_report(suite: Suite) -> None:
+    """From WARNING on, what asyncio logs during a test is found with that test."""
+    outcome = suite.test(
+        """
+        import asyncio
+
+        async def test_it():
+            asyncio.get_running_loop().call_exception_handler({"message": "something is odd"})
+        """,
+        "-p",
+        "no:logging",
+        "-rP",
+    )
+
+    outcome.clean()
+    outcome.result.stdout.fnmatch_lines(["*Captured asyncio log call*", "ERROR something is odd"])

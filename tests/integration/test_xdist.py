@@ -351,8 +351,8 @@ class Run:
 
 
 def red_lines(lines: list[str]) -> list[str]:
-    """The lines of pytest's short summary that name what went wrong."""
-    return sorted(masked(line) for line in lines if line.startswith(("FAILED ", "ERROR ")))
+    """The lines of pytest's short summary that name what went wrong; no captured log."""
+    return sorted(masked(line) for line in lines if re.match("(FAILED|ERROR) [^ ]", line))
 
 
 def masked(text: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -161,3 +165,47 @@ def test_a_collection_within_the_destructor(suite: Suite) -> None:
     assert counts == {"test_dropped": 200, "test_kept": 200}
     assert len(outcome.findings) == 2
     outcome.no_fault()
+
+
+def test_a_mock_whose_coroutine_is_kept_for_a_while(suite: Suite) -> None:
+    """The mock stands between the coroutine and the line that called it: the test is named."""
+    outcome = suite.test("""
+        from unittest.mock import AsyncMock
+
+        async def test_it():
+            coroutine = AsyncMock()()
+    """)
+
+    finding = outcome.only()
+    assert (finding["kind"], finding["nodeid"]) == (KIND, "test_it.py::test_it")
+    outcome.result.stdout.fnmatch_lines(["test_it.py:3: never-awaited"])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="before, Python gives no sign of them")
+def test_methods_of_async_generators(suite: Suite) -> None:
+    check(
+        suite,
+        """
+        async def numbers():
+            yield 1
+
+        async def test_asend():
+            numbers().asend(None)  # here
+
+        async def test_athrow():
+            numbers().athrow(ValueError())  # here
+
+        async def test_aclose():
+            numbers().aclose()  # here
+
+        async def test_awaited():
+            generator = numbers()
+            await generator.asend(None)
+            await generator.aclose()
+
+        async def test_asserted():
+            with pytest.warns(RuntimeWarning, match="never awaited"):
+                numbers().aclose()
+        """,
+        KIND,
+    )

@@ -16,8 +16,8 @@ def test_variants(suite: Suite) -> None:
             time.sleep(0.3)  # here
 
         async def test_python():
-            end = time.perf_counter() + 0.3
-            while time.perf_counter() < end: pass  # here
+            end = time.thread_time() + 0.3
+            while time.thread_time() < end: pass  # here
 
         async def test_in_a_helper():
             def helper():
@@ -41,6 +41,10 @@ def test_variants(suite: Suite) -> None:
             time.sleep(0.06)
             time.sleep(0.3)  # here
             time.sleep(0.06)
+
+        async def test_in_c_that_lets_nobody_else_run():
+            await asyncio.sleep(0)
+            sum(range(30_000_000))  # here
 
         def test_thread():
             async def main():

@@ -79,3 +79,44 @@ def test_near_misses(suite: Suite) -> None:
         """,
         KIND,
     )
+
+
+def test_jobs_in_an_executor(suite: Suite) -> None:
+    """A thread that is still at work when its loop is closed, and that nobody waits for."""
+    check(
+        suite,
+        """
+        async def start(*args):
+            job = asyncio.get_running_loop().run_in_executor(None, *args)  # handed over
+            await asyncio.sleep(0.01)
+            return job
+
+        def test_left():
+            go_on = threading.Event()
+            async def main():
+                loop = asyncio.get_running_loop()
+                KEPT.append(loop.run_in_executor(None, go_on.wait, 20))  # here
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(main())
+            loop.close()
+            go_on.set()
+
+        def test_done():
+            loop = asyncio.new_event_loop()
+            job = loop.run_until_complete(start(print))
+            loop.run_until_complete(job)
+            loop.close()
+
+        def test_waited_for():
+            async def main():
+                await start(time.sleep, 0.05)
+            asyncio.run(main())
+
+        def test_shut_down():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(start(time.sleep, 0.05))
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+        """,
+        KIND,
+    )

@@ -122,3 +122,79 @@ def test_near_misses(suite: Suite) -> None:
         """,
         KIND,
     )
+
+
+def test_gather(suite: Suite) -> None:
+    """Charged at the line that gathered, and once."""
+    check(
+        suite,
+        """
+        async def test_dropped():
+            asyncio.gather(boom(), work())  # here
+            await asyncio.sleep(0.01)
+
+        async def test_kept():
+            KEPT.append(asyncio.gather(boom(), boom()))  # here
+            await asyncio.sleep(0.01)
+        """,
+        KIND,
+    )
+
+
+def test_futures_of_other_threads(suite: Suite) -> None:
+    """What run_coroutine_threadsafe() returns tells nobody by itself."""
+    check(
+        suite,
+        """
+        async def test_dropped():
+            asyncio.run_coroutine_threadsafe(boom(), asyncio.get_running_loop())  # here
+            await asyncio.sleep(0.01)
+
+        async def test_kept():
+            loop = asyncio.get_running_loop()
+            KEPT.append(asyncio.run_coroutine_threadsafe(boom(), loop))  # here
+            await asyncio.sleep(0.01)
+
+        async def test_from_a_thread():
+            loop = asyncio.get_running_loop()
+            def start():
+                asyncio.run_coroutine_threadsafe(boom(), loop)  # here
+            await asyncio.to_thread(start)
+            await asyncio.sleep(0.01)
+
+        async def test_result():
+            loop = asyncio.get_running_loop()
+            def start():
+                with pytest.raises(ValueError):
+                    asyncio.run_coroutine_threadsafe(boom(), loop).result(20)
+            await asyncio.to_thread(start)
+
+        async def test_exception():
+            future = asyncio.run_coroutine_threadsafe(boom(), asyncio.get_running_loop())
+            await asyncio.sleep(0.01)
+            assert isinstance(future.exception(), ValueError)
+
+        async def test_wrapped():
+            future = asyncio.run_coroutine_threadsafe(boom(), asyncio.get_running_loop())
+            with pytest.raises(ValueError):
+                await asyncio.wrap_future(future)
+
+        async def test_callback():
+            seen = []
+            future = asyncio.run_coroutine_threadsafe(boom(), asyncio.get_running_loop())
+            future.add_done_callback(lambda future: seen.append(future.exception()))
+            await asyncio.sleep(0.01)
+            assert seen
+
+        async def test_cancelled():
+            future = asyncio.run_coroutine_threadsafe(poll(), asyncio.get_running_loop())
+            await asyncio.sleep(0.01)
+            future.cancel()
+            await asyncio.sleep(0.01)
+
+        async def test_nothing_raised():
+            asyncio.run_coroutine_threadsafe(work(), asyncio.get_running_loop())
+            await asyncio.sleep(0.01)
+        """,
+        KIND,
+    )
