@@ -99,12 +99,12 @@ class Census:
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
-        self._pause_began: float | None = None
+        # Seconds of pauses that are over, and when the one began that is not. In one
+        # place, as another thread may read between any two assignments.
+        self._pauses: tuple[float, float | None] = 0.0, None
         self.seen: dict[int, _Sighting] = {}
         self._fallen: dict[int, _Sighting] = {}
         self.collecting = False
-        #: Seconds that the collector has stopped everything for, so far.
-        self.paused = 0.0
         gil = getattr(sys, "_is_gil_enabled", None)
         self.blind = gil is not None and not gil()
 
@@ -152,6 +152,14 @@ class Census:
         if sighting is not None and sighting.trait == _trait(obj):
             return sighting.tenure
         return None
+
+    def paused(self) -> float:
+        """Seconds that the collector has stopped everything for, so far.
+
+        When another thread collects, this one goes on before that one is told of the end.
+        """
+        past, began = self._pauses
+        return past if began is None else past + self._now() - began
 
     def living(self) -> Iterator[tuple[Any, Tenure]]:
         """Each remembered object that is still alive, with its tenure."""
@@ -246,7 +254,7 @@ class Census:
     def _collector(self, phase: str, info: dict[str, int]) -> None:
         with self._faults.guard("census"):
             if phase == "start":
-                self._pause_began = self._now()
+                self._pauses = self._pauses[0], self._now()
                 if _thread.get_ident() == self.bystander():
                     self._put_off = True
                 elif not self._faults.off("census"):
@@ -256,6 +264,4 @@ class Census:
                 self.collecting = False
                 self._collected = True
                 self._fallen.clear()
-                began, self._pause_began = self._pause_began, None
-                if began is not None:
-                    self.paused += self._now() - began
+                self._pauses = self.paused(), None

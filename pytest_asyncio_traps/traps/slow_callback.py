@@ -35,7 +35,7 @@ class SlowCallback(Trap):
 
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
-        self.watchdog = Watchdog(lambda: watch.census.paused, watch.faults)
+        self.watchdog = Watchdog(watch.census.paused, watch.faults)
         #: True while somebody debugs: a person's time is not the code's.
         self.excused = False
 
