@@ -234,10 +234,12 @@ class Watchdog:
                 sentry.step = step
                 sentry.lines = Counter()
                 sentry.slept = 0.0
+                # Read before the clock: this thread, too, may be kept from running meanwhile.
                 sentry.seen = waited(sentry.native_id)
+                paused = self._paused()
                 if not step or self._now() - step < self.TICK:
                     # A wait from here on may be the step's own.
-                    sentry.baseline = sentry.seen, self._paused()
+                    sentry.baseline = sentry.seen, paused
             else:
                 wait = waited(sentry.native_id)
                 if asleep(sentry.native_id):
