@@ -69,6 +69,18 @@ def place_of(finding: dict[str, Any]) -> dict[str, Any]:
     return place
 
 
+def test_the_readme_has_a_row_for_each_kind() -> None:
+    """In a table that is one: nothing stands in the margins between its columns."""
+    lines = (EXAMPLES / "README.rst").read_text(encoding="utf-8").splitlines()
+    ruler = "========================== "
+    begin, body, end = (n for n, line in enumerate(lines) if line.startswith(ruler))
+    margins = [n for n, char in enumerate(lines[begin]) if char == " "]
+    rows = lines[body + 1 : end]
+
+    assert [line for line in rows if any(line[n : n + 1].strip() for n in margins)] == []
+    assert {line.split()[0].strip("`") for line in rows if line[:1].strip()} == set(KINDS)
+
+
 @pytest.mark.parametrize("path", [BROKEN, MENDED])
 def test_each_kind_has_its_test(path: str) -> None:
     assert names_in(path) == {name_of(kind) for kind in KINDS}

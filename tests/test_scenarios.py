@@ -114,3 +114,15 @@ def test_the_docs_can_cut_the_examples_out(kind: str) -> None:
     page = (PAGES / f"{kind}.rst").read_text(encoding="utf-8")
     for section in sections:
         assert f":start-after: # [{section}]\n" in page, f"the page lacks {section!r}"
+
+
+def test_the_map_of_cpythons_page_names_what_is_there() -> None:
+    """Every kind stands in ``docs/page.rst``, and so does no example that does not exist."""
+    page = (PAGES.parent / "page.rst").read_text(encoding="utf-8")
+
+    assert set(re.findall(r":doc:`traps/([\w-]+)`", page)) == set(KINDS)
+    named = re.findall(r"``(\w+)\.py``: (\w[\w, ]*)$", page, re.MULTILINE)
+    assert {name.replace("_", "-") for name, _ in named} == set(KINDS)
+    for name, sections in named:
+        there = {section_of(test) for test in names_of(name.replace("_", "-"), "test_")}
+        assert set(sections.split(", ")) <= there, name

@@ -22,7 +22,7 @@ from typing import Any
 from .clock import REAL
 from .faults import Faults
 from .finding import Place
-from .stacks import place_of, stack_of, user_mark_of
+from .stacks import Mark, place_of, stack_of, user_mark_of
 
 #: Not by the lock's attribute: what detects calls that block replaces that, and would
 #: take the watchdog's own for the user's.
@@ -34,20 +34,58 @@ _NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
 class Sentry:
     """What the watchdog knows of one thread that runs a loop."""
 
-    __slots__ = ("baseline", "lines", "loop", "native_id", "seen", "slept", "step", "thread_id")
+    __slots__ = (
+        "_last",
+        "_lines",
+        "baseline",
+        "loop",
+        "native_id",
+        "seen",
+        "slept",
+        "step",
+        "thread_id",
+    )
 
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
         self.loop = loop
         self.thread_id = thread_id
         self.native_id = native_id
         self.step = 0.0
-        self.lines: Counter[Place] = Counter()
+        self._lines: Counter[Place] = Counter()
+        self._last: list[Mark] | None = None
         # Waiting time and collector pauses as they stood before the step began.
         self.baseline = (0.0, 0.0)
         # Waiting time as it stood at the last look, and how much of it since the baseline
         # was no waiting: Linux may count the beginning of a sleep as such.
         self.seen = 0.0
         self.slept = 0.0
+
+    def forget(self) -> None:
+        """Another step has begun."""
+        self._lines, self._last = Counter(), None
+
+    def note(self, stack: list[Mark]) -> None:
+        """The step stands at ``stack``.
+
+        Which line that is, is found out later: it means to look up files, which lets the
+        thread go on, and the step may be over, and judged, before there is an answer.
+        """
+        before, self._last = self._last, stack
+        if before is not None:
+            self._count(before, self._lines)
+
+    def lines(self) -> Counter[Place]:
+        """The user's lines at which the step was seen, and how often."""
+        lines = self._lines.copy()
+        if self._last is not None:
+            self._count(self._last, lines)
+        return lines
+
+    @staticmethod
+    def _count(stack: list[Mark], lines: Counter[Place]) -> None:
+        place = place_of(user_mark_of(stack))
+        if place is not None:
+            lines[place] += 1
 
 
 def _read(native_id: int | None, name: str) -> bytes:
@@ -229,25 +267,35 @@ class Watchdog:
             if not stack:
                 continue
             sentry = stack[-1]
+            self._look_at(sentry)
+            # Reading files has let the thread go on, and another step may have held the
+            # interpreter since: this may be the only moment to look at it.
             step = getattr(sentry.loop, "_asyncio_traps_step", 0.0)
-            if not step or step != sentry.step:
-                sentry.step = step
-                sentry.lines = Counter()
-                sentry.slept = 0.0
-                # Read before the clock: this thread, too, may be kept from running meanwhile.
-                sentry.seen = waited(sentry.native_id)
-                paused = self._paused()
-                if not step or self._now() - step < self.TICK:
-                    # A wait from here on may be the step's own.
-                    sentry.baseline = sentry.seen, paused
-            else:
-                wait = waited(sentry.native_id)
-                if asleep(sentry.native_id):
-                    sentry.slept += wait - sentry.seen
-                sentry.seen = wait
-            if step:
-                # At the first look, too: C code that holds the interpreter may leave no other.
-                self._sample(sentry)
+            if step and step != sentry.step and self._now() - step >= self.TICK:
+                self._look_at(sentry)
+
+    def _look_at(self, sentry: Sentry) -> None:
+        step = getattr(sentry.loop, "_asyncio_traps_step", 0.0)
+        fresh = not step or step != sentry.step
+        if fresh:
+            sentry.step = step
+            sentry.forget()
+        # The stack comes first: to read a file lets other threads run, and the step may
+        # be over then. At the first look, too: C code that holds the interpreter may
+        # leave no other.
+        if step:
+            self._sample(sentry)
+        wait = waited(sentry.native_id)
+        if fresh:
+            sentry.slept = 0.0
+            # Read before the clock: this thread, too, may be kept from running meanwhile.
+            paused = self._paused()
+            if not step or self._now() - step < self.TICK:
+                # A wait from here on may be the step's own.
+                sentry.baseline = wait, paused
+        elif asleep(sentry.native_id):
+            sentry.slept += wait - sentry.seen
+        sentry.seen = wait
 
     def _sample(self, sentry: Sentry) -> None:
         step = sentry.step
@@ -258,9 +306,8 @@ class Watchdog:
         stack = stack_of(sentry.thread_id)
         if enabled:
             gc.enable()
-        place = place_of(user_mark_of(stack))
-        if place is not None and getattr(sentry.loop, "_asyncio_traps_step", 0.0) == step:
-            sentry.lines[place] += 1
+        if getattr(sentry.loop, "_asyncio_traps_step", 0.0) == step:
+            sentry.note(stack)
 
 
 _alive: list[Watchdog] = []

@@ -64,8 +64,9 @@ class SlowCallback(Trap):
         if duration < threshold:
             return
         location: Place | None = None
-        if sentry.step == began and sentry.lines:
-            location = sentry.lines.most_common(1)[0][0]
+        lines = sentry.lines() if sentry.step == began else None
+        if lines:
+            location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
         task, code, name = _who(handle)
         made = watch.made(task) if task is not None else None

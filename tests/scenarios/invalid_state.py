@@ -68,3 +68,24 @@ async def test_good_scheduled():
 
 
 # [good scheduled end]
+
+
+# [good early]
+async def report(answer, lines):
+    if answer.cancelled():
+        return  # nobody is going to read it
+    lines.append("It took seven and a half million years.")
+    lines.append(f"The answer is {await answer}.")
+
+
+async def test_good_early():
+    lines = []
+    answer = asyncio.get_running_loop().create_future()
+    answer.cancel()
+
+    await report(answer, lines)
+
+    assert lines == []
+
+
+# [good early end]

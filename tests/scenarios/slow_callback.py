@@ -28,3 +28,17 @@ async def test_good():
 
 
 # [good end]
+
+
+# [good executor]
+async def fetch_in_executor():
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, time.sleep, 0.3)
+    return "page"
+
+
+async def test_good_executor():
+    assert await fetch_in_executor() == "page"
+
+
+# [good executor end]
