@@ -67,6 +67,17 @@ _PASSED_ON: Final = frozenset(
 )  # fmt: skip
 
 
+def _fill(handle: Any, callback: Any, args: Any, loop: Any, context: Any) -> None:
+    """What the constructor does without debug mode; it would ask the loop for it."""
+    handle._context = copy_context() if context is None else context
+    handle._loop = loop
+    handle._callback = callback
+    handle._args = args
+    handle._cancelled = False
+    handle._repr = None
+    handle._source_traceback = None
+
+
 class Handle(events.Handle):
     """A handle with the mark of whoever scheduled it."""
 
@@ -83,14 +94,7 @@ class Handle(events.Handle):
             if self._source_traceback:
                 del self._source_traceback[-1]
             return
-        # What the constructor does without debug mode; it would ask the loop for it.
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+        _fill(self, callback, args, loop, context)
 
 
 class SoonHandle(Handle):
@@ -108,6 +112,7 @@ class SoonHandle(Handle):
     ) -> None:
         self._asyncio_traps_code = code
         self._asyncio_traps_lasti = lasti
+        # As _fill() does, without the price of a call.
         self._context = copy_context() if context is None else context
         self._loop = loop
         self._callback = callback
@@ -139,13 +144,7 @@ class TimerHandle(events.TimerHandle):
             if self._source_traceback:
                 del self._source_traceback[-1]
             return
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+        _fill(self, callback, args, loop, context)
         self._when = when
         self._scheduled = False
 
