@@ -95,7 +95,7 @@ class Watch:
         self.on_loop_cut_short: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_closing: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_context: list[Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]] = []
-        self.on_slow_step: list[Callable[[Any, Any, float, float], None]] = []
+        self.on_slow_step: list[Callable[[Any, Any, Any, float, float], None]] = []
         self.on_transport_made: list[Callable[[Any, FrameType | None, Any], None]] = []
         self.on_touch: list[Callable[[Any, str, FrameType | None, Any], None]] = []
         self.on_asyncgen_begun: list[Callable[[Any, Any, FrameType | None], None]] = []
@@ -348,10 +348,10 @@ class Watch:
         self.census.mark(tenure)
         return before
 
-    def slow_step(self, loop: Any, handle: Any, began: float, ended: float) -> None:
-        """A step of ``loop`` took long, by the clock."""
+    def slow_step(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
+        """A step of ``loop``, which called ``callback``, took long, by the clock."""
         if self.active:
-            self._tell(self.on_slow_step, loop, handle, began, ended)
+            self._tell(self.on_slow_step, loop, handle, callback, began, ended)
 
     def exception_context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self._tell(self.on_context, loop, context)

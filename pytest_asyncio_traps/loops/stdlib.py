@@ -282,7 +282,10 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def _run(self: Any) -> None:
             __tracebackhide__ = True
-            loop = self._loop
+            loop, callback = (
+                self._loop,
+                self._callback,
+            )  # it may cancel itself, and forget the latter
             shift = watch.shift_to(self._context) if watch.shared else None
             began = now()
             try:
@@ -294,15 +297,15 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
             finally:
                 # A step within which others ran (a loop that was entered again) was not alone.
                 if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                    watch.slow_step(loop, self, began, now())
+                    watch.slow_step(loop, self, callback, began, now())
                 loop._asyncio_traps_step = 0.0
                 if on_step_end:
-                    watch.step_ended(self._callback)
+                    watch.step_ended(callback)
                 if shift is not None:
                     watch.census.mark(shift)
                 # The traceback of an exception in the task reaches this frame through
                 # f_back. A task that it led back to would be kept alive by a cycle.
-                self = None
+                self = callback = None
 
         STEP_CODES.append(_run.__code__)
         watch.on_disarm.append(lambda: STEP_CODES.remove(_run.__code__))

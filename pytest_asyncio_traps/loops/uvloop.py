@@ -200,7 +200,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             raise
         finally:
             if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                watch.slow_step(loop, callback, began, now())
+                watch.slow_step(loop, None, callback, began, now())
             loop._asyncio_traps_step = 0.0
             if on_step_end:
                 watch.step_ended(callback)

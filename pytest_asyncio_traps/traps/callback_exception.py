@@ -77,7 +77,7 @@ class CallbackException(Trap):
             return
         asked, tenure = watch.blame(loop, context)
         origin, label = place_of(asked), "scheduled at"
-        transport = context.get("transport")
+        transport = context.get("transport") or _loses_connection(context)
         if origin is None and transport is not None:
             origin, label = watch.origin_of(transport), "its transport was made at"
             server = getattr(transport, "_server", None)
@@ -141,6 +141,8 @@ class CallbackException(Trap):
 
 def _name(context: dict[str, Any]) -> str:
     """What a reader knows as what raised."""
+    if _loses_connection(context) is not None:
+        return "protocol method 'connection_lost'"  # the transport has let go of its protocol
     handle = context.get("handle")
     callback = getattr(handle, "_callback", None)
     if callback is not None:
@@ -157,6 +159,14 @@ def _name(context: dict[str, Any]) -> str:
     if "asyncgen" in context:
         return f"the closing of async generator {name_of(context['asyncgen'])!r}"
     return "what the loop called"
+
+
+def _loses_connection(context: dict[str, Any]) -> Any:
+    """The transport whose callback told its protocol that the connection is lost, if it did."""
+    callback = getattr(context.get("handle"), "_callback", None)
+    if getattr(callback, "__name__", None) != "_call_connection_lost":
+        return None
+    return getattr(callback, "__self__", None)
 
 
 def _self_of(traceback: TracebackType | None) -> Any:

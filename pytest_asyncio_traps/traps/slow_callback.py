@@ -53,7 +53,7 @@ class SlowCallback(Trap):
     def refresh(self) -> None:
         self.excused = False
 
-    def _slow(self, loop: Any, handle: Any, began: float, ended: float) -> None:
+    def _slow(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
         watch = self.watch
         sentry = self.watchdog.sentry()
         if sentry is None or sentry.loop is not loop or self._debugged():
@@ -68,7 +68,7 @@ class SlowCallback(Trap):
         if lines:
             location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
-        task, code, name = _who(handle)
+        task, code, name = _who(callback)
         made = watch.made(task) if task is not None else None
         tenure = self._tenure(handle, made)
         origin, label = (place_of(made[0]) if made is not None else None), "made at"
@@ -78,6 +78,8 @@ class SlowCallback(Trap):
             origin, name = None, tenure.owner.name.rpartition("::")[2]
         elif origin is None and code is not None:
             origin, label = place_of_code(code), "defined at"
+        elif origin is None and task is None:
+            origin, label = place_of(watch.asked_by(handle)), "scheduled at"
         watch.report(
             Finding(
                 self.kind,
@@ -120,9 +122,8 @@ def _excuse(excused: float) -> tuple[str, ...]:
     return (f"The {excused:.3f} s in which its thread was kept from running do not count.",)
 
 
-def _who(handle: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
-    """The task whose step ``handle`` is, the code it runs, and a name for it."""
-    callback = getattr(handle, "_callback", handle)
+def _who(callback: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
+    """The task whose step ``callback`` is, the code it runs, and a name for it."""
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         coroutine = coroutine_of(owner)

@@ -72,6 +72,17 @@ def test_variants(suite: Suite) -> None:
             theirs.close()
             await asyncio.sleep(0.01)
 
+        async def test_connection_lost():
+            loop = asyncio.get_running_loop()
+            class Protocol(asyncio.Protocol):
+                def connection_lost(self, exc):
+                    raise ValueError("nobody is there")  # here
+            ours, theirs = socket.socketpair()
+            transport, _ = await loop.create_connection(Protocol, sock=ours)
+            transport.close()
+            await asyncio.sleep(0.01)
+            theirs.close()
+
         async def test_async_generator():
             async def numbers():
                 try:
@@ -105,7 +116,7 @@ def test_connection_handler(suite: Suite) -> None:
         async def handle(reader, writer):
             raise ValueError("nobody is there")  # raised
 
-        @pytest.mark.skipif(sys.version_info < (3, 12), reason="a task that fails, before")
+        @pytest.mark.skipif(sys.version_info < (3, 11, 7), reason="a task that fails, before")
         async def test_it():
             async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:  # made
                 reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -107,3 +107,26 @@ def test_a_collectors_pause_is_not_the_steps(suite: Suite) -> None:
     )
 
     outcome.clean()
+
+
+def test_a_callback_that_cancels_itself(suite: Suite) -> None:
+    """It forgets what it called; the finding does not."""
+    outcome = suite.test("""
+        import asyncio
+        import time
+
+        async def test_it():
+            def callback():
+                handle.cancel()
+                time.sleep(0.3)
+            handle = asyncio.get_running_loop().call_later(0.001, callback)
+            await asyncio.sleep(0.01)
+
+        async def test_of_c():
+            asyncio.get_running_loop().call_later(0.001, time.sleep, 0.3)  # scheduled
+            await asyncio.sleep(0.01)
+    """)
+
+    first, second = outcome.findings
+    assert "'test_it.<locals>.callback'" in first["summary"]
+    assert second["origin"]["line"] == suite.line_of("scheduled")
