@@ -73,24 +73,6 @@ async def test_good_coroutine():
 # [good coroutine end]
 
 
-# [good group]
-async def test_good_group():
-    loop = asyncio.get_running_loop()
-    cache = {}
-
-    async with asyncio.TaskGroup() as group:
-
-        def work():
-            loop.call_soon_threadsafe(group.create_task, refresh(cache))
-
-        await asyncio.to_thread(work)
-
-    assert cache["fresh"]
-
-
-# [good group end]
-
-
 # [bad cancel]
 async def test_bad_cancel():
     task = asyncio.create_task(asyncio.sleep(60))
