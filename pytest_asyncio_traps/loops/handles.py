@@ -78,7 +78,25 @@ def _fill(handle: Any, callback: Any, args: Any, loop: Any, context: Any) -> Non
     handle._source_traceback = None
 
 
-class Handle(events.Handle):
+class _StandsIn(type):
+    """Whatever is of the original class passes for one of the class that stands in for it.
+
+    asyncio compares timers by ``isinstance``, with the name that is replaced.
+    """
+
+    def __instancecheck__(cls, instance: Any, /) -> bool:
+        original = _ORIGINALS.get(cls)
+        return isinstance(instance, original) if original else super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: type, /) -> bool:
+        original = _ORIGINALS.get(cls)
+        return issubclass(subclass, original) if original else super().__subclasscheck__(subclass)
+
+
+_ORIGINALS: Final[dict[type, type]] = {}
+
+
+class Handle(events.Handle, metaclass=_StandsIn):
     """A handle with the mark of whoever scheduled it."""
 
     __slots__ = ("_asyncio_traps_asked",)
@@ -122,7 +140,7 @@ class SoonHandle(Handle):
         self._source_traceback = None
 
 
-class TimerHandle(events.TimerHandle):
+class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
     """A timer with the mark of whoever scheduled it."""
 
     __slots__ = ("_asyncio_traps_asked",)
@@ -155,7 +173,7 @@ CLASSES: Final[dict[str, type]] = {"Handle": Handle, "TimerHandle": TimerHandle}
 _ThreadSafeHandle: Any = getattr(events, "_ThreadSafeHandle", None)
 if _ThreadSafeHandle is not None:  # from Python 3.14 on
 
-    class ThreadSafeHandle(_ThreadSafeHandle):  # type: ignore[misc]
+    class ThreadSafeHandle(_ThreadSafeHandle, metaclass=_StandsIn):  # type: ignore[misc]
         """What ``call_soon_threadsafe`` returns, with the mark of whoever called that."""
 
         __slots__ = ("_asyncio_traps_asked",)
@@ -170,6 +188,7 @@ if _ThreadSafeHandle is not None:  # from Python 3.14 on
 
     CLASSES["_ThreadSafeHandle"] = ThreadSafeHandle
 
+_ORIGINALS.update({_cls: _cls.__mro__[1] for _cls in CLASSES.values()})
 for _name, _cls in (*CLASSES.items(), ("Handle", SoonHandle)):
     _cls.__module__ = "asyncio.events"
     _cls.__name__ = _cls.__qualname__ = _name

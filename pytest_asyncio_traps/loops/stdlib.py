@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import sys
 from _thread import get_ident
@@ -190,6 +191,8 @@ def arm(watch: Watch) -> None:
         patches.wrap(loop_class, name, make)
     for name, cls in handles.CLASSES.items():
         patches.set(events, name, cls)
+        if hasattr(asyncio, name):
+            patches.set(asyncio, name, cls)
     patches.wrap(loop_class, "__init__", make_init)
     patches.wrap(loop_class, "run_forever", make_run_forever)
     patches.wrap(loop_class, "close", make_close)

@@ -409,3 +409,45 @@ def test_the_warning_of_a_dropped_coroutine_points_to_the_same_line(suite: Suite
     """)
 
     outcome.clean()
+
+
+def test_handles_are_what_they_were(suite: Suite) -> None:
+    """Those of a loop, and those that somebody makes, by whichever name of the class."""
+    outcome = suite.test("""
+        import asyncio
+        from asyncio import events
+
+        def work(): pass
+
+        async def test_classes():
+            assert events.Handle is asyncio.Handle
+            assert events.TimerHandle is asyncio.TimerHandle
+            assert issubclass(events.TimerHandle, events.Handle)
+            assert not issubclass(events.Handle, events.TimerHandle)
+            assert not issubclass(int, events.Handle)
+
+        async def test_instances():
+            loop = asyncio.get_running_loop()
+            soon, later = loop.call_soon(work), loop.call_later(60, work)
+            later.cancel()
+            assert isinstance(soon, events.Handle) and isinstance(later, events.Handle)
+            assert isinstance(later, events.TimerHandle)
+            assert not isinstance(soon, events.TimerHandle)
+
+        async def test_originals():
+            loop = asyncio.get_running_loop()
+            plain = events.TimerHandle.__mro__[1]
+            one, two = plain(1, work, (), loop), plain(1, work, (), loop)
+            assert one == two and one <= two and one >= two
+            assert two == events.TimerHandle(1, work, (), loop) == one
+
+        async def test_subclass():
+            class Mine(asyncio.Handle):
+                pass
+
+            loop = asyncio.get_running_loop()
+            assert isinstance(Mine(work, (), loop), Mine)
+            assert not isinstance(asyncio.Handle(work, (), loop), Mine)
+    """)
+
+    outcome.clean()
