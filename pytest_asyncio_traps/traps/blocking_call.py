@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import functools
 import io
 import os
 import select
@@ -116,6 +117,17 @@ _CALLS: tuple[tuple[Any, str, str, Blocks], ...] = (
 )  # fmt: skip
 
 
+class _Function(staticmethod):  # type: ignore[type-arg]
+    """Stands in for a function of C: no method where a class keeps it, and pickled by name."""
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return self
+
+    def __reduce__(self) -> str:
+        name: str = self.__name__
+        return name
+
+
 class BlockingCall(Trap):
     """The usual entry points are replaced by ones that look who calls, and go on.
 
@@ -133,9 +145,21 @@ class BlockingCall(Trap):
 
     def arm(self) -> None:
         self._busy = threading.local()
+        patches = self.watch.patches
+        functions: dict[object, _Function] = {}  # open() has two names
         for target, name, shown, blocks in _CALLS:
-            if hasattr(target, name):
-                self.watch.patches.wrap(target, name, self._make_watched(shown, blocks))
+            original = getattr(target, name, None)
+            make = self._make_watched(shown, blocks)
+            if original is None:
+                continue
+            if hasattr(original, "__get__") and not isinstance(original, _Function):
+                patches.wrap(target, name, make)
+                continue
+            if original not in functions:
+                watched = _Function(functools.update_wrapper(make(original), original))
+                watched.__module__ = target.__name__
+                functions[original] = watched
+            patches.set(target, name, functions[original])
 
     def _make_watched(
         self, shown: str, blocks: Blocks

@@ -203,3 +203,43 @@ def test_a_call_that_did_block_for_long_is_a_slow_callback(suite: Suite) -> None
     )
 
     assert outcome.only()["kind"] == "slow-callback"
+
+
+def test_what_is_replaced_passes_for_a_function_of_c(suite: Suite) -> None:
+    """Kept in a class it is no method, it is pickled by its name, and open() is one function."""
+    outcome = suite.test(
+        """
+        import asyncio, io, os, pickle, select, socket, sqlite3, sys, time
+        import pytest
+
+        FUNCTIONS = [time.sleep, open, input, os.system, select.select, socket.getaddrinfo,
+                     socket.gethostbyname, sqlite3.connect]
+
+        def test_in_a_class():
+            class Retry:
+                pause, open, database = time.sleep, io.open, sqlite3.connect
+
+            retry = Retry()
+            retry.pause(0)
+            retry.open(os.devnull).close()
+            retry.database(":memory:").close()
+            assert Retry.pause is time.sleep
+
+        def test_two_names():
+            assert io.open is open
+
+        @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+        def test_pickle(function):
+            assert pickle.loads(pickle.dumps(function)) is function
+
+        def test_kept_by_the_standard_library(tmp_path):
+            sys.modules.pop("dbm.dumb", None)
+            import dbm.dumb
+            with dbm.dumb.open(str(tmp_path / "db"), "c") as database:
+                database["key"] = "value"
+        """,
+        ON,
+        "--asyncio-strict",
+    )
+
+    outcome.clean()
