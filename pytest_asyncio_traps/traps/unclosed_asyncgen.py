@@ -79,6 +79,8 @@ class UnclosedAsyncgen(Trap):
         return _cancel_all_tasks
 
     def _on_begun(self, loop: Any, agen: Any, frame: Any) -> None:
+        if not isinstance(agen, types.AsyncGeneratorType):
+            return  # of Cython's, or of somebody else's who calls the hooks: it shows nothing
         begun = _Begun(agen, self._forget)
         begun.key = id(agen)
         begun.loop = weakref.ref(loop)

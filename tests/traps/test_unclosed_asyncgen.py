@@ -190,3 +190,25 @@ def test_a_pending_task_is_the_cause(suite: Suite) -> None:
     """)
 
     assert outcome.kinds == ["pending-task"] * 3
+
+
+def test_what_only_acts_like_an_async_generator(suite: Suite) -> None:
+    """Cython's, and those of libraries, call the hooks themselves, and show less."""
+    outcome = suite.test("""
+        import asyncio, sys
+
+        class Generator:
+            def __init__(self):
+                hooks = sys.get_asyncgen_hooks()
+                hooks.firstiter(self)
+                self.drop = hooks.finalizer
+
+            async def aclose(self): pass
+
+        async def test_dropped():
+            generator = Generator()
+            generator.drop(generator)
+            await asyncio.sleep(0)
+    """)
+
+    outcome.clean()
