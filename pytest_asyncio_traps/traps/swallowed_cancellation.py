@@ -44,7 +44,10 @@ class SwallowedCancellation(Trap):
             watch.patches.wrap(tasks, "_cancel_and_wait", _make_cancel_and_wait)
 
     def _step_ended(self, callback: Any) -> None:
-        task = getattr(callback, "__self__", None)
+        try:
+            task = getattr(callback, "__self__", None)
+        except Exception:
+            return  # a proxy that stands for nothing now
         if (
             not isinstance(task, asyncio.Task)
             or not task.done()

@@ -199,3 +199,25 @@ def test_a_task_that_a_runner_cancels_is_pending(suite: Suite) -> None:
     )
 
     assert outcome.only()["kind"] == "pending-task"
+
+
+def test_a_callback_that_answers_no_question(suite: Suite) -> None:
+    outcome = suite.test(
+        """
+        import asyncio
+
+        class Proxy:
+            def __call__(self): called.append(self)
+            def __getattr__(self, name): raise RuntimeError("outside of any context")
+
+        called = []
+
+        async def test_call_soon():
+            asyncio.get_running_loop().call_soon(Proxy())
+            await asyncio.sleep(0)
+            assert called
+        """,
+        "--asyncio-strict",
+    )
+
+    outcome.clean()
