@@ -202,7 +202,10 @@ def _may_fail(future: Any) -> bool:
 
 
 def _is_unretrieved(future: Any) -> bool:
-    return _log_traceback(future) is True
+    try:
+        return _log_traceback(future) is True
+    except RuntimeError:
+        return False  # its constructor has failed, or was never called
 
 
 def _peek(future: Any) -> BaseException | None:

@@ -198,3 +198,23 @@ def test_futures_of_other_threads(suite: Suite) -> None:
         """,
         KIND,
     )
+
+
+def test_a_future_whose_constructor_failed(suite: Suite) -> None:
+    outcome = suite.test("""
+        import asyncio
+        import pytest
+
+        class Answer(asyncio.Future):
+            def __init__(self, question):
+                raise ValueError(question)
+
+        async def test_kept_by_its_traceback():
+            with pytest.raises(ValueError) as caught:
+                Answer("?")
+            kept.append(caught)
+
+        kept = []
+    """)
+
+    outcome.clean()
