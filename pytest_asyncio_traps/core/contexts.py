@@ -17,7 +17,9 @@ OTHER: Final = "a message without an exception"
 
 #: What `asyncio.InvalidStateError` says when a result is read too early: that is no
 #: future completed twice.
-_TOO_EARLY: Final = ("Result is not set.", "Exception is not set.")
+_TOO_EARLY: Final = (
+    "Result is not set.", "Result is not ready.", "Exception is not set.",
+)  # fmt: skip
 
 
 def is_too_late(exc: object) -> bool:

@@ -215,3 +215,24 @@ def test_near_misses(suite: Suite) -> None:
     """)
 
     outcome.clean()
+
+
+def test_a_result_that_is_read_too_early_is_no_second_result(suite: Suite) -> None:
+    """asyncio's futures of C and those of Python say it in other words."""
+    outcome = suite.test("""
+        import asyncio
+        from asyncio import futures
+
+        async def test_c():
+            asyncio.get_running_loop().call_soon(asyncio.Future().result)  # c
+            await asyncio.sleep(0)
+
+        async def test_python():
+            asyncio.get_running_loop().call_soon(futures._PyFuture().result)  # python
+            await asyncio.sleep(0)
+    """)
+
+    assert outcome.kinds == ["callback-exception"] * 2
+    lines = [finding["origin"]["line"] for finding in outcome.findings]
+    assert lines == [suite.line_of("c"), suite.line_of("python")]
+    outcome.no_fault()
