@@ -112,8 +112,9 @@ class WrongThread(Trap):
         return checked
 
     def _touched(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> None:
-        key = user_mark(frame), get_ident(), id(loop)
-        # One call may touch the loop in several ways.
+        # One call may touch the loop in several ways. Threads and loops of a later test may
+        # have the same numbers.
+        key = user_mark(frame), get_ident(), id(loop), self.watch.ownership.now()
         if key == self._last or self.watch.census.collecting or _in_destructor(frame):
             return
         self._last = key

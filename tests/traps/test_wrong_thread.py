@@ -288,3 +288,27 @@ def test_near_misses(suite: Suite) -> None:
     """)
 
     outcome.clean()
+
+
+def test_what_looks_like_the_call_before(suite: Suite) -> None:
+    """In a later test, the thread and the loop may have the numbers of those before."""
+    outcome = suite.test("""
+        import asyncio, threading
+        import pytest
+
+        @pytest.mark.parametrize("number", range(20))
+        def test_each(number):
+            async def main():
+                loop = asyncio.get_running_loop()
+                def touch():
+                    loop.call_soon(int)
+                thread = threading.Thread(target=touch)
+                thread.start()
+                while thread.is_alive():
+                    await asyncio.sleep(0)
+            asyncio.run(main())
+    """)
+
+    owners = {finding["owner"]["name"].partition("::")[2] for finding in outcome.findings}
+    assert owners == {f"test_each[{number}]" for number in range(20)}
+    outcome.no_fault()
