@@ -44,8 +44,8 @@ def test_variants(suite: Suite) -> None:
             go = threading.Event()
             thread = threading.Thread(target=go.wait, args=(20,))
             thread.start()
-            go.set()
             thread.join(0.0001)  # here
+            go.set()
             await asyncio.to_thread(thread.join)
 
         async def test_result_of_a_thread():
