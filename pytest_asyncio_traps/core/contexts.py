@@ -6,6 +6,7 @@ asyncio hands the handler a dict. Whatever it tells is one kind's to report.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,20 +16,16 @@ TOO_LATE: Final = "a future was completed twice"
 RAISED: Final = "something that the loop called raised"
 OTHER: Final = "a message without an exception"
 
-#: What `asyncio.InvalidStateError` says when a result is read too early: that is no
-#: future completed twice.
-_TOO_EARLY: Final = (
-    "Result is not set.", "Result is not ready.", "Exception is not set.",
-)  # fmt: skip
+#: What asyncio's futures, in C and in Python, say when they are done already. They say
+#: other things when a result is read too early, and so may whoever raises the same error.
+_TOO_LATE: Final = re.compile(r"invalid state$|(FINISHED|CANCELLED): ")
 
 
 def is_too_late(exc: object) -> bool:
     """Whether ``exc`` says that a future was done already when somebody completed it."""
-    return (
-        isinstance(exc, asyncio.InvalidStateError)
-        and len(exc.args) <= 1
-        and (not exc.args or exc.args[0] not in _TOO_EARLY)
-    )
+    if not isinstance(exc, asyncio.InvalidStateError) or len(exc.args) != 1:
+        return False
+    return isinstance(exc.args[0], str) and _TOO_LATE.match(exc.args[0]) is not None
 
 
 def subject(context: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.finding import Finding
 from ..core.ownership import Tenure
-from ..core.stacks import Mark, name_of, place_of
+from ..core.stacks import Mark, is_user, name_of, place_of
 from ..core.trap import Trap
 
 
@@ -18,7 +18,8 @@ class LingeringTimer(Trap):
     """What is scheduled when its loop closes has outlived its owner.
 
     asyncio's own timers (of sleep(), timeout() and the like) have no asker, and belong
-    to whoever waits for them.
+    to whoever waits for them. Those that a library schedules by itself are not for the
+    user to cancel: what the user can close is told by other kinds.
     """
 
     kind = "lingering-timer"
@@ -38,7 +39,7 @@ class LingeringTimer(Trap):
         self.watch.on_timer_made.append(self._made)
 
     def _made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
-        if mark is not None:
+        if mark is not None and is_user(mark):
             tenure = self.watch.ownership.now()
             self._timers[handle] = weakref.ref(loop), mark, name_of(_plain(callback)), tenure
 
@@ -46,7 +47,7 @@ class LingeringTimer(Trap):
         watch = self.watch
         for handle in _scheduled(loop):
             mark = watch.asked_by(handle)
-            if mark is not None and not handle.cancelled():
+            if mark is not None and is_user(mark) and not handle.cancelled():
                 tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
                 self._report(loop, handle, mark, name_of(_plain(handle._callback)), tenure)
         for handle, (owner, mark, name, tenure) in list(self._timers.items()):

@@ -150,3 +150,18 @@ def test_a_result_that_is_read_too_early(suite: Suite) -> None:
     """)
 
     assert outcome.only()["kind"] == "callback-exception"
+
+
+def test_the_same_error_raised_by_somebody_else(suite: Suite) -> None:
+    """It says something else, and is an exception in a callback, too."""
+    outcome = suite.test("""
+        import asyncio
+
+        async def test_it():
+            def callback():
+                raise asyncio.InvalidStateError("not connected")
+            asyncio.get_running_loop().call_soon(callback)
+            await asyncio.sleep(0)
+    """)
+
+    assert outcome.only()["kind"] == "callback-exception"
