@@ -9,7 +9,6 @@ import io
 import os
 import select
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -111,10 +110,18 @@ _CALLS: tuple[tuple[Any, str, str, Blocks], ...] = (
     (subprocess.Popen, "__init__", "subprocess.Popen", _always),
     (subprocess.Popen, "wait", "Popen.wait", _process_runs),
     (subprocess.Popen, "communicate", "Popen.communicate", _process_runs),
-    (sqlite3, "connect", "sqlite3.connect", _always),
     (threading.Thread, "join", "Thread.join", _thread_runs),
     (threading.Condition, "wait", "Condition.wait", _condition_waits),
 )  # fmt: skip
+
+
+def _calls_of_databases() -> list[tuple[Any, str, str, Blocks]]:
+    """What a build of Python may lack."""
+    try:
+        import sqlite3
+    except ImportError:
+        return []
+    return [(sqlite3, "connect", "sqlite3.connect", _always)]
 
 
 class _Function(staticmethod):  # type: ignore[type-arg]
@@ -147,7 +154,7 @@ class BlockingCall(Trap):
         self._busy = threading.local()
         patches = self.watch.patches
         functions: dict[object, _Function] = {}  # open() has two names
-        for target, name, shown, blocks in _CALLS:
+        for target, name, shown, blocks in (*_CALLS, *_calls_of_databases()):
             original = getattr(target, name, None)
             make = self._make_watched(shown, blocks)
             if original is None:

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from ..core.finding import Finding, Place
 from ..core.stacks import (
@@ -174,7 +173,6 @@ class NeverAwaited(Trap):
         )
 
 
-_MOCK_CODE = mock.AsyncMockMixin._execute_mock_call.__code__
 _UNAWAITED_METHOD = re.compile(r"coroutine method '(\w+)' of .* was never awaited")
 
 
@@ -206,7 +204,8 @@ def _is_unstarted(coro: Any) -> bool:
 
 def _is_mocks(code: CodeType) -> bool:
     """Whether ``code`` is what an `unittest.mock.AsyncMock` returns: somebody has called it."""
-    return code is _MOCK_CODE
+    mock = sys.modules.get("unittest.mock")  # imported by those who use it: it takes a while
+    return mock is not None and code is mock.AsyncMockMixin._execute_mock_call.__code__
 
 
 def _origin(coro: Any, dropped: FrameType | None) -> tuple[Place | None, Place | None]:
