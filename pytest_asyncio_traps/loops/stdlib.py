@@ -189,10 +189,15 @@ def arm(watch: Watch) -> None:
 
     for name, make in asyncgen_hooks(watch).items():
         patches.wrap(loop_class, name, make)
-    for name, cls in handles.CLASSES.items():
-        patches.set(events, name, cls)
-        if hasattr(asyncio, name):
-            patches.set(asyncio, name, cls)
+    if handles.KNOWN:
+        for name, cls in handles.CLASSES.items():
+            patches.set(events, name, cls)
+            if hasattr(asyncio, name):
+                patches.set(asyncio, name, cls)
+    else:
+        watch.blind(
+            "the lines that scheduled callbacks", "this Python makes its handles in another way"
+        )
     patches.wrap(loop_class, "__init__", make_init)
     patches.wrap(loop_class, "run_forever", make_run_forever)
     patches.wrap(loop_class, "close", make_close)
