@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+#: Kinds whose line is where something happens, rather than where something was made.
+AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
+
 
 @dataclass
 class Outcome:

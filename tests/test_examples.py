@@ -11,14 +11,12 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from .run import Outcome, Suite
+from .run import AT_LOCATION, Outcome, Suite
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 BROKEN = "tests/test_broken.py"
 MENDED = "tests/test_mended.py"
 
-#: Kinds whose line is where something happens, rather than where something was made.
-AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
 
 #: Of each kind: the file and the start of the line that its finding points to.
 LINES = {

@@ -10,14 +10,10 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from .run import Outcome, Suite
+from .run import AT_LOCATION, Outcome, Suite
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 PAGES = Path(__file__).parents[1] / "docs" / "traps"
-
-
-#: Kinds whose line is where something happens, rather than where something was made.
-AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
 
 
 def scenario(kind: str) -> Path:

@@ -9,6 +9,7 @@ to report.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import os
 import sys
@@ -265,7 +266,9 @@ def coroutine_of(task: Any) -> Any:
 
 
 def name_of(coroutine: object) -> str:
-    """What a reader knows ``coroutine`` as."""
+    """What a reader knows ``coroutine``, or a callback, as."""
+    while isinstance(coroutine, functools.partial):
+        coroutine = coroutine.func
     for attribute in ("__qualname__", "__name__"):
         name = getattr(coroutine, attribute, None)
         if isinstance(name, str) and name:

@@ -53,6 +53,24 @@ FAILED = "_asyncio_traps_failed"
 Made = tuple[Mark | None, Tenure]
 
 
+#: The attribute that says of an object that it was reported, or is part of what was.
+_REPORTED = "_asyncio_traps_reported"
+
+
+def is_reported(obj: object) -> bool:
+    """Whether ``obj`` was reported, or is part of what was: one cause, one finding."""
+    return getattr(obj, _REPORTED, False) is True  # a mock answers for any attribute
+
+
+def set_reported(obj: object) -> bool:
+    """Note that ``obj`` needs no finding any more. False where it allows no attributes."""
+    try:
+        setattr(obj, _REPORTED, True)
+    except (AttributeError, TypeError):
+        return False
+    return True
+
+
 class Late(NamedTuple):
     """A future was completed once more: where, where it had been before, and whose doing it was."""
 
@@ -380,6 +398,12 @@ def carried_by(exc: BaseException | None) -> Iterator[Finding]:
         waiting += [exc.__cause__, exc.__context__]
         if isinstance(exc, BaseExceptionGroup):
             waiting += exc.exceptions
+
+
+def callbacks_of(future: object) -> list[Any]:
+    """What the end of ``future`` is to call."""
+    entries = list(getattr(future, "_callbacks", None) or ())
+    return [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
 
 
 def is_anyio_runner(code: Any) -> bool:

@@ -13,9 +13,7 @@ from ..core.finding import Finding, Place
 from ..core.ownership import Tenure
 from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at
 from ..core.trap import Trap
-from ..core.watch import is_harness
-
-_REPORTED = "_asyncio_traps_reported"
+from ..core.watch import is_harness, is_reported, set_reported
 
 
 class CallbackException(Trap):
@@ -67,9 +65,7 @@ class CallbackException(Trap):
         if isinstance(task, asyncio.Task):
             # A runner cancelled it, and its answer was an exception.
             made = watch.made(task)
-            if getattr(task, _REPORTED, False) is True or is_harness(
-                coroutine_of(task), made[0] if made else None
-            ):
+            if is_reported(task) or is_harness(coroutine_of(task), made[0] if made else None):
                 return
             origin, label = watch.origin_of_task(task)
             name = f"task running {name_of(coroutine_of(task))!r}"
@@ -94,7 +90,7 @@ class CallbackException(Trap):
         coroutine = coroutine_of(task)
         if "async_generator" not in type(coroutine).__name__ or watch.origin_of(task) is not None:
             return
-        setattr(task, _REPORTED, True)
+        set_reported(task)
         self._report("the closing of an async generator", exc, watch.tenure_of(task), None, "")
 
     def _unraisable(self, unraisable: Any) -> None:
@@ -109,7 +105,7 @@ class CallbackException(Trap):
         obj = getattr(obj, "_transport", obj)
         watch = self.watch
         made = watch.made(obj)
-        if made is None or getattr(obj, _REPORTED, False) is True:
+        if made is None or is_reported(obj):
             return  # not the user's, or part of what was reported
         self._report(
             f"the destructor of {type(obj).__name__}",
@@ -146,8 +142,6 @@ def _name(context: dict[str, Any]) -> str:
     handle = context.get("handle")
     callback = getattr(handle, "_callback", None)
     if callback is not None:
-        while hasattr(callback, "func"):
-            callback = callback.func
         return f"callback {name_of(callback)!r}"
     message = str(context.get("message", ""))
     protocol = context.get("protocol")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -41,7 +40,7 @@ class LingeringTimer(Trap):
     def _made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         if mark is not None and is_user(mark):
             tenure = self.watch.ownership.now()
-            self._timers[handle] = weakref.ref(loop), mark, name_of(_plain(callback)), tenure
+            self._timers[handle] = weakref.ref(loop), mark, name_of(callback), tenure
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         watch = self.watch
@@ -49,7 +48,7 @@ class LingeringTimer(Trap):
             mark = watch.asked_by(handle)
             if mark is not None and is_user(mark) and not handle.cancelled():
                 tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
-                self._report(loop, handle, mark, name_of(_plain(handle._callback)), tenure)
+                self._report(loop, handle, mark, name_of(handle._callback), tenure)
         for handle, (owner, mark, name, tenure) in list(self._timers.items()):
             if owner() is loop:
                 del self._timers[handle]
@@ -74,9 +73,3 @@ class LingeringTimer(Trap):
 def _scheduled(loop: Any) -> Iterable[Any]:
     timers = getattr(loop, "_scheduled", None)
     return sorted(timers, key=lambda timer: timer.when()) if isinstance(timers, list) else ()
-
-
-def _plain(callback: Any) -> Any:
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    return callback

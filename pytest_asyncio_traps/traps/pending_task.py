@@ -7,16 +7,15 @@ import functools
 import inspect
 import sys
 from asyncio import runners
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..core.contexts import DESTROYED, subject
 from ..core.finding import Finding
 from ..core.ownership import Tenure
 from ..core.stacks import coroutine_of, is_user, name_of, waits_at
 from ..core.trap import Trap
-from ..core.watch import is_harness, pending
-
-_REPORTED = "_asyncio_traps_reported"
+from ..core.watch import callbacks_of, is_harness, is_reported, pending, set_reported
 
 
 class PendingTask(Trap):
@@ -81,7 +80,7 @@ class PendingTask(Trap):
         # A test that timed out, say: its tasks did not have their time, the one that runs
         # the test among them.
         for task in pending(asyncio.all_tasks(loop)):
-            setattr(task, _REPORTED, True)
+            set_reported(task)
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         left = [task for task in self._users(asyncio.all_tasks(loop)) if not _is_over(task)]
@@ -91,8 +90,8 @@ class PendingTask(Trap):
         task = context.get("task")
         if (
             task is None
-            or not str(context.get("message", "")).startswith("Task was destroyed")
-            or getattr(task, _REPORTED, False) is True
+            or subject(context) != DESTROYED
+            or is_reported(task)
             or self.watch.user_has_handler(loop)
         ):
             return
@@ -111,10 +110,10 @@ class PendingTask(Trap):
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
         for task in _roots(tasks):
-            if getattr(task, _REPORTED, False) is not True:
+            if not is_reported(task):
                 self._report(task, how)
         for task in tasks:
-            setattr(task, _REPORTED, True)
+            set_reported(task)
             if last and _is_unstarted(task):
                 # Its coroutine will say that nobody awaited it: part of the same cause.
                 self.watch.explain(coroutine_of(task))
@@ -186,15 +185,10 @@ def _roots(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     return roots or tasks
 
 
-def _callbacks(task: asyncio.Task[Any]) -> Iterator[Any]:
-    for entry in getattr(task, "_callbacks", None) or ():
-        yield entry[0] if isinstance(entry, tuple) else entry
-
-
 def _wakes(task: asyncio.Task[Any]) -> set[int]:
     """The ids of what the end of ``task`` is to wake: asyncio.wait() and its like wait so."""
     woken: set[int] = set()
-    for callback in _callbacks(task):
+    for callback in callbacks_of(task):
         if isinstance(callback, functools.partial):
             woken.update(id(arg) for arg in callback.args)
         for cell in getattr(callback, "__closure__", None) or ():
@@ -207,7 +201,7 @@ def _wakes(task: asyncio.Task[Any]) -> set[int]:
 
 def _group_parent(task: asyncio.Task[Any]) -> int | None:
     """The id of the task whose TaskGroup ``task`` is a child of."""
-    for callback in _callbacks(task):
+    for callback in callbacks_of(task):
         group = getattr(callback, "__self__", None)
         if isinstance(group, asyncio.TaskGroup):
             return id(getattr(group, "_parent_task", None))

@@ -11,9 +11,8 @@ from typing import Any
 from ..core.finding import Finding
 from ..core.stacks import ASYNCIO, KINDS, coroutine_of, name_of
 from ..core.trap import Trap
-from ..core.watch import is_harness
+from ..core.watch import is_harness, is_reported
 
-_REPORTED = "_asyncio_traps_reported"
 #: On a task: how many requests to cancel it are not its own to answer.
 _EXCUSED = "_asyncio_traps_excused"
 
@@ -54,7 +53,7 @@ class SwallowedCancellation(Trap):
             or task.cancelled()
             or task.cancelling() <= getattr(task, _EXCUSED, 0)
             or getattr(task, "_exception", None) is not None
-            or getattr(task, _REPORTED, False) is True
+            or is_reported(task)
         ):
             return
         watch = self.watch

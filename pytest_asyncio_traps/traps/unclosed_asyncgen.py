@@ -14,8 +14,7 @@ from ..core.finding import Finding
 from ..core.ownership import Tenure
 from ..core.stacks import KINDS, LIBRARY, Mark, name_of, place_of, user_mark, waits_at
 from ..core.trap import Trap
-
-_REPORTED = "_asyncio_traps_reported"
+from ..core.watch import is_reported
 
 
 class _Begun(weakref.ref):  # type: ignore[type-arg]
@@ -74,7 +73,7 @@ class UnclosedAsyncgen(Trap):
             finally:
                 self._cancelling.discard(id(loop))
                 for begun, task in driven:
-                    begun.explained = getattr(task, _REPORTED, False) is True
+                    begun.explained = is_reported(task)
 
         return _cancel_all_tasks
 
@@ -126,7 +125,7 @@ class UnclosedAsyncgen(Trap):
         if not _has_begun(agen):
             return  # asend() and its like were called, and nobody awaited what they returned
         task = begun.task() if begun.task is not None else None
-        if begun.explained or getattr(task, _REPORTED, False) is True:
+        if begun.explained or is_reported(task):
             return
         if KINDS[agen.ag_code.co_filename] < LIBRARY:
             return  # a test runner's, or asyncio's own

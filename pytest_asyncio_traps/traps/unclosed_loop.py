@@ -14,8 +14,8 @@ from typing import Any
 from ..core.finding import Finding
 from ..core.stacks import ASYNCIO, KINDS, is_user, name_of, place_of
 from ..core.trap import Trap
+from ..core.watch import callbacks_of, is_reported, set_reported
 
-_REPORTED = "_asyncio_traps_reported"
 _IMPLICIT = "_asyncio_traps_implicit"
 
 
@@ -121,7 +121,7 @@ class UnclosedLoop(Trap):
             self._report(loop, "It was still open when its owner's time was over.")
 
     def _is_users(self, loop: Any) -> bool:
-        if getattr(loop, _REPORTED, False) is True:
+        if is_reported(loop):
             return False
         made = self.watch.made(loop)
         if made is None or made[0] is None:
@@ -131,9 +131,9 @@ class UnclosedLoop(Trap):
         return is_user(made[0]) or not getattr(loop, _IMPLICIT, False)
 
     def _report(self, loop: Any, how: str) -> None:
-        if getattr(loop, _REPORTED, False) is True:
+        if is_reported(loop):
             return
-        setattr(loop, _REPORTED, True)
+        set_reported(loop)
         made = self.watch.made(loop)
         assert made is not None
         notes: tuple[str, ...] = (how,)
@@ -155,11 +155,9 @@ class UnclosedLoop(Trap):
 
 def _is_awaited(job: Any) -> bool:
     """Whether somebody waits for ``job``, beside the callback that hands on its cancellation."""
-    for entry in getattr(job, "_callbacks", None) or ():
-        callback = entry[0] if isinstance(entry, tuple) else entry
-        if getattr(callback, "__module__", None) != "asyncio.futures":
-            return True
-    return False
+    return any(
+        getattr(callback, "__module__", None) != "asyncio.futures" for callback in callbacks_of(job)
+    )
 
 
 def _name(func: Any) -> str:

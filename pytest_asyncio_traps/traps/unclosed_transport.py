@@ -20,9 +20,7 @@ from typing import Any
 from ..core.finding import Finding
 from ..core.stacks import place_of, place_of_code, user_mark
 from ..core.trap import Trap
-from ..core.watch import Made
-
-_REPORTED = "_asyncio_traps_reported"
+from ..core.watch import Made, is_reported, set_reported
 
 
 class UnclosedTransport(Trap):
@@ -60,7 +58,7 @@ class UnclosedTransport(Trap):
                 original(transport, *args, **kwargs)
             except BaseException:
                 # asyncio gave it up half-made, as it does when a server closes meanwhile.
-                setattr(transport, _REPORTED, True)
+                set_reported(transport)
                 raise
             if watch.active:
                 with watch.faults.guard(self.kind):
@@ -141,16 +139,14 @@ class UnclosedTransport(Trap):
             self._mark(transport)
 
     def _mark(self, transport: Any) -> None:
-        try:
-            setattr(transport, _REPORTED, True)
-        except (AttributeError, TypeError):
+        if not set_reported(transport):
             self._open.pop(transport, None)  # of C: told once, then forgotten
 
     def _made_of(self, transport: Any) -> Made | None:
         return self.watch.made(transport) or self._open.get(transport, (None, None))[1]
 
     def _is_users(self, transport: Any) -> bool:
-        if transport is None or getattr(transport, _REPORTED, False) is True:
+        if transport is None or is_reported(transport):
             return False
         made = self._made_of(transport)
         # Without a user's or a library's frame it is a connection that a server accepted.

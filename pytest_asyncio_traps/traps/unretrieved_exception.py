@@ -10,14 +10,12 @@ from asyncio import tasks
 from collections.abc import Callable
 from typing import Any
 
+from ..core.contexts import UNRETRIEVED, subject
 from ..core.finding import Finding
 from ..core.ownership import Tenure
 from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at, user_mark
 from ..core.trap import Trap
-from ..core.watch import is_harness
-
-_REPORTED = "_asyncio_traps_reported"
-_MESSAGE = "exception was never retrieved"
+from ..core.watch import is_harness, is_reported, set_reported
 
 
 class UnretrievedException(Trap):
@@ -115,9 +113,9 @@ class UnretrievedException(Trap):
 
     def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         future = context.get("future")
-        if future is None or not str(context.get("message", "")).endswith(_MESSAGE):
+        if future is None or subject(context) != UNRETRIEVED:
             return
-        if getattr(future, _REPORTED, False) is True or self.watch.user_has_handler(loop):
+        if is_reported(future) or self.watch.user_has_handler(loop):
             return
         self._report(future, context.get("exception"), self.watch.tenure_of(future))
 
@@ -145,7 +143,7 @@ class UnretrievedException(Trap):
             tenure = made[1] if made is not None else tenure
             loop = obj.get_loop()
             if final or (tenure.ended and loop.is_closed()):
-                if getattr(obj, _REPORTED, False) is True or watch.user_has_handler(loop):
+                if is_reported(obj) or watch.user_has_handler(loop):
                     continue
                 self._report(obj, _peek(obj), tenure)
 
@@ -159,10 +157,7 @@ class UnretrievedException(Trap):
         coroutine = coroutine_of(future) if isinstance(future, asyncio.Task) else None
         if coroutine is not None and is_harness(coroutine, made[0] if made else None):
             return
-        try:
-            setattr(future, _REPORTED, True)
-        except (AttributeError, TypeError):
-            pass
+        set_reported(future)
         described = describe(exc)
         raised = raised_at(exc.__traceback__) if exc is not None else None
         if isinstance(future, asyncio.Task):

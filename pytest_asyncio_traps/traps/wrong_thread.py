@@ -16,7 +16,7 @@ from ..core.finding import Finding, Place
 from ..core.ownership import THREAD_MARK
 from ..core.stacks import ASYNCIO, HARNESS, KINDS, USER, coroutine_of, place_of, user_mark
 from ..core.trap import Trap
-from ..core.watch import CARRIED
+from ..core.watch import CARRIED, callbacks_of
 
 #: The methods that change what is bound to a loop, and wake those who wait for it.
 _OF_PRIMITIVES: tuple[tuple[type, tuple[str, ...]], ...] = (
@@ -166,8 +166,7 @@ def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
     if isinstance(owner, asyncio.Task):
         yield owner
     if isinstance(obj, asyncio.Future):
-        for entry in list(getattr(obj, "_callbacks", None) or ()):
-            callback = entry[0] if isinstance(entry, tuple) else entry
+        for callback in callbacks_of(obj):
             owner = getattr(callback, "__self__", None)
             if isinstance(owner, asyncio.Task):
                 yield owner

@@ -21,7 +21,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import line_of
+from ..run import AT_LOCATION, line_of
 
 HEAD = """
 import asyncio
@@ -133,8 +133,6 @@ async def spring_swallowed_cancellation():
 """,
 }
 
-#: Kinds whose line is where something happens, rather than where something was made.
-AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
 #: What reaches the exception handler that anyio installs, it raises in the test.
 RAISED_BY_ANYIO = {"unretrieved-exception", "callback-exception", "invalid-state"}
 #: unittest sets its loop into asyncio's own debug mode, whose check raises.

@@ -5,10 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 
-from ..run import Outcome, Suite
-
-#: Kinds whose line is where something happens, rather than where something was made.
-AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
+from ..run import AT_LOCATION, Outcome, Suite
 
 HEAD = """
 import asyncio, contextlib, gc, os, socket, sys, threading, time, warnings
