@@ -152,7 +152,8 @@ def _name(context: dict[str, Any]) -> str:
         return "client_connected_cb"
     if "asyncgen" in context:
         return f"the closing of async generator {name_of(context['asyncgen'])!r}"
-    return "what the loop called"
+    # A library tells the handler of what it caught, in words of its own.
+    return f"what was told as {message!r}" if message else "what the loop called"
 
 
 def _loses_connection(context: dict[str, Any]) -> Any:

@@ -236,3 +236,22 @@ def test_a_result_that_is_read_too_early_is_no_second_result(suite: Suite) -> No
     lines = [finding["origin"]["line"] for finding in outcome.findings]
     assert lines == [suite.line_of("c"), suite.line_of("python")]
     outcome.no_fault()
+
+
+def test_what_a_library_tells_in_its_own_words(suite: Suite) -> None:
+    """Schedulers of jobs hand to the handler what a job has raised."""
+    outcome = suite.test("""
+        import asyncio
+
+        async def test_it():
+            try:
+                1 / 0  # raised
+            except ZeroDivisionError as exc:
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "Job processing failed", "job": object(), "exception": exc}
+                )
+    """)
+
+    finding = outcome.only()
+    assert finding["location"]["line"] == suite.line_of("raised")
+    assert "'Job processing failed'" in finding["summary"]
