@@ -11,33 +11,31 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from .core.ownership import TENURE
 from .core.watch import Watch
 
-_BACKENDS = ("anyio._backends._asyncio", "anyio._backends._trio")
 
-
-class AnyioRunners:
-    """Tells anyio's runners whose time it is, as soon as anyio has imported them."""
+class Harnesses:
+    """Hooks into test runners, each as soon as somebody has imported it."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._missing = list(_BACKENDS)
+        self._missing = list(_HOOKS)
 
     def refresh(self) -> None:
         """A test or fixture is about to begin: hook into what has been imported meanwhile."""
-        for name in self._missing:
-            module = sys.modules.get(name)
-            runner = getattr(module, "TestRunner", None)
-            if runner is not None:
-                self._missing = [other for other in self._missing if other != name]
-                if hasattr(runner, "_call_in_runner_task"):
-                    with self._watch.faults.guard("anyio"):
-                        self._watch.patches.wrap(
-                            runner, "_call_in_runner_task", _make_call(self._watch)
-                        )
+        for hook in self._missing:
+            target: Any = sys.modules.get(hook.module)
+            if hook.cls is not None:
+                target = getattr(target, hook.cls, None)
+            if target is None:
+                continue  # not imported, or not to the end
+            self._missing = [other for other in self._missing if other is not hook]
+            if hasattr(target, hook.name):
+                with self._watch.faults.guard(hook.module):
+                    self._watch.patches.wrap(target, hook.name, hook.make(self._watch))
 
 
 def _make_call(watch: Watch) -> Callable[[Any], Any]:
@@ -62,26 +60,8 @@ def _make_call(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-class AiohttpRecords:
-    """Has warnings that aiohttp's plugin records pass for shown: no test asserts them."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._hooked = False
-
-    def refresh(self) -> None:
-        """A test is about to begin: hook into the plugin, if it has been loaded meanwhile."""
-        plugin = None if self._hooked else sys.modules.get("aiohttp.pytest_plugin")
-        if plugin is not None:
-            self._hooked = True
-            if hasattr(plugin, "_runtime_warning_context"):
-                with self._watch.faults.guard("aiohttp"):
-                    self._watch.patches.wrap(
-                        plugin, "_runtime_warning_context", _make_warning_context(self._watch)
-                    )
-
-
 def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
+    # The warnings that aiohttp's plugin records pass for shown: no test asserts them.
     def make(original: Callable[[], AbstractContextManager[None]]) -> Callable[..., Any]:
         @contextmanager
         def _runtime_warning_context() -> Iterator[None]:
@@ -94,25 +74,8 @@ def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-class TornadoTests:
-    """Has the tasks looked at that tornado's test case is about to cancel."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._hooked = False
-
-    def refresh(self) -> None:
-        """A test is about to begin: hook into the test case, if it was imported meanwhile."""
-        module = None if self._hooked else sys.modules.get("tornado.testing")
-        case = getattr(module, "AsyncTestCase", None)
-        if case is not None:
-            self._hooked = True
-            if hasattr(case, "tearDown"):
-                with self._watch.faults.guard("tornado"):
-                    self._watch.patches.wrap(case, "tearDown", _make_tear_down(self._watch))
-
-
 def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
+    # The case is about to cancel the tasks that are left.
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def tearDown(self: Any) -> None:
             __tracebackhide__ = True
@@ -124,3 +87,20 @@ def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
         return tearDown
 
     return make
+
+
+class _Hook(NamedTuple):
+    """A function ``name`` of a module, or of a class in it, and what takes its place."""
+
+    module: str
+    cls: str | None
+    name: str
+    make: Callable[[Watch], Callable[[Any], Any]]
+
+
+_HOOKS = (
+    _Hook("anyio._backends._asyncio", "TestRunner", "_call_in_runner_task", _make_call),
+    _Hook("anyio._backends._trio", "TestRunner", "_call_in_runner_task", _make_call),
+    _Hook("aiohttp.pytest_plugin", None, "_runtime_warning_context", _make_warning_context),
+    _Hook("tornado.testing", "AsyncTestCase", "tearDown", _make_tear_down),
+)

@@ -16,7 +16,7 @@ from .bridge import Failed, expected_failure
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.watch import Watch, carried_by
-from .harness import AiohttpRecords, AnyioRunners, TornadoTests
+from .harness import Harnesses
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter, clean
@@ -66,9 +66,7 @@ class Lifecycle:
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
         self.verdicts = Verdicts(settings)
         self.reporter = Reporter(config.rootpath)
-        self.anyio = AnyioRunners(self.watch)
-        self.aiohttp = AiohttpRecords(self.watch)
-        self.tornado = TornadoTests(self.watch)
+        self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
         self.phase = Phase()
         #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
@@ -139,9 +137,7 @@ class Lifecycle:
         watch.census.mark(self._tenure)
         watch.witness.begin_test()
         self.log.records.clear()
-        self.anyio.refresh()
-        self.aiohttp.refresh()
-        self.tornado.refresh()
+        self.harnesses.refresh()
         for trap in self.traps:
             trap.refresh()
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
@@ -186,7 +182,7 @@ class Lifecycle:
     def fixture(self, fixturedef: Any) -> Iterator[None]:
         """The set-up of a fixture; its teardown is charged to it, too."""
         watch = self.watch
-        self.anyio.refresh()
+        self.harnesses.refresh()
         nodeid = self.item.nodeid if self.item is not None else ""
         tenure = Tenure(Owner("fixture", fixturedef.argname, fixturedef.scope, nodeid))
         before = self._tenure

@@ -6,10 +6,7 @@ import asyncio
 import sys
 import weakref
 from asyncio import (
-    base_events,
     base_subprocess,
-    proactor_events,
-    selector_events,
     sslproto,
     streams,
 )
@@ -19,6 +16,7 @@ from typing import Any
 
 from ..core.finding import Finding
 from ..core.stacks import place_of, place_of_code, user_mark
+from ..core.transports import base_classes
 from ..core.trap import Trap
 from ..core.watch import Made, is_reported, set_reported
 
@@ -43,7 +41,7 @@ class UnclosedTransport(Trap):
         self._open: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         watch.on_transport_made.append(self._made)
         watch.on_loop_closing.append(self._closing)
-        for cls in _classes():
+        for cls in base_classes():
             watch.patches.wrap(cls, "__init__", self._make_init)
             if "__del__" in vars(cls):
                 watch.patches.wrap(cls, "__del__", self._make_del(_itself))
@@ -184,21 +182,6 @@ def _of_writer(writer: Any) -> Any:
 
 def _itself(transport: Any) -> Any:
     return transport
-
-
-def _classes() -> list[type]:
-    classes: list[type] = [
-        selector_events._SelectorTransport,  # type: ignore[attr-defined]
-        base_subprocess.BaseSubprocessTransport,
-        sslproto._SSLProtocolTransport,
-        proactor_events._ProactorBasePipeTransport,
-        base_events.Server,
-    ]
-    if sys.platform != "win32":
-        from asyncio import unix_events
-
-        classes += [unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport]  # type: ignore[attr-defined]
-    return classes
 
 
 def _is_server(transport: Any) -> bool:

@@ -6,8 +6,7 @@ import asyncio
 import sys
 import threading
 from _thread import get_ident
-from asyncio import base_events, base_subprocess, locks, proactor_events, queues, selector_events
-from asyncio import sslproto as ssl_transports
+from asyncio import base_events, locks, queues
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from ..core.finding import Finding, Place
 from ..core.ownership import THREAD_MARK
 from ..core.stacks import ASYNCIO, HARNESS, KINDS, USER, coroutine_of, place_of, user_mark
+from ..core.transports import all_classes
 from ..core.trap import Trap
 from ..core.watch import CARRIED, callbacks_of
 
@@ -52,7 +52,7 @@ class WrongThread(Trap):
             for name in names:
                 if name in vars(cls):
                     watch.patches.wrap(cls, name, self._make_checked)
-        for cls in _transports():
+        for cls in all_classes():
             for name in _OF_TRANSPORTS:
                 if name in vars(cls):
                     watch.patches.wrap(cls, name, self._make_checked)
@@ -220,22 +220,3 @@ def _name(thread_id: int) -> str:
         if thread.ident == thread_id:
             return thread.name
     return str(thread_id)
-
-
-def _transports() -> list[type]:
-    classes: list[type] = [
-        selector_events._SelectorTransport,  # type: ignore[attr-defined]
-        selector_events._SelectorSocketTransport,  # type: ignore[attr-defined]
-        selector_events._SelectorDatagramTransport,  # type: ignore[attr-defined]
-        base_subprocess.BaseSubprocessTransport,
-        ssl_transports._SSLProtocolTransport,
-        proactor_events._ProactorBasePipeTransport,
-        proactor_events._ProactorBaseWritePipeTransport,
-        proactor_events._ProactorDatagramTransport,  # type: ignore[attr-defined]
-        base_events.Server,
-    ]
-    if sys.platform != "win32":
-        from asyncio import unix_events
-
-        classes += [unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport]  # type: ignore[attr-defined]
-    return classes
