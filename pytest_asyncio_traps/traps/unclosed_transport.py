@@ -204,9 +204,15 @@ def _is_part(transport: Any) -> bool:
     return isinstance(protocol, (sslproto.SSLProtocol, base_subprocess.WriteSubprocessPipeProto))
 
 
+def _protocol_of(transport: Any) -> Any:
+    """The protocol of whoever uses ``transport``, over TLS too."""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return getattr(tls, "_app_protocol", None) or getattr(transport, "_protocol", None)
+
+
 def _handler(transport: Any) -> Any:
     """The ``client_connected_cb`` of an accepted stream connection."""
-    protocol = getattr(transport, "_protocol", None)
+    protocol = _protocol_of(transport)
     callback = getattr(protocol, "_client_connected_cb", None)
     callback = getattr(callback, "__func__", callback)
     return callback if hasattr(callback, "__code__") else None
@@ -217,7 +223,7 @@ def _name(transport: Any) -> str:
     if _is_server(transport):
         return "server"
     name = type(transport).__name__
-    protocol = getattr(transport, "_protocol", None)
+    protocol = _protocol_of(transport)
     if "Process" in name or "Subprocess" in name:
         return "subprocess"
     if name.startswith(("_UnixRead", "_UnixWrite", "ReadUnixPipe", "WriteUnixPipe")):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -240,6 +244,30 @@ def test_what_is_replaced_passes_for_a_function_of_c(suite: Suite) -> None:
         """,
         ON,
         "--asyncio-strict",
+    )
+
+    outcome.clean()
+
+
+@pytest.mark.skipif(find_spec("pytest_cov") is None, reason="pytest-cov is not installed")
+def test_coverage_is_no_call_of_the_users(suite: Suite) -> None:
+    """It reads sources and writes its data while loops run."""
+    suite.write(helper="def value(): return 1")
+    outcome = suite.test(
+        """
+        import asyncio
+        import coverage
+
+        async def test_it():
+            import helper
+            assert helper.value() == 1
+            coverage.Coverage.current().save()
+            await asyncio.sleep(0)
+        """,
+        ON,
+        "--cov=helper",
+        "--cov-branch",
+        plugins=("pytest_cov",),
     )
 
     outcome.clean()

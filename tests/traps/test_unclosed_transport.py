@@ -187,3 +187,69 @@ def test_a_subprocess_on_uvloop(suite: Suite) -> None:
     spots = [spot["what"] for spot in outcome.report["blind_spots"]]
     assert "unclosed-transport of a uvloop.loop.UVProcessTransport" in spots
     outcome.no_fault()
+
+
+TLS = """
+import ssl
+import trustme
+
+@pytest.fixture(scope="module")
+def contexts():
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
+
+@pytest.fixture
+def address(contexts):
+    # In a thread, by plain sockets: it waits until the client has gone.
+    def serve():
+        with listening:
+            connection, _ = listening.accept()
+        with contexts[0].wrap_socket(connection, server_side=True) as connection:
+            over.wait(20)
+
+    over = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listening.getsockname()
+    over.set()
+    thread.join()
+
+async def test_stream(address, contexts):
+    reader, writer = await asyncio.open_connection(  # here
+        *address, ssl=contexts[1], server_hostname="localhost"
+    )
+
+async def test_protocol(address, contexts):
+    loop = asyncio.get_running_loop()
+    KEPT.append(
+        await loop.create_connection(  # here
+            asyncio.Protocol, *address, ssl=contexts[1], server_hostname="localhost"
+        )
+    )
+
+async def test_closed(address, contexts):
+    reader, writer = await asyncio.open_connection(
+        *address, ssl=contexts[1], server_hostname="localhost"
+    )
+    writer.close()
+
+async def test_server(contexts):
+    await asyncio.start_server(print, "127.0.0.1", 0, ssl=contexts[0])  # here
+"""
+
+
+def test_tls(suite: Suite) -> None:
+    """What runs over TLS is the finding; the plain connection below it is none of its own."""
+    outcome = check(suite, TLS, KIND, "-Wignore::pytest.PytestUnraisableExceptionWarning")
+
+    summaries = [finding["summary"] for finding in outcome.findings]
+    assert sorted(summaries) == [
+        "server was left open",
+        "stream (its writer) was left open",
+        "transport was left open",
+    ]
