@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ..run import Outcome, Suite
+from ..run import AT_LOCATION, Outcome, Suite
 
 #: One test for each kind, one late, one in a fixture, one expected to fail; innocent ones between.
 #: What is slow here computes, since Linux may count the sleep of a thread as a wait for a processor.
@@ -81,6 +81,52 @@ async def test_slow_callback():
 async def test_innocent_6():
     await work()
 
+async def test_invalid_state():
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    future.cancel()
+    loop.call_soon(future.set_result, 1)  # invalid-state
+    await work()
+
+async def test_callback_exception():
+    def callback():
+        raise ValueError("nobody is there")  # callback-exception
+    asyncio.get_running_loop().call_soon(callback)
+    await work()
+
+async def numbers():
+    yield 1
+    yield 2
+
+async def test_unclosed_asyncgen():
+    async for _ in numbers():  # unclosed-asyncgen
+        break
+    await asyncio.sleep(0.01)
+
+async def test_wrong_thread():
+    loop = asyncio.get_running_loop()
+    def touch():
+        loop.call_soon(print)  # wrong-thread
+    await asyncio.to_thread(touch)
+
+async def test_blocking_call():
+    open(__file__).close()  # blocking-call
+
+async def test_lingering_timer():
+    asyncio.get_running_loop().call_later(3600, print)  # lingering-timer
+
+async def stubborn():
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        return
+
+async def test_swallowed_cancellation():
+    task = asyncio.create_task(stubborn())  # swallowed-cancellation
+    await work()
+    task.cancel()
+    await task
+
 async def test_late():
     KEPT.append(work())  # late
 
@@ -103,6 +149,12 @@ async def test_innocent_8():
     await work()
 """
 
+#: Turns on the kinds that are off unless a rule names them.
+NAMED = tuple(
+    f"--asyncio-traps=fail:{kind}"
+    for kind in ("blocking-call", "lingering-timer", "swallowed-cancellation")
+)
+
 #: The kinds of those marked by something else than their kind.
 OTHERS = {"late": "never-awaited", "fixture": "pending-task", "expected": "never-awaited"}
 
@@ -123,7 +175,7 @@ class Run:
 
 def seen(finding: dict[str, Any]) -> Seen:
     """Kind, test, phase, line, and the owner's type and name."""
-    place = finding["location"] if finding["kind"] == "slow-callback" else finding["origin"]
+    place = finding["location" if finding["kind"] in AT_LOCATION else "origin"]
     owner = finding["owner"]
     nodeid, name = finding["nodeid"], owner["name"]
     return finding["kind"], nodeid, finding["when"], place["line"], owner["type"], name
@@ -145,7 +197,7 @@ _reference: list[Run] = []
 def reference(suite: Suite) -> Run:
     """The run of ``MIXED`` without any other plugin, made once."""
     if not _reference:
-        _reference.append(run_of(suite.test(MIXED, "-rA")))
+        _reference.append(run_of(suite.test(MIXED, "-rA", *NAMED)))
     return _reference[0]
 
 
@@ -239,7 +291,7 @@ def test_the_same_with(suite: Suite, plugin: str) -> None:
     need(module, *(name.partition(".")[0] for name in plugins))
     expected = reference(suite)
 
-    outcome = suite.test(MIXED, "-rA", *args, plugins=plugins)
+    outcome = suite.test(MIXED, "-rA", *NAMED, *args, plugins=plugins)
 
     assert run_of(outcome) == expected
 
@@ -529,7 +581,7 @@ def test_each_repetition_has_its_own(suite: Suite) -> None:
     need("pytest_repeat")
     once = reference(suite)
 
-    outcome = suite.test(MIXED, "-rA", "--count=3", plugins=("pytest_repeat",))
+    outcome = suite.test(MIXED, "-rA", *NAMED, "--count=3", plugins=("pytest_repeat",))
 
     thrice = run_of(outcome)
     assert len(thrice.findings) == 3 * len(once.findings)
@@ -940,7 +992,7 @@ def test_the_same_whatever_the_clock_says(suite: Suite, how: str) -> None:
     expected = reference(suite)
     suite.pytester.makeconftest("import pytest\n" + CLOCKS[how])
 
-    outcome = suite.test(MIXED, "-rA")
+    outcome = suite.test(MIXED, "-rA", *NAMED)
 
     assert run_of(outcome) == expected
 
