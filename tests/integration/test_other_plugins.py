@@ -310,7 +310,14 @@ def test_the_same_with_each_core_of_coverage(
     monkeypatch.setenv("COVERAGE_CORE", core)
 
     outcome = suite.test(
-        MIXED, "-rA", "-n2", "--cov=.", "--cov-report=", *branches, plugins=("xdist", "pytest_cov")
+        MIXED,
+        "-rA",
+        *NAMED,
+        "-n2",
+        "--cov=.",
+        "--cov-report=",
+        *branches,
+        plugins=("xdist", "pytest_cov"),
     )
 
     assert run_of(outcome) == expected
