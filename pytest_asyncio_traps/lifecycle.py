@@ -59,8 +59,6 @@ class Lifecycle:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
-        #: Whether this process is a worker of pytest-xdist.
-        self.is_worker = hasattr(config, "workeroutput")
         self.watch = Watch()
         self.log = AsyncioLog()
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
@@ -77,6 +75,11 @@ class Lifecycle:
         self._thresholds: dict[str, float] = {}
         self._usage_error: str | None = None
         self._finished = False
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is a worker of pytest-xdist: known once it is configured."""
+        return hasattr(self.config, "workeroutput")
 
     # -- start and end ----------------------------------------------------
 

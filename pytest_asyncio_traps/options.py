@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,32 +78,30 @@ def add_options(parser: pytest.Parser) -> None:
     )
 
 
-def read_settings(config: pytest.Config) -> Settings:
-    """The settings of this run.
+def read_settings(config: pytest.Config, given: argparse.Namespace) -> Settings:
+    """The settings of this run, from the ini file and from what the command line has ``given``.
 
     Raises `pytest.UsageError` for what cannot be understood, before any test runs.
     """
     try:
         rules = tuple(
             parse_rule(text, KINDS)
-            for text in (*config.getini("asyncio_traps"), *config.getoption("--asyncio-traps"))
+            for text in (*config.getini("asyncio_traps"), *given.asyncio_traps)
         )
         slow_after = DEFAULT
         for where, value in (
             ("asyncio_slow_callback_duration", config.getini("asyncio_slow_callback_duration")),
             (
                 "--asyncio-slow-callback-duration",
-                config.getoption("--asyncio-slow-callback-duration"),
+                given.asyncio_slow_callback_duration,
             ),
         ):
             if value not in (None, ""):
                 slow_after = parse_threshold(value, where)
-        reports = tuple(
-            _report_path(config, path) for path in config.getoption("--asyncio-traps-report")
-        )
+        reports = tuple(_report_path(config, path) for path in given.asyncio_traps_report)
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
-    return Settings(rules, config.getoption("--asyncio-strict"), slow_after, reports)
+    return Settings(rules, given.asyncio_strict, slow_after, reports)
 
 
 def _report_path(config: pytest.Config, text: str) -> Path:

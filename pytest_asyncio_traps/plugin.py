@@ -35,14 +35,34 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return 0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Hook in before the first conftest.py imports the code under test, and takes names from it."""
+    try:
+        settings = options.read_settings(early_config, early_config.known_args_namespace)
+    except pytest.UsageError:
+        return  # pytest_configure says so, when pytest is ready to
+    _begin(early_config, settings)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for line in LINES:
         config.addinivalue_line("markers", line)
-    lifecycle = Lifecycle(config, options.read_settings(config))
-    config.stash[lifecycle_key] = lifecycle
+    settings = options.read_settings(config, config.option)
+    lifecycle = config.stash.get(lifecycle_key, None)
+    if lifecycle is None or lifecycle.settings != settings:
+        # Loaded by a conftest.py, or one of those has changed what was asked for.
+        if lifecycle is not None:
+            lifecycle.stop()
+        lifecycle = _begin(config, settings)
     config.pluginmanager.register(Hooks(lifecycle), "asyncio_traps_hooks")
+
+
+def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:
+    lifecycle = config.stash[lifecycle_key] = Lifecycle(config, settings)
     lifecycle.start()
     config.add_cleanup(lifecycle.stop)
+    return lifecycle
 
 
 class Hooks:

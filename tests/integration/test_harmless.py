@@ -456,19 +456,20 @@ def test_handles_are_what_they_were(suite: Suite) -> None:
 def test_handles_of_another_make_are_left_alone(suite: Suite) -> None:
     """A Python whose handles are made in another way keeps its own; the run says so."""
     suite.write(
-        conftest="""
+        earlier="""
         from pytest_asyncio_traps.loops import handles
 
         handles.KNOWN = False
-        """
-    )
-    outcome = suite.test("""
+        """,
+        test_it="""
         import asyncio
 
         async def test_it():
             handle = asyncio.get_running_loop().call_later(0, print)
             assert type(handle).__mro__[1] is asyncio.Handle
-    """)
+        """,
+    )
+    outcome = suite.run(plugins=("earlier", "asyncio", "asyncio_traps"))
 
     outcome.clean()
     (spot,) = outcome.report["blind_spots"]
