@@ -93,7 +93,8 @@ class Census:
         #: The watchdog's thread. While a collection reads objects in it, the user's own
         #: gc.collect() would do nothing: so there, reading is put off to the next time.
         self.bystander: Callable[[], int | None] = lambda: None
-        self._put_off = False
+        #: If so, the tenure in which the collection took place.
+        self._put_off: Tenure | None = None
         #: Whether there was a collection since the last reading.
         self._collected = False
         self._marker = _Marker(ownership.session)
@@ -172,8 +173,14 @@ class Census:
         """Read what was made since the last reading."""
         if self.blind:
             return
-        put_off, self._put_off = self._put_off, False
-        objects = gc.get_objects() if put_off else gc.get_objects(generation=0)
+        put_off, self._put_off = self._put_off, None
+        tenure = self._carry
+        if put_off is not None:
+            # What that collection moved is among the old ones: markers and all, in an order
+            # that it may have changed.
+            self._read([o for n in (2, 1) for o in gc.get_objects(generation=n)], tenure)
+            tenure = put_off
+        objects = gc.get_objects(generation=0)
         # What stands before the marker of the last reading has been read. A collection moves
         # the marker away, and everything is new.
         if not self._collected:
@@ -183,7 +190,16 @@ class Census:
                 start -= 1
             del objects[:start]
         self._collected = False
-        tenure = self._carry
+        self._read(objects, tenure)
+        del objects
+        # The markers that were read have done their work.
+        self._scans += 1
+        self._carry = self._marker.tenure
+        self._last = self._marker = _Marker(self._carry)
+        self._markers = [self._marker]
+
+    def _read(self, objects: list[Any], tenure: Tenure) -> None:
+        """Remember those of ``objects`` that are of interest; the first are of ``tenure``."""
         seen = self.seen
         for obj, keep in self._of_interest(objects):
             if keep is bool:
@@ -191,12 +207,6 @@ class Census:
                 tenure = getattr(obj, "tenure", tenure)
             elif id(obj) not in seen and keep(obj):
                 self._remember(obj, tenure)
-        del objects
-        # The markers that were read have done their work.
-        self._scans += 1
-        self._carry = self._marker.tenure
-        self._last = self._marker = _Marker(self._carry)
-        self._markers = [self._marker]
 
     def _of_interest(self, objects: list[Any]) -> Iterator[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
@@ -256,7 +266,7 @@ class Census:
             if phase == "start":
                 self._pauses = self._pauses[0], self._now()
                 if _thread.get_ident() == self.bystander():
-                    self._put_off = True
+                    self._put_off = self._marker.tenure
                 elif not self._faults.off("census"):
                     self.scan()
                 self.collecting = True

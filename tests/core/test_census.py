@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -135,3 +136,22 @@ def test_a_pause_counts_before_it_is_over(census: Census) -> None:
     at_start, at_stop = during
     assert before < at_start < at_stop
     assert census.paused() == at_stop
+
+
+def test_after_a_collection_in_the_thread_of_the_watchdog(census: Census) -> None:
+    """Nothing is read then; what is made afterwards is not taken for what came before."""
+    census.mark(tenure("a"))
+    kept = [Thing()]
+    census.scan()
+    census.mark(tenure("b"))
+    kept.append(Thing())
+    census.bystander = threading.get_ident
+    gc.collect(0)
+    census.bystander = lambda: None
+    kept.append(Thing())
+    census.mark(tenure("c"))
+    kept.append(Thing())
+    census.scan()
+
+    assert sorted(owners(census)) == ["a", "b", "b", "c"]
+    assert census.tenure_of(kept[1]) == census.tenure_of(kept[2])
