@@ -6,15 +6,15 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 
-from . import jsonreport, loops, markers
+from . import loops, markers
 from .bridge import Failed, expected_failure
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
+from .core.trap import Trap
 from .core.watch import Watch, carried_by
 from .harness import Harnesses
 from .logcapture import AsyncioLog
@@ -62,11 +62,15 @@ class Lifecycle:
         self.watch = Watch()
         self.log = AsyncioLog()
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
+        # What happens at every test is asked only of those that have something to say to it.
+        self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
+        self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
         self.verdicts = Verdicts(settings)
         self.reporter = Reporter(config.rootpath)
         self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
-        self.phase = Phase()
+        #: What the phase that has just ended has shown, if anything.
+        self.phase: Phase | None = None
         #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
         self.in_phase = False
         self._failed_by_itself = False
@@ -98,7 +102,7 @@ class Lifecycle:
             for trap in self.traps:
                 trap.arm()
             watch.slow_after = self.settings.slow_after
-            self.log.arm()
+            self.log.arm(watch.patches)
             if watch.census.blind:
                 watch.blind(
                     "never-awaited: coroutines in reference cycles",
@@ -141,7 +145,7 @@ class Lifecycle:
         watch.witness.begin_test()
         self.log.records.clear()
         self.harnesses.refresh()
-        for trap in self.traps:
+        for trap in self._refreshed:
             trap.refresh()
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
 
@@ -156,7 +160,7 @@ class Lifecycle:
         self._tenure.ended = True
         if watch.busy:
             self._judge(final=False)
-        watch.shared = any(not loop.is_closed() for loop in watch.loops)
+        watch.shared = bool(watch.loops) and any(not loop.is_closed() for loop in watch.loops)
         watch.ownership.enter(watch.ownership.session)
         watch.census.mark(watch.ownership.session)
         watch.forget_dead()
@@ -164,7 +168,7 @@ class Lifecycle:
     def _judge(self, final: bool) -> None:
         with self.watch.faults.guard("census"):
             self.watch.census.scan()
-        for trap in self.traps:
+        for trap in self._judging:
             if not self.watch.faults.off(trap.kind):
                 with self.watch.faults.guard(trap.kind):
                     trap.judge(final)
@@ -217,9 +221,15 @@ class Lifecycle:
 
     # -- what becomes of a finding ----------------------------------------
 
-    def close_phase(self, when: str) -> list[Counted]:
-        """Settle what a phase has shown; returns what fails it."""
+    def close_phase(self, when: str) -> None:
+        """Settle what a phase has shown."""
+        self.in_phase = False
+        if when == "teardown":
+            self.end_test()
         watch, log = self.watch, self.log
+        if not (watch.found or log.records or watch.witness.shown):
+            self.phase = None
+            return
         self.phase = phase = Phase()
         if watch.found:
             phase.failing = self._settle(watch.take(), when)
@@ -228,7 +238,6 @@ class Lifecycle:
             log.records.clear()
         if watch.witness.shown:
             phase.warnings, watch.witness.shown = watch.witness.shown, []
-        return phase.failing
 
     def _settle(self, findings: list[Finding], when: str) -> list[Counted]:
         """Decide about findings; returns those that fail the current test's phase."""
@@ -262,8 +271,9 @@ class Lifecycle:
             }
         )
 
-    def raise_for(self, failing: list[Counted]) -> None:
-        """Fail the phase, unless the test failed by itself before."""
+    def raise_for_phase(self) -> None:
+        """Fail the phase that has ended, unless the test failed by itself before."""
+        failing = self.phase.failing if self.phase is not None else []
         if failing and not self._failed_by_itself:
             message = "\n".join(self.reporter.headline(*counted) for counted in failing)
             raise TrapsFound(failing, message)
@@ -274,7 +284,7 @@ class Lifecycle:
         """Word the report of a phase."""
         if self.in_phase:
             return  # a subtest's: the traps are the test's
-        phase, self.phase = self.phase, Phase()
+        phase, self.phase = self.phase or Phase(), None
         value = call.excinfo.value if call.excinfo is not None else None
         carried = list(carried_by(value))
         if carried:
@@ -302,7 +312,6 @@ class Lifecycle:
             record
             for record in phase.records
             if not (shown_by_pytest and self.log.passes(record))
-            and not _message(record).startswith("Using selector:")
         ]
         if records:
             text = "\n".join(
@@ -401,15 +410,24 @@ class Lifecycle:
 
     def report(self) -> dict[str, Any]:
         """The JSON report."""
+        # Most runs can do without.
+        from importlib import metadata
+
+        from . import jsonreport
+
         return jsonreport.render(
             self.verdicts.settled,
             self.watch.blind_spots,
-            {"tool": version("pytest-asyncio-traps"), "pytest": pytest.__version__},
+            {"tool": metadata.version("pytest-asyncio-traps"), "pytest": pytest.__version__},
             self.reporter.relative,
         )
 
     def write_reports(self) -> None:
         """Write what ``--asyncio-traps-report`` asks for."""
+        if not self.settings.reports:
+            return
+        from . import jsonreport
+
         for path in self.settings.reports:
             try:
                 jsonreport.write(path, self.report())

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
+from asyncio import selector_events
 from collections import deque
+from collections.abc import Callable
+
+from .core.patches import Patches
 
 
 class _Level(int):
@@ -32,13 +37,14 @@ class AsyncioLog(logging.Filter):
         self._before = logging.NOTSET
         self.records: deque[logging.LogRecord] = deque(maxlen=self.KEEP)
 
-    def arm(self) -> None:
+    def arm(self, patches: Patches) -> None:
         """Begin to capture."""
         self._before = before = self._logger.level
         # A run within a run finds the level of the outer one.
         self._level.wanted = before.wanted if isinstance(before, _Level) else before
         self._logger.setLevel(self._level)
         self._logger.addFilter(self)
+        patches.wrap(self._logger, "isEnabledFor", self._make_is_enabled_for)
 
     def disarm(self) -> None:
         """Put the logger back, unless somebody else has set its level meanwhile."""
@@ -46,17 +52,33 @@ class AsyncioLog(logging.Filter):
         if self._logger.level is self._level:
             self._logger.setLevel(self._before)
 
+    def _make_is_enabled_for(self, original: Callable[[int], bool]) -> Callable[[int], bool]:
+        # Each selector loop says which selector it uses: a record that nobody wants unless
+        # they asked for it, and that takes longer to make than the rest of the loop.
+        chatter = selector_events.BaseSelectorEventLoop.__init__.__code__
+        getframe = sys._getframe
+
+        def isEnabledFor(level: int) -> bool:
+            if level == logging.DEBUG and getframe(2).f_code is chatter and self._wanted() > level:
+                return False
+            return original(level)
+
+        return isEnabledFor
+
     def filter(self, record: logging.LogRecord) -> bool:
         self.records.append(record)
         return self.passes(record)
 
     def passes(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` goes on to the handlers that others have set up."""
+        return record.levelno >= self._wanted()
+
+    def _wanted(self) -> int:
+        """The level that would be in force without us."""
         level = self._logger.level
         if not isinstance(level, _Level):
-            return True
-        wanted = level.wanted
-        if not wanted:
-            parent = self._logger.parent
-            wanted = parent.getEffectiveLevel() if parent is not None else logging.WARNING
-        return record.levelno >= wanted
+            return logging.NOTSET  # somebody else's, which the logger itself goes by
+        if level.wanted:
+            return level.wanted
+        parent = self._logger.parent
+        return parent.getEffectiveLevel() if parent is not None else logging.WARNING

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import pytest
 
@@ -12,6 +12,7 @@ from .core.finding import Finding
 from .rules import BadRuleError, check_kind, parse_pattern, parse_threshold
 from .traps import KINDS
 
+NAMES = frozenset({"asyncio_allow", "asyncio_slow_callback_duration"})
 LINES = (
     "asyncio_allow(*kinds, match=None, reason=None): allow these kinds of asyncio traps "
     "(all of them, if none is named) on this test, class or module; match is a regular "
@@ -20,8 +21,7 @@ LINES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """One ``asyncio_allow`` marker."""
 
     kinds: tuple[str, ...]
@@ -80,6 +80,19 @@ def threshold(item: pytest.Item) -> float | None:
     return parse_threshold(values[0], where)
 
 
+def with_markers(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Those of ``items`` that have markers of this plugin, their own or a class's or module's."""
+    marked: dict[pytest.Collector | None, bool] = {}
+    for item in items:
+        above = item.parent
+        if above not in marked:
+            marked[above] = above is not None and any(
+                mark.name in NAMES for mark in above.iter_markers()
+            )
+        if marked[above] or any(mark.name in NAMES for mark in item.own_markers):
+            yield item
+
+
 def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
     """The thresholds that markers set, by nodeid.
 
@@ -87,7 +100,7 @@ def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
     """
     thresholds = {}
     try:
-        for item in items:
+        for item in with_markers(items):
             seconds = threshold(item)
             if seconds is not None:
                 thresholds[item.nodeid] = seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,8 +17,7 @@ from .traps.slow_callback import DEFAULT
 _WRITERS = (".json",)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user asked for. ``slow_after`` is in seconds."""
 
     rules: tuple[Rule, ...]

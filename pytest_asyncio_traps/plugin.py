@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from . import bridge, explain, options, xdist
+from . import bridge, options, xdist
 from .fixtures import asyncio_traps, debug_loop
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
@@ -27,6 +27,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     kind = config.getoption("--asyncio-traps-explain")
     if kind is None:
         return None
+    from . import explain  # most runs can do without
+
     try:
         text = explain.explain(kind) if kind else explain.overview()
     except BadRuleError as exc:
@@ -55,7 +57,12 @@ def pytest_configure(config: pytest.Config) -> None:
         if lifecycle is not None:
             lifecycle.stop()
         lifecycle = _begin(config, settings)
-    config.pluginmanager.register(Hooks(lifecycle), "asyncio_traps_hooks")
+    register = config.pluginmanager.register
+    register(Hooks(lifecycle), "asyncio_traps_hooks")
+    if settings.strict:
+        register(StrictHooks(lifecycle), "asyncio_traps_strict")
+    if lifecycle.is_worker:
+        register(WorkerHooks(lifecycle), "asyncio_traps_worker")
 
 
 def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:
@@ -93,13 +100,6 @@ class Hooks:
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        result = yield
-        if not self.lifecycle.is_worker:
-            self.lifecycle.emit_late()
-        return result
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
         __tracebackhide__ = True
         self.lifecycle.begin_test(item)
@@ -119,46 +119,38 @@ class Hooks:
 
     def _phase(self, when: str) -> Generator[None]:
         __tracebackhide__ = True
-        self.lifecycle.in_phase = True
+        lifecycle = self.lifecycle
+        lifecycle.in_phase = True
         try:
             yield
         except pytest.skip.Exception:
-            self._close(when)
-            self.lifecycle.raise_for(self.lifecycle.phase.failing)
+            lifecycle.close_phase(when)
+            lifecycle.raise_for_phase()
             raise
         except BaseException:
-            self._close(when)
+            lifecycle.close_phase(when)
             raise
-        self._close(when)
-        self.lifecycle.raise_for(self.lifecycle.phase.failing)
-
-    def _close(self, when: str) -> None:
-        self.lifecycle.in_phase = False
-        if when == "teardown":
-            self.lifecycle.end_test()
-        self.lifecycle.close_phase(when)
+        lifecycle.close_phase(when)
+        if lifecycle.phase is not None:
+            lifecycle.raise_for_phase()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        self.lifecycle.amend(item, call, report)
+        if call.excinfo is not None or self.lifecycle.phase is not None or not report.passed:
+            self.lifecycle.amend(item, call, report)
         return report
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        self.lifecycle.verdicts.note_run(report)
-        if self.lifecycle.is_worker:
-            xdist.send_along(self.lifecycle, report)
-            yield
-        else:
-            yield
-            xdist.take_from(self.lifecycle, report)
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        if self.lifecycle.verdicts.late and not self.lifecycle.is_worker:
+            self.lifecycle.emit_late()
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        xdist.hear_last_words(self.lifecycle, node)
+    def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(ControllerHooks(self.lifecycle), "asyncio_traps_controller")
 
     def pytest_enter_pdb(self) -> None:
         self.lifecycle.excuse_debugger()
@@ -190,3 +182,44 @@ class Hooks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         self.lifecycle.summarize(terminalreporter)
+
+
+# A hook that nobody needs in this run is not there, since each costs something at every test.
+
+
+class StrictHooks:
+    """What ``--asyncio-strict`` has to know besides."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.lifecycle.verdicts.note_run(report)
+
+
+class WorkerHooks:
+    """In a worker of pytest-xdist."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        xdist.send_along(self.lifecycle, report)
+
+
+class ControllerHooks:
+    """In the controller of pytest-xdist."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        yield
+        xdist.take_from(self.lifecycle, report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        xdist.hear_last_words(self.lifecycle, node)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .core.finding import Finding
 
@@ -20,8 +19,7 @@ class BadRuleError(ValueError):
     """A rule, marker or threshold that cannot be understood; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """``ACTION[:KIND[:REGEX]]``: do ``action`` about findings of ``kind`` whose summary matches.
 
     ``kind`` None stands for every kind, ``pattern`` None for every summary.

@@ -19,9 +19,7 @@ import _thread
 import gc
 import sys
 import weakref
-from abc import ABCMeta
-from collections.abc import Callable, Iterable, Iterator
-from itertools import compress
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .clock import REAL
@@ -33,18 +31,22 @@ Keep = Callable[[Any], bool]
 #: issubclass() the other way round, by no code of a metaclass.
 _is_subclass = type.__subclasscheck__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+#: How many objects are commonly made between a reading and the marker that it leaves behind.
+_A_FEW = 50
 
 
-#: Metaclasses whose classes are hashed and compared by C code alone.
-_PLAIN = frozenset({type, ABCMeta})
+_hash_of_types: Any = type.__hash__
+_eq_of_types: Any = type.__eq__
 
 
 def _is_plain(metaclass: Any) -> bool:
+    """Whether to hash and compare the classes of ``metaclass`` runs no code of the user's."""
     if type(metaclass) is not type:
         return False
-    hash_: Any = metaclass.__hash__
-    eq: Any = metaclass.__eq__
-    return hash_ is object.__hash__ and eq is object.__eq__
+    hash_ = metaclass.__hash__
+    if getattr(hash_, "__module__", None) == "typing_extensions":
+        return True  # does as type's own
+    return hash_ is _hash_of_types and metaclass.__eq__ is _eq_of_types
 
 
 class _Marker:
@@ -68,6 +70,27 @@ class _Sighting(weakref.ref):  # type: ignore[type-arg]
     told: bool
 
 
+class _Name(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference to a class in a dictionary that is keyed by its address."""
+
+    __slots__ = ("key", "within")
+    key: int
+    within: dict[int, _Name]
+
+    @classmethod
+    def add(cls, named: type, within: dict[int, _Name]) -> None:
+        """Put ``named`` into ``within``, for as long as it lives."""
+        name = cls(named, _forget)
+        name.key = id(named)
+        name.within = within
+        within[name.key] = name
+
+
+def _forget(name: weakref.ref[Any]) -> None:
+    assert isinstance(name, _Name)
+    name.within.pop(name.key, None)
+
+
 def _trait(obj: object) -> object:
     return type(obj), getattr(obj, "cr_origin", None)
 
@@ -84,8 +107,11 @@ class Census:
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
-        #: Types of which nothing is of interest.
+        # Types of which nothing is of interest: those that never die, and those that may.
         self._dull: set[type] = set()
+        self._dull_names: dict[int, _Name] = {}
+        # Metaclasses whose classes are hashed and compared by C code alone.
+        self._plain: dict[int, _Name] = {}
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
@@ -100,6 +126,8 @@ class Census:
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
+        # Where it stood, at the latest, when it was new: a guess.
+        self._last_at = sys.maxsize
         # Seconds of pauses that are over, and when the one began that is not. In one
         # place, as another thread may read between any two assignments.
         self._pauses: tuple[float, float | None] = 0.0, None
@@ -113,6 +141,7 @@ class Census:
         """Remember instances of ``cls`` (and of subclasses) for which ``keep(obj)`` is true."""
         self._interests.append((cls, keep))
         self._dull.clear()
+        self._dull_names.clear()
 
     def arm(self) -> None:
         """Begin."""
@@ -126,6 +155,8 @@ class Census:
         self._fallen.clear()
         self._markers.clear()
         self._dull.clear()
+        self._dull_names.clear()
+        self._plain.clear()
 
     @property
     def current(self) -> Tenure:
@@ -183,20 +214,28 @@ class Census:
         objects = gc.get_objects(generation=0)
         # What stands before the marker of the last reading has been read. A collection moves
         # the marker away, and everything is new.
-        if not self._collected:
-            start = len(objects)
-            last = self._last
-            while start and objects[start - 1] is not last:
-                start -= 1
-            del objects[:start]
+        start = 0 if self._collected else self._find_last(objects)
         self._collected = False
+        del objects[:start]
         self._read(objects, tenure)
+        self._last_at = start + len(objects) + _A_FEW
         del objects
         # The markers that were read have done their work.
         self._scans += 1
         self._carry = self._marker.tenure
         self._last = self._marker = _Marker(self._carry)
         self._markers = [self._marker]
+
+    def _find_last(self, objects: list[Any]) -> int:
+        """How many of ``objects`` were there when the last reading ended."""
+        last = self._last
+        # Since then it can only have moved towards the front, as objects before it died.
+        for start in (min(self._last_at, len(objects)), len(objects)):
+            while start:
+                if objects[start - 1] is last:
+                    return start
+                start -= 1
+        return 0
 
     def _read(self, objects: list[Any], tenure: Tenure) -> None:
         """Remember those of ``objects`` that are of interest; the first are of ``tenure``."""
@@ -208,31 +247,45 @@ class Census:
             elif id(obj) not in seen and keep(obj):
                 self._remember(obj, tenure)
 
-    def _of_interest(self, objects: list[Any]) -> Iterator[tuple[Any, Keep]]:
+    def _of_interest(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
-        # To hash or compare a class may run its metaclass's code: not within a collection.
-        metaclasses = set(map(type, map(type, objects)))
-        if not all(map(_is_plain, metaclasses - _PLAIN)):
-            by_id = {id(cls): keep for cls, keep in self._classify_all(map(type, objects))}
-            for obj in objects:
-                keep = by_id.get(id(type(obj)))
+        if not self._may_be_hashed(objects):
+            types = {id(cls): cls for cls in map(type, objects)}
+            by_id = {key: keep for key, cls in types.items() if (keep := self._classify(cls))}
+            return [(obj, by_id[id(type(obj))]) for obj in objects if id(type(obj)) in by_id]
+        wanted: dict[type, Keep] = {}
+        for cls in set(map(type, objects)) - self._dull:
+            if id(cls) not in self._dull_names:
+                keep = self._classify(cls)
                 if keep is not None:
-                    yield obj, keep
-            return
-        types = set(map(type, objects))
-        wanted = dict(self._classify_all(types - self._dull))
-        if wanted:
-            mine = compress(objects, map(wanted.__contains__, map(type, objects)))
-            for obj in mine:
-                yield obj, wanted[type(obj)]
+                    wanted[cls] = keep
+                else:
+                    self._note_dull(cls)
+        if wanted.keys() <= {_Marker}:
+            return []  # nothing for them to part
+        return [(obj, wanted[type(obj)]) for obj in objects if type(obj) in wanted]
 
-    def _classify_all(self, types: Iterable[type]) -> Iterator[tuple[type, Keep]]:
-        for cls in types:
-            keep = self._classify(cls)
-            if keep is not None:
-                yield cls, keep
-            elif type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
-                self._dull.add(cls)  # it never dies
+    def _may_be_hashed(self, objects: list[Any]) -> bool:
+        """Whether to hash and compare the classes of ``objects`` runs no code of the user's."""
+        plain, subclasses = self._plain, type.__subclasses__
+        odd: list[type] = []
+        metaclasses: list[type] = [type]
+        for metaclass in metaclasses:
+            if id(metaclass) not in plain:
+                if _is_plain(metaclass):
+                    _Name.add(metaclass, plain)
+                elif type(metaclass) is not type:
+                    return False  # not even metaclasses may
+                else:
+                    odd.append(metaclass)
+            metaclasses += subclasses(metaclass)
+        return not odd or set(map(type, map(type, objects))).isdisjoint(odd)
+
+    def _note_dull(self, cls: type) -> None:
+        if type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
+            self._dull.add(cls)  # it never dies
+        else:
+            _Name.add(cls, self._dull_names)
 
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:

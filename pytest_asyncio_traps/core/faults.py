@@ -20,6 +20,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
+        self._guards: dict[str, _Guard] = {}
 
     def off(self, part: str) -> bool:
         """Whether ``part`` has failed before."""
@@ -27,7 +28,10 @@ class Faults:
 
     def guard(self, part: str) -> _Guard:
         """A context manager that keeps an exception of its block from leaving it."""
-        return _Guard(self, part)
+        guard = self._guards.get(part)
+        if guard is None:
+            guard = self._guards[part] = _Guard(self, part)
+        return guard
 
     def note(self, part: str, exc: BaseException) -> None:
         """Keep ``exc`` as the fault of ``part``, if it is the first."""
@@ -40,6 +44,7 @@ class Faults:
 
 
 class _Guard:
+    # It has no state of its own, so that one serves all blocks of its part, nested ones too.
     __slots__ = ("_faults", "_part")
 
     def __init__(self, faults: Faults, part: str) -> None:

@@ -7,13 +7,12 @@ never refers to one of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 OwnerType = Literal["test", "fixture", "module", "session", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A line of source: an absolute ``path``, its 1-based ``line``, and the ``function``."""
 
     path: str
@@ -21,8 +20,7 @@ class Place:
     function: str
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The test or fixture that an object belongs to.
 
     ``nodeid`` is where a finding is charged: the test itself, or the test that
@@ -73,7 +71,11 @@ def to_plain(finding: Finding) -> dict[str, Any]:
     """``finding`` as dicts, strings and numbers, to cross from one process to another."""
     import dataclasses
 
-    return dataclasses.asdict(finding)
+    def plain(value: object) -> object:
+        return value._asdict() if isinstance(value, (Place, Owner)) else value
+
+    names = (field.name for field in dataclasses.fields(finding))
+    return {name: plain(getattr(finding, name)) for name in names}
 
 
 def from_plain(data: dict[str, Any]) -> Finding:

@@ -12,8 +12,8 @@ import asyncio
 import functools
 import importlib
 import os
+import site
 import sys
-import sysconfig
 import unittest
 from collections.abc import Callable, Iterable, Sized
 from itertools import accumulate, chain, compress, repeat, starmap
@@ -64,8 +64,15 @@ def _folder(path: str | None) -> str:
 
 _ASYNCIO = _folder(os.path.dirname(asyncio.__file__))
 _UNITTEST = _folder(os.path.dirname(unittest.__file__))
-_STDLIB = tuple({_folder(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
-_SITE = tuple({_folder(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
+# Not by sysconfig, whose import takes longer than all of this package's.
+_PYTHON = "python%d.%d" % sys.version_info[:2]
+_STDLIB = tuple(
+    {
+        _folder(os.path.dirname(os.__file__)),
+        _folder(os.path.join(sys.base_exec_prefix, sys.platlibdir, _PYTHON)),
+    }
+)
+_SITE = tuple({_folder(path) for path in site.getsitepackages()})
 _HERE = _folder(os.path.dirname(os.path.dirname(__file__)))
 
 

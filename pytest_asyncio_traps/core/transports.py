@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from asyncio import base_events, base_subprocess, proactor_events, selector_events, sslproto
+from asyncio import base_events, base_subprocess, selector_events, sslproto
 
 
 def base_classes() -> list[type]:
@@ -12,10 +12,13 @@ def base_classes() -> list[type]:
         selector_events._SelectorTransport,  # type: ignore[attr-defined]
         base_subprocess.BaseSubprocessTransport,
         sslproto._SSLProtocolTransport,
-        proactor_events._ProactorBasePipeTransport,
         base_events.Server,
     ]
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        from asyncio import proactor_events
+
+        classes.append(proactor_events._ProactorBasePipeTransport)
+    else:
         from asyncio import unix_events
 
         classes += [unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport]  # type: ignore[attr-defined]

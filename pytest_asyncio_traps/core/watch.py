@@ -376,11 +376,18 @@ class Watch:
 
     def _tell(self, callbacks: list[Callable[..., None]], *args: Any) -> None:
         """Call the traps that subscribed; the fault of one is that one's."""
+        texts = self.faults.texts
         for callback in callbacks:
-            part = getattr(getattr(callback, "__self__", None), "kind", "loops")
-            if not self.faults.off(part):
-                with self.faults.guard(part):
+            if not texts or _part_of(callback) not in texts:
+                try:
                     callback(*args)
+                except Exception as exc:
+                    self.faults.note(_part_of(callback), exc)
+
+
+def _part_of(callback: Callable[..., None]) -> str:
+    """The part of the plugin that ``callback`` is a method of."""
+    return getattr(getattr(callback, "__self__", None), "kind", "loops")
 
 
 def carried_by(exc: BaseException | None) -> Iterator[Finding]:

@@ -51,7 +51,7 @@ class Sentry:
         self.thread_id = thread_id
         self.native_id = native_id
         self.step = 0.0
-        self._lines: Counter[Place] = Counter()
+        self._lines: Counter[Place] | None = None
         self._last: list[Mark] | None = None
         # Waiting time and collector pauses as they stood before the step began.
         self.baseline = (0.0, 0.0)
@@ -62,7 +62,7 @@ class Sentry:
 
     def forget(self) -> None:
         """Another step has begun."""
-        self._lines, self._last = Counter(), None
+        self._lines = self._last = None
 
     def note(self, stack: list[Mark]) -> None:
         """The step stands at ``stack``.
@@ -72,11 +72,13 @@ class Sentry:
         """
         before, self._last = self._last, stack
         if before is not None:
+            if self._lines is None:
+                self._lines = Counter()
             self._count(before, self._lines)
 
     def lines(self) -> Counter[Place]:
         """The user's lines at which the step was seen, and how often."""
-        lines = self._lines.copy()
+        lines = Counter(self._lines)
         if self._last is not None:
             self._count(self._last, lines)
         return lines

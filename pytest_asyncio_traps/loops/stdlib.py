@@ -28,7 +28,7 @@ def arm(watch: Watch) -> None:
     """Replace, at class level, the few methods that tell of a loop's life."""
     patches = watch.patches
     loop_class = base_events.BaseEventLoop
-    guard = watch.faults.guard
+    guarded = watch.faults.guard("loops")
 
     patches.set(loop_class, "_asyncio_traps_step", 0.0)
 
@@ -37,7 +37,7 @@ def arm(watch: Watch) -> None:
             original(self, *args, **kwargs)
             self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
             if watch.active:
-                with guard("loops"):
+                with guarded:
                     watch.loop_made(self, sys._getframe(1))
 
         return __init__
@@ -48,7 +48,7 @@ def arm(watch: Watch) -> None:
             if not watch.active:
                 return original(self)
             tracked = False
-            with guard("loops"):
+            with guarded:
                 tracked = watch.loop_enters(self)
             try:
                 return original(self)
@@ -57,11 +57,11 @@ def arm(watch: Watch) -> None:
             except BaseException:
                 # What a step raises stays in its task or goes to the exception handler, an
                 # exit excepted.
-                with guard("loops"):
+                with guarded:
                     watch.loop_cut_short(self)
                 raise
             finally:
-                with guard("loops"):
+                with guarded:
                     watch.loop_leaves(self, tracked)
 
         return run_forever
@@ -69,7 +69,7 @@ def arm(watch: Watch) -> None:
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
             if watch.active and not self._closed and not self.is_running():
-                with guard("loops"):
+                with guarded:
                     watch.loop_closing(self)
             original(self)
 
@@ -78,7 +78,7 @@ def arm(watch: Watch) -> None:
     def make_call_exception_handler(original: Callable[..., None]) -> Callable[..., None]:
         def call_exception_handler(self: Any, context: Any) -> None:
             if watch.active:
-                with guard("loops"):
+                with guarded:
                     watch.exception_context(self, context)
             original(self, context)
 

@@ -47,15 +47,16 @@ class NeverAwaited(Trap):
         self.watch.on_disarm.append(self._spared.clear)
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
         self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
-
+        self._hook = vars(warnings)["_warn_unawaited_coroutine"]
         self.watch.witness.on_shown.append(self._of_asyncgen)
 
     def refresh(self) -> None:
         self._spared.clear()
-        current = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
-        # Only importlib.reload() puts Python's own back; what others put there calls ours.
-        if _is_pythons(current):
-            self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
+        if vars(warnings)["_warn_unawaited_coroutine"] is not self._hook:
+            # Only importlib.reload() puts Python's own back; what others put there calls ours.
+            if _is_pythons(vars(warnings)["_warn_unawaited_coroutine"]):
+                self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
+            self._hook = vars(warnings)["_warn_unawaited_coroutine"]
 
     def _make_hook(self, original: Any) -> Callable[[Any], None]:
         watch = self.watch
@@ -124,7 +125,7 @@ class NeverAwaited(Trap):
         ]
         for sighting in fresh:
             sighting.told = True
-        if fresh or final:
+        if fresh or (final and watch.census.seen):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()
         if not final:
