@@ -122,12 +122,15 @@ KINDS: Final = _Kinds()
 STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]
 
 
+#: Their names, to be quick about those that are none.
+_STEP_NAMES: Final = ("_run", "step")
+
+
 def _is_step(code: CodeType) -> bool:
     # By identity: hashing or comparing code objects reads all their instructions.
-    if code.co_name in ("_run", "step"):
-        for step in STEP_CODES:
-            if code is step:
-                return True
+    for step in STEP_CODES:
+        if code is step:
+            return True
     return False
 
 
@@ -147,7 +150,7 @@ def user_mark(frame: FrameType | None) -> Mark | None:
         if kind == LIBRARY:
             if library is None:
                 library = code, frame.f_lasti
-        elif kind == BOUNDARY or (kind != STDLIB and _is_step(code)):
+        elif kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
             break
         frame = frame.f_back
     return library
@@ -201,7 +204,7 @@ def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
             return mark
         if kind == LIBRARY:
             library = library or mark
-        elif kind == BOUNDARY or (kind != STDLIB and _is_step(code)):
+        elif kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
             break
     return library
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -448,6 +449,33 @@ def is_harness(coroutine: object, origin: Mark | None) -> bool:
     return path is None or KINDS[path] < LIBRARY
 
 
-def pending(tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    """The tasks that are not done, in a stable order."""
-    return sorted((task for task in tasks if not task.done()), key=lambda task: task.get_name())
+def _find_registers() -> tuple[Any, set[Any]] | None:
+    """Where asyncio keeps its tasks, up to Python 3.13; later it has a quick `all_tasks`."""
+    scheduled = getattr(asyncio.tasks, "_scheduled_tasks", getattr(asyncio.tasks, "_all_tasks", 0))
+    eager = getattr(asyncio.tasks, "_eager_tasks", set())
+    if sys.version_info < (3, 14) and type(scheduled) is weakref.WeakSet and type(eager) is set:
+        return scheduled, eager
+    return None
+
+
+_registers = _find_registers()
+
+
+def pending(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    """The tasks of ``loop`` that are not done, in a stable order."""
+    if _registers is None:
+        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    else:
+        # What all_tasks() does, without a Python call for each task that is done.
+        scheduled, eager = _registers
+        known = {id(task): task for ref in list(scheduled.data) if (task := ref()) is not None}
+        known.update((id(task), task) for task in list(eager))
+        tasks = [t for t in known.values() if not t.done() and _loop_of(t) is loop]
+    return sorted(tasks, key=lambda task: task.get_name()) if tasks else tasks
+
+
+def _loop_of(task: Any) -> object:
+    try:
+        return task.get_loop()
+    except AttributeError:
+        return getattr(task, "_loop", None)

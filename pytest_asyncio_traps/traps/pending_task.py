@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 from asyncio import runners
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ..core.contexts import DESTROYED, subject
@@ -59,7 +59,7 @@ class PendingTask(Trap):
     def _abandoned(self, loop: asyncio.AbstractEventLoop, by_user: bool = False) -> None:
         if isinstance(sys.exception(), (SystemExit, KeyboardInterrupt)):
             return  # the run was cut short: nothing in it had its time
-        left = self._users(asyncio.all_tasks(loop))
+        left = self._users(loop)
         if by_user:
             made = self.watch.made
             left = [task for task in left if is_user((made(task) or (None,))[0])]
@@ -79,11 +79,11 @@ class PendingTask(Trap):
     def _cut_short(self, loop: asyncio.AbstractEventLoop) -> None:
         # A test that timed out, say: its tasks did not have their time, the one that runs
         # the test among them.
-        for task in pending(asyncio.all_tasks(loop)):
+        for task in pending(loop):
             set_reported(task)
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
-        left = [task for task in self._users(asyncio.all_tasks(loop)) if not _is_over(task)]
+        left = [task for task in self._users(loop) if not _is_over(task)]
         self._report_all(left, "Its loop was closed while it was pending: it never ends.", True)
 
     def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -95,18 +95,16 @@ class PendingTask(Trap):
             or self.watch.user_has_handler(loop)
         ):
             return
-        self._report_all(
-            self._users([task]), "Nothing referred to it any more: it was destroyed.", True
-        )
+        if self._is_users(task):
+            self._report_all([task], "Nothing referred to it any more: it was destroyed.", True)
 
-    def _users(self, tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-        made = self.watch.made
-        return [
-            task
-            for task in pending(tasks)
-            if isinstance(task, asyncio.Future)
-            and not is_harness(coroutine_of(task), (made(task) or (None,))[0])
-        ]
+    def _users(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+        return [task for task in pending(loop) if self._is_users(task)]
+
+    def _is_users(self, task: asyncio.Task[Any]) -> bool:
+        return isinstance(task, asyncio.Future) and not is_harness(
+            coroutine_of(task), (self.watch.made(task) or (None,))[0]
+        )
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
         for task in _roots(tasks):

@@ -85,6 +85,8 @@ class UnclosedLoop(Trap):
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         """Jobs that still run in a thread: nobody is there any more to take what they return."""
+        if not self._jobs:
+            return
         watch = self.watch
         for job, (owner, name) in list(self._jobs.items()):
             # One that a task waits for is the task's: that is reported as pending.

@@ -113,6 +113,8 @@ class UnclosedTransport(Trap):
         return finding
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._open:
+            return
         self._report_open(
             (transport for transport, (owner, _) in list(self._open.items()) if owner() is loop),
             "Its loop was closed while it was open.",
