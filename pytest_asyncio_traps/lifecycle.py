@@ -309,9 +309,7 @@ class Lifecycle:
     def _attach(self, report: pytest.TestReport, phase: Phase) -> None:
         shown_by_pytest = self.config.pluginmanager.hasplugin("logging-plugin")
         records = [
-            record
-            for record in phase.records
-            if not (shown_by_pytest and self.log.passes(record))
+            record for record in phase.records if not (shown_by_pytest and self.log.passes(record))
         ]
         if records:
             text = "\n".join(

@@ -58,7 +58,7 @@ class AsyncioLog(logging.Filter):
         chatter = selector_events.BaseSelectorEventLoop.__init__.__code__
         getframe = sys._getframe
 
-        def isEnabledFor(level: int) -> bool:
+        def isEnabledFor(level: int) -> bool:  # noqa: N802
             if level == logging.DEBUG and getframe(2).f_code is chatter and self._wanted() > level:
                 return False
             return original(level)

@@ -12,12 +12,12 @@ import asyncio
 import functools
 import importlib
 import os
-import site
 import sys
 import unittest
 from collections.abc import Callable, Iterable, Sized
 from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
+from site import getsitepackages
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, cast
 
@@ -65,14 +65,14 @@ def _folder(path: str | None) -> str:
 _ASYNCIO = _folder(os.path.dirname(asyncio.__file__))
 _UNITTEST = _folder(os.path.dirname(unittest.__file__))
 # Not by sysconfig, whose import takes longer than all of this package's.
-_PYTHON = "python%d.%d" % sys.version_info[:2]
+_PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 _STDLIB = tuple(
     {
         _folder(os.path.dirname(os.__file__)),
         _folder(os.path.join(sys.base_exec_prefix, sys.platlibdir, _PYTHON)),
     }
 )
-_SITE = tuple({_folder(path) for path in site.getsitepackages()})
+_SITE = tuple({_folder(path) for path in getsitepackages()})
 _HERE = _folder(os.path.dirname(os.path.dirname(__file__)))
 
 
@@ -128,7 +128,7 @@ _STEP_NAMES: Final = ("_run", "step")
 
 def _is_step(code: CodeType) -> bool:
     # By identity: hashing or comparing code objects reads all their instructions.
-    for step in STEP_CODES:
+    for step in STEP_CODES:  # noqa: SIM110 - any() makes a generator
         if code is step:
             return True
     return False

@@ -451,8 +451,10 @@ def is_harness(coroutine: object, origin: Mark | None) -> bool:
 
 def _find_registers() -> tuple[Any, set[Any]] | None:
     """Where asyncio keeps its tasks, up to Python 3.13; later it has a quick `all_tasks`."""
-    scheduled = getattr(asyncio.tasks, "_scheduled_tasks", getattr(asyncio.tasks, "_all_tasks", 0))
-    eager = getattr(asyncio.tasks, "_eager_tasks", set())
+    scheduled: Any = getattr(
+        asyncio.tasks, "_scheduled_tasks", getattr(asyncio.tasks, "_all_tasks", 0)
+    )
+    eager: Any = getattr(asyncio.tasks, "_eager_tasks", set())
     if sys.version_info < (3, 14) and type(scheduled) is weakref.WeakSet and type(eager) is set:
         return scheduled, eager
     return None

@@ -29,6 +29,10 @@ QUIET: Final = frozenset(
 )  # fmt: skip
 
 
+#: Whether a future is being made at this moment, by C code that asks for debug mode.
+MAKING: Final = [False]
+
+
 def shown(loop: Any, depth: int = 2) -> bool:
     """Whether the code at ``depth`` frames from here is to read that ``loop`` is in debug mode."""
     if module_of(depth) in QUIET:

@@ -103,10 +103,8 @@ class Handle(events.Handle, metaclass=_StandsIn):
     _asyncio_traps_asked: Mark | None
     _source_traceback: Any
 
-    def __init__(
-        self, callback: Any, args: Any, loop: Any, context: Any = None, asked: Any = _asker
-    ) -> None:
-        self._asyncio_traps_asked = _asker() if asked is _asker else asked
+    def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
+        self._asyncio_traps_asked = _asker()
         if getattr(loop, "_debug", True):
             super().__init__(callback, args, loop, context)
             if self._source_traceback:
@@ -115,10 +113,11 @@ class Handle(events.Handle, metaclass=_StandsIn):
         _fill(self, callback, args, loop, context)
 
 
-class SoonHandle(Handle):
+class SoonHandle(events.Handle):
     """What ``call_soon`` makes by itself, outside of debug mode: the shortest way there is.
 
-    The caller's instruction is kept in two parts, and looked at when somebody asks.
+    The caller's instruction is kept in two parts, and looked at when somebody asks. A
+    metaclass of its own would make it several times slower to make.
     """
 
     __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
@@ -154,9 +153,8 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
         args: Any,
         loop: Any,
         context: Any = None,
-        asked: Any = _asker,
     ) -> None:
-        self._asyncio_traps_asked = _asker() if asked is _asker else asked
+        self._asyncio_traps_asked = _asker()
         if getattr(loop, "_debug", True):
             super().__init__(when, callback, args, loop, context)
             if self._source_traceback:
@@ -165,6 +163,35 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
         _fill(self, callback, args, loop, context)
         self._when = when
         self._scheduled = False
+
+
+class AtHandle(events.TimerHandle):
+    """What ``call_at`` makes by itself, outside of debug mode."""
+
+    __slots__ = ("_asyncio_traps_asked",)
+    _asyncio_traps_asked: Mark | None
+
+    def __init__(
+        self, when: float, callback: Any, args: Any, loop: Any, context: Any, asked: Mark | None
+    ) -> None:
+        self._asyncio_traps_asked = asked
+        # As _fill() does, without the price of a call.
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
+    def __lt__(self, other: Any) -> Any:
+        # What the loop's heap goes by: without isinstance(), which would ask the class that
+        # stands in for TimerHandle.
+        if type(other) is AtHandle:
+            return self._when < other._when
+        return super().__lt__(other)
 
 
 #: What stands in for which class of `asyncio.events`.
@@ -189,6 +216,6 @@ if _ThreadSafeHandle is not None:  # from Python 3.14 on
     CLASSES["_ThreadSafeHandle"] = ThreadSafeHandle
 
 _ORIGINALS.update({_cls: _cls.__mro__[1] for _cls in CLASSES.values()})
-for _name, _cls in (*CLASSES.items(), ("Handle", SoonHandle)):
+for _name, _cls in (*CLASSES.items(), ("Handle", SoonHandle), ("TimerHandle", AtHandle)):
     _cls.__module__ = "asyncio.events"
     _cls.__name__ = _cls.__qualname__ = _name

@@ -30,11 +30,11 @@ def arm(watch: Watch) -> None:
     loop_class = base_events.BaseEventLoop
     guarded = watch.faults.guard("loops")
 
-    patches.set(loop_class, "_asyncio_traps_step", 0.0)
-
     def make_init(original: Callable[..., None]) -> Callable[..., None]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
+            # No defaults of the class: they would make each access several times slower.
+            self._asyncio_traps_step = 0.0
             self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
             if watch.active:
                 with guarded:
@@ -86,6 +86,7 @@ def arm(watch: Watch) -> None:
 
     def make_get_debug(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
         shown, quiet, getframe = debug.shown, debug.QUIET, sys._getframe
+        making = debug.MAKING
         module_of = getattr(sys, "_getframemodulename", None)
         if module_of is not None:
 
@@ -93,6 +94,8 @@ def arm(watch: Watch) -> None:
                 # Asked for each future, task and handle: the shortest way to say no.
                 if self._debug:
                     return True
+                if making[0]:
+                    return False
                 return module_of(1) not in quiet and watch.active and shown(self)
 
         else:
@@ -100,6 +103,8 @@ def arm(watch: Watch) -> None:
             def get_debug(self: Any) -> bool:
                 if self._debug:
                     return True
+                if making[0]:
+                    return False
                 name = getframe(1).f_globals.get("__name__")
                 return name not in quiet and watch.active and shown(self)
 
@@ -132,7 +137,6 @@ def arm(watch: Watch) -> None:
         and loop_class.call_at.__code__.co_names == _CALL_AT_NAMES
         and loop_class.call_soon.__code__ is _STDLIB_CALL_SOON
     )
-    patches.set(loop_class, "_asyncio_traps_plain", False)
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
         handle_class, getframe = handles.SoonHandle, sys._getframe
@@ -144,9 +148,13 @@ def arm(watch: Watch) -> None:
                 return handle
             frame = getframe(1)
             thread = self._thread_id
-            if thread != get_ident() and thread is not None:
+            if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.call_soon", frame, callback)
-            if not self._asyncio_traps_plain or self._closed:
+            try:
+                plain = self._asyncio_traps_plain and not self._closed
+            except AttributeError:  # made before us
+                plain = False
+            if not plain:
                 return original(self, callback, *args, context=context)
             handle = handle_class(callback, args, self, context, frame.f_code, frame.f_lasti)
             self._ready.append(handle)
@@ -155,7 +163,7 @@ def arm(watch: Watch) -> None:
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        timer_class, mark_of, getframe = handles.TimerHandle, handles.mark_of, sys._getframe
+        timer_class, mark_of, getframe = handles.AtHandle, handles.mark_of, sys._getframe
         call_later = loop_class.call_later.__code__
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
@@ -167,7 +175,11 @@ def arm(watch: Watch) -> None:
             thread = self._thread_id
             if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.call_at", frame, callback)
-            if not self._asyncio_traps_plain or self._closed or when is None:
+            try:
+                plain = self._asyncio_traps_plain and not self._closed and when is not None
+            except AttributeError:
+                plain = False
+            if not plain:
                 return original(self, when, callback, *args, context=context)
             if frame.f_code is call_later:
                 frame = frame.f_back
@@ -208,7 +220,7 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "call_at", make_call_at)
     patches.wrap(loop_class, "stop", make_stop)
     patches.wrap(loop_class, "create_task", make_create_task(watch))
-    patches.wrap(loop_class, "create_future", make_create_future(watch, "_thread_id"))
+    patches.wrap(loop_class, "create_future", make_create_future(watch))
     patches.wrap(handles.BASE, "_run", make_handle_run(watch))
 
 
@@ -262,19 +274,24 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def make_create_future(watch: Watch, thread_attribute: str) -> Callable[[Any], Any]:
+def make_create_future(watch: Watch) -> Callable[[Any], Any]:
     """``create_future`` that returns a future which remembers where its exception was set."""
-    future_class = make_future_class(watch, thread_attribute)
+    future_class = make_future_class(watch, "_loop")
+    making = debug.MAKING
 
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
-            # uvloop's flag is out of sight; its debug mode takes no tracebacks of futures
-            # worth keeping.
-            if watch.active and not getattr(self, "_debug", False):
-                return future_class(loop=self)
-            future = original(self)
-            if watch.active and future._source_traceback:
-                del future._source_traceback[-2]
+            if self._debug:
+                future = original(self)
+                if future._source_traceback:
+                    del future._source_traceback[-2]
+                return future
+            # The constructor asks for debug mode: the shortest way to say no. Another thread
+            # may put an end to that too soon, and the answer then takes the longer way.
+            making[0] = True
+            future = future_class(loop=self)
+            making[0] = False
+            future._asyncio_traps_runner = self
             return future
 
         return create_future
@@ -290,10 +307,8 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def _run(self: Any) -> None:
             __tracebackhide__ = True
-            loop, callback = (
-                self._loop,
-                self._callback,
-            )  # it may cancel itself, and forget the latter
+            loop = self._loop
+            callback = self._callback  # it may cancel itself, and forget this
             shift = watch.shift_to(self._context) if watch.shared else None
             began = now()
             try:

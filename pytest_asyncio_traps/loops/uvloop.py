@@ -18,8 +18,9 @@ from ..core.clock import REAL
 from ..core.stacks import STEP_CODES
 from ..core.watch import Watch
 from . import debug
+from .futures import make_future_class
 from .handles import mark_of
-from .stdlib import asyncgen_hooks, make_create_future, make_create_task
+from .stdlib import asyncgen_hooks, make_create_task
 
 #: What of a uvloop cannot be watched, and why.
 BLIND_SPOTS = {
@@ -95,6 +96,21 @@ def arm(watch: Watch) -> None:
         watch.on_disarm.append(finder.remove)
 
 
+class _Runner:
+    """In which thread a loop runs; None while it does not. The loop itself shows it to C only."""
+
+    __slots__ = ("_thread_id",)
+
+    def __init__(self) -> None:
+        self._thread_id: int | None = None
+
+
+def runner_of(loop: Any) -> _Runner:
+    """The one of ``loop``, which has none of its own if it was made before us."""
+    runner: _Runner = vars(loop).setdefault("_asyncio_traps_runner", _Runner())
+    return runner
+
+
 def hook(watch: Watch, loop_class: Any) -> None:
     """Replace the methods of ``uvloop.Loop`` that its C code, or its users, call by name."""
     patches = watch.patches
@@ -105,6 +121,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             original(self, *args, **kwargs)
             if watch.active:
                 with guard("uvloop"):
+                    runner_of(self)
                     # The constructor sets debug mode from the environment.
                     vars(self).pop(debug.EXPLICIT, None)
                     for what, reason in BLIND_SPOTS.items():
@@ -121,12 +138,12 @@ def hook(watch: Watch, loop_class: Any) -> None:
             tracked = False
             with guard("uvloop"):
                 tracked = watch.loop_enters(self)
-                self._asyncio_traps_thread = get_ident()
+                runner_of(self)._thread_id = get_ident()
             try:
                 return original(self)
             finally:
                 with guard("uvloop"):
-                    self._asyncio_traps_thread = None
+                    runner_of(self)._thread_id = None
                     watch.loop_leaves(self, tracked)
 
         return run_forever
@@ -140,12 +157,12 @@ def hook(watch: Watch, loop_class: Any) -> None:
             tracked = False
             with guard("uvloop"):
                 tracked = watch.loop_enters(self)
-                self._asyncio_traps_thread = get_ident()
+                runner_of(self)._thread_id = get_ident()
             try:
                 return original(self, future)
             finally:
                 with guard("uvloop"):
-                    self._asyncio_traps_thread = None
+                    runner_of(self)._thread_id = None
                     watch.loop_leaves(self, tracked)
 
         return run_until_complete
@@ -212,13 +229,13 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def check(loop: Any, callback: Any, method: str) -> None:
         """Debug mode's check."""
-        thread = loop._asyncio_traps_thread
+        thread = loop._asyncio_traps_runner._thread_id
         if thread is not None and thread != get_ident() and method != "call_soon_threadsafe":
             watch.touched(loop, f"loop.{method}", sys._getframe(2), callback)
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:
-            thread = self._asyncio_traps_thread
+            thread = self._asyncio_traps_runner._thread_id
             if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.stop", sys._getframe(1))
             original(self)
@@ -253,6 +270,19 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
         return call_later
 
+    future_class = make_future_class(watch, "_loop._asyncio_traps_runner")
+
+    def make_create_future(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        # The debug flag is out of sight; that mode takes no tracebacks of futures worth keeping.
+        def create_future(self: Any) -> Any:
+            if not watch.active:
+                return original(self)
+            future = future_class(loop=self)
+            future._asyncio_traps_runner = self._asyncio_traps_runner
+            return future
+
+        return create_future
+
     def make_endpoint(original: Callable[..., Any]) -> Callable[..., Any]:
         async def endpoint(self: Any, *args: Any, **kwargs: Any) -> Any:
             made = await original(self, *args, **kwargs)
@@ -264,8 +294,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
         return endpoint
 
-    patches.set(loop_class, "_asyncio_traps_step", 0.0)
-    patches.set(loop_class, "_asyncio_traps_thread", None)
+    patches.set(loop_class, "_asyncio_traps_runner", _Runner())
     patches.set(loop_class, "_asyncio_traps_failed", None)
     makers: dict[str, Callable[[Any], Any]] = {
         "__init__": make_init,
@@ -280,7 +309,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         "call_soon_threadsafe": make_soon("call_soon_threadsafe"),
         "call_later": make_call_later,
         "create_task": make_create_task(watch),
-        "create_future": make_create_future(watch, "_asyncio_traps_thread"),
+        "create_future": make_create_future,
         **asyncgen_hooks(watch),
         **dict.fromkeys(_ENDPOINTS, make_endpoint),
     }
