@@ -104,7 +104,7 @@ class WrongThread(Trap):
             if loop is not None:
                 thread = getattr(loop, "_thread_id", None)
                 if thread is None:
-                    thread = getattr(loop, "_asyncio_traps_thread", None)
+                    thread = _thread_of(loop)
                 if thread is not None and thread != get_ident():
                     watch.touched(loop, name, sys._getframe(1), self_)
             return original(self_, *args, **kwargs)
@@ -208,8 +208,9 @@ def _called(what: str, frame: FrameType | None) -> str:
 
 
 def _thread_of(loop: Any) -> int | None:
-    for name in ("_thread_id", "_asyncio_traps_thread"):
-        thread = getattr(loop, name, None)
+    # uvloop shows to C only what it knows of that.
+    for knows in (loop, getattr(loop, "_asyncio_traps_runner", None)):
+        thread = getattr(knows, "_thread_id", None)
         if type(thread) is int:  # a mock has anything
             return thread
     return None
