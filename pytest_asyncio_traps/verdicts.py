@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
@@ -55,7 +54,7 @@ class Verdicts:
             if action == OFF:
                 continue
             shows = ("session" if not nodeid else "late") if nodeid != here else when
-            settled = dataclasses.replace(finding, when=shows, action=action)
+            settled = finding._replace(when=shows, action=action)
             self.settled.append((settled, count))
             if action == WARN:
                 warned.append((settled, count))

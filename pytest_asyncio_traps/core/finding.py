@@ -6,7 +6,6 @@ never refers to one of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 OwnerType = Literal["test", "fixture", "module", "session", "unknown"]
@@ -33,8 +32,7 @@ class Owner(NamedTuple):
     nodeid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One trap that was sprung.
 
     ``origin`` is the user's line that made the object, ``location`` the line
@@ -69,13 +67,11 @@ class Finding:
 
 def to_plain(finding: Finding) -> dict[str, Any]:
     """``finding`` as dicts, strings and numbers, to cross from one process to another."""
-    import dataclasses
 
     def plain(value: object) -> object:
         return value._asdict() if isinstance(value, (Place, Owner)) else value
 
-    names = (field.name for field in dataclasses.fields(finding))
-    return {name: plain(getattr(finding, name)) for name in names}
+    return {name: plain(value) for name, value in finding._asdict().items()}
 
 
 def from_plain(data: dict[str, Any]) -> Finding:
