@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import datetime
+import importlib.metadata
 import json
 import os
 import platform
@@ -10,125 +12,175 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
-OFF = ("-p", "no:asyncio_traps")
+
+#: What a suite does by hand to see at least some of the traps.
+RECIPE = """
+import gc, pytest
+
+@pytest.fixture(autouse=True)
+def collect():
+    yield
+    gc.collect()
+"""
+
+
+class Variant(NamedTuple):
+    """A way to run a suite."""
+
+    plugins: str
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+
+
+# Plugins are named by their modules: `-p NAME` would have pytest read the metadata of all that is
+# installed once more for each, which is the price of the option and not of the plugin.
+ASYNCIO = "pytest_asyncio.plugin"
+OFF = Variant(ASYNCIO)
 # The operations take long steps, on purpose.
-ON = ("-p", "asyncio_traps", "--asyncio-slow-callback-duration=60")
+ON = Variant(f"{ASYNCIO},pytest_asyncio_traps.plugin", ("--asyncio-slow-callback-duration=60",))
+DEBUG_ENV = (("PYTHONASYNCIODEBUG", "1"),)
+VARIANTS = {
+    "off": OFF,
+    "on": ON,
+    # pytest-asyncio 1.2 and later hands debug=False to its loops unless told otherwise.
+    "debug mode": Variant(ASYNCIO, ("--asyncio-debug",), DEBUG_ENV),
+    "usual recipe": Variant(f"{ASYNCIO},recipe", ("-Werror", "--asyncio-debug"), DEBUG_ENV),
+}
 
-SYNC = "".join(f"def test_{n}(): pass\n" for n in range(3000))
-ASYNC = "import asyncio\n" + "".join(
-    f"async def test_{n}(): await asyncio.sleep(0)\n" for n in range(500)
-)
-#: How long a test takes, set-up and teardown included, on a heap of a million objects.
-HEAP = """
-import asyncio
-HEAP = [[] for _ in range(1_000_000)]
-""" + "".join(f"async def test_{n}(): await asyncio.sleep(0)\n" for n in range(200))
+SUITES = {
+    "3,000 trivial sync tests": (3000, "".join(f"def test_{n}(): pass\n" for n in range(3000))),
+    "500 trivial async tests": (
+        500,
+        "import asyncio\n"
+        + "".join(f"async def test_{n}(): await asyncio.sleep(0)\n" for n in range(500)),
+    ),
+    # Set-up and teardown included.
+    "200 async tests on a heap of 1,000,000 objects": (
+        200,
+        "import asyncio\nHEAP = [[] for _ in range(1_000_000)]\n"
+        + "".join(f"async def test_{n}(): await asyncio.sleep(0)\n" for n in range(200)),
+    ),
+}
 
 
-def pytest_run(folder: Path, *args: str, env: dict[str, str] | None = None) -> float:
+def pytest_run(folder: Path, variant: Variant, *args: str, out: Path | None = None) -> float:
     """Seconds that one run of pytest takes."""
-
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "asyncio"]
-    command += ["--asyncio-mode=auto", *args]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--asyncio-mode=auto", *variant.args, *args]
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))
     }
+    env = {
+        **kept,
+        **dict(variant.env),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": variant.plugins,
+        "PYTHONPATH": os.pathsep.join([str(folder), str(HERE.parent)]),
+    }
+    if out is not None:
+        out.unlink(missing_ok=True)
+        env["BENCHMARK_OUT"] = str(out)
     began = time.perf_counter()
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(env or {})},
-        capture_output=True,
-        text=True,
-    )
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    took = time.perf_counter() - began
     if done.returncode != 0:
         raise SystemExit(done.stdout + done.stderr)
+    return took
+
+
+def suite_run(folder: Path, on: bool) -> float:
+    """Seconds that one run of somebody's own suite takes; its failures are its own."""
+    args = ["--asyncio-traps=warn"] if on else ["-p", "no:asyncio_traps"]
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return time.perf_counter() - began
 
 
-def alternating(runs: Sequence[Callable[[], float]], rounds: int) -> list[float]:
-    """The best time of each run, the runs taking turns."""
-    best = [float("inf")] * len(runs)
-    for _ in range(rounds):
-        best = [min(sofar, run()) for sofar, run in zip(best, runs, strict=True)]
-    return best
+def measure(folder: Path, rounds: int, names: list[str]) -> dict[str, dict[str, float]]:
+    """Nanoseconds by what was measured and variant, the best of ``rounds``, taking turns."""
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
+    )
+    (folder / "recipe.py").write_text(RECIPE, encoding="utf-8")
+    operations = folder / "test_operations.py"
+    operations.write_text((HERE / "operations.py").read_text(encoding="utf-8"), encoding="utf-8")
+    table: dict[str, dict[str, float]] = {}
 
+    def note(title: str, name: str, value: float) -> None:
+        row = table.setdefault(title, {})
+        row[name] = min(row.get(name, float("inf")), value)
 
-def operations(
-    folder: Path, rounds: int, variants: dict[str, tuple[str, ...]]
-) -> dict[str, dict[str, float]]:
-    """Nanoseconds of each operation of operations.py, by variant."""
-    module = folder / "test_operations.py"
-    module.write_text((HERE / "operations.py").read_text(encoding="utf-8"), encoding="utf-8")
-    best: dict[str, dict[str, float]] = {name: {} for name in variants}
     for _ in range(rounds):
-        for name, args in variants.items():
-            out = folder / f"{name}.json"
-            env = {"BENCHMARK_OUT": str(out)}
-            if name == "debug mode":
-                env["PYTHONASYNCIODEBUG"] = "1"
-            pytest_run(folder, *args, module.name, env=env)
-            for operation, value in json.loads(out.read_text(encoding="utf-8")).items():
-                sofar = best[name].get(operation, float("inf"))
-                best[name][operation] = min(sofar, value)
-    return best
+        for name in names:
+            if name == "usual recipe":
+                continue  # within a test, it is debug mode
+            out = folder / "out.json"
+            pytest_run(folder, VARIANTS[name], operations.name, out=out)
+            for title, value in json.loads(out.read_text(encoding="utf-8")).items():
+                note(title, name, value)
+    for title, (_, text) in SUITES.items():
+        module = folder / "test_run.py"
+        module.write_text(text, encoding="utf-8")
+        for _ in range(rounds):
+            for name in names:
+                note(title, name, pytest_run(folder, VARIANTS[name], module.name) * 1e9)
+    return table
 
 
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--debug-mode", action="store_true")
-    parser.add_argument("--json", type=Path, metavar="PATH")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: 5)")
+    parser.add_argument(
+        "--all", action="store_true", help="debug mode and the usual recipe, too: takes minutes"
+    )
+    parser.add_argument(
+        "--suite",
+        type=Path,
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="time pytest in FOLDER, too",
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures to PATH")
     options = parser.parse_args()
-    variants: dict[str, tuple[str, ...]] = {"off": OFF, "on": ON}
-    if options.debug_mode:
-        # pytest-asyncio 1.2 and later hands debug=False to its loops unless told otherwise.
-        variants["debug mode"] = (*OFF, "--asyncio-debug")
-    table: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "pytest.ini").write_text(
-            "[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
-        )
-        measured = operations(folder, options.rounds, variants)
-        for operation, off in measured["off"].items():
-            table[operation] = {
-                "off_ns": off,
-                **{name: measured[name][operation] / off for name in variants if name != "off"},
-            }
-        for title, text, tests in (
-            ("3,000 trivial sync tests", SYNC, 3000),
-            ("500 trivial async tests", ASYNC, 500),
-            ("200 async tests on a heap of 1,000,000 objects", HEAP, 200),
-        ):
-            module = folder / "test_run.py"
-            module.write_text(text, encoding="utf-8")
-            off, on = alternating(
-                [
-                    lambda: pytest_run(folder, *OFF, "test_run.py"),
-                    lambda: pytest_run(folder, *ON, "test_run.py"),
-                ],
-                options.rounds,
-            )
-            table[title] = {
-                "off_ns": off * 1e9,
-                "on": on / off,
-                "per_test_ms": (on - off) / tests * 1e3,
-            }
-    versions = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    print(f"{versions}; ratios to plugin off, best of {options.rounds}")
+    names = list(VARIANTS) if options.all else ["off", "on"]
+    with tempfile.TemporaryDirectory() as folder:
+        table = measure(Path(folder), options.rounds, names)
+    for suite in options.suite:
+        row = table[f"the suite in {suite.name}"] = {}
+        for _ in range(options.rounds):
+            for name, on in (("off", False), ("on", True)):
+                row[name] = min(row.get(name, float("inf")), suite_run(suite, on) * 1e9)
+    versions = {
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "rounds": options.rounds,
+        **{
+            package: importlib.metadata.version(package)
+            for package in ("pytest", "pytest-asyncio", "pytest-asyncio-traps")
+        },
+    }
+    print(", ".join(f"{key} {value}" for key, value in versions.items()))
+    columns = [name for name in names if name != "off"]
+    print(f"{'ratio to the plugin off':48}" + "".join(f"{name:>14}" for name in columns))
     for title, row in table.items():
-        shown = ", ".join(f"{key} {row[key]:.2f}" for key in ("on", "debug mode") if key in row)
-        if "per_test_ms" in row:
-            shown += f", {row['per_test_ms']:+.3f} ms a test"
-        print(f"  {title:48} {shown}")
+        shown = [f"{row[name] / row['off']:.2f}" if name in row else "" for name in columns]
+        if title in SUITES:
+            shown.append(f"{(row['on'] - row['off']) / SUITES[title][0] / 1e6:+.2f} ms a test")
+        print(f"{title:48}" + "".join(f"{text:>14}" for text in shown))
     if options.json:
-        report = {"python": platform.python_version(), "rounds": options.rounds, "table": table}
+        report = {**versions, "nanoseconds": table}
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
