@@ -55,6 +55,8 @@ class Ownership:
     def __init__(self) -> None:
         self.session = Tenure(Owner("session", "session", "session", ""))
         self.running = self.session
+        #: Called when a thread is about to be started.
+        self.on_thread_start: list[Callable[[], None]] = []
 
     def now(self) -> Tenure:
         """The tenure of the code that runs this very moment."""
@@ -81,6 +83,8 @@ class Ownership:
             def start(thread: threading.Thread) -> None:
                 setattr(thread, THREAD_TENURE, self.now())
                 setattr(thread, THREAD_MARK, user_mark(sys._getframe(1)))
+                for tell in self.on_thread_start:
+                    tell()
                 original(thread)
 
             return start

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.finding import Finding, Place
 from ..core.ownership import THREAD_MARK
+from ..core.patches import Patches
 from ..core.stacks import ASYNCIO, HARNESS, KINDS, USER, coroutine_of, place_of, user_mark
 from ..core.transports import all_classes
 from ..core.trap import Trap
@@ -48,20 +49,40 @@ class WrongThread(Trap):
         self._last: object = None
         watch = self.watch
         watch.on_touch.append(self._touched)
-        for cls, names in _OF_PRIMITIVES:
-            for name in names:
-                if name in vars(cls):
-                    watch.patches.wrap(cls, name, self._make_checked)
-        for cls in all_classes():
-            for name in _OF_TRANSPORTS:
-                if name in vars(cls):
-                    watch.patches.wrap(cls, name, self._make_checked)
-
+        self._checks = Patches()
+        self._checking = False
+        watch.ownership.on_thread_start.append(self._check_objects)
+        watch.on_disarm.append(self._checks.undo)
         watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
         self._hook: Any = None
         self.refresh()
 
+    def _check_objects(self) -> None:
+        """From here on there is more than one thread: check queues, locks and transports.
+
+        As long as there is but one, nothing can be touched from another, and the checks
+        would be most of what a queue costs.
+        """
+        if self._checking or not self.watch.active:
+            return
+        self._checking = True
+        with self.watch.faults.guard(self.kind):
+            for cls, names in _OF_PRIMITIVES:
+                self._check(cls, names)
+            for cls in all_classes():
+                self._check(cls, _OF_TRANSPORTS)
+
+    def _check(self, cls: type, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name in vars(cls):
+                self._checks.wrap(cls, name, self._make_checked)
+
     def refresh(self) -> None:
+        if threading.active_count() > 1:
+            self._check_objects()
+        elif self._checking:
+            self._checking = False
+            self._checks.undo()
         # pytest's own hook calls no other: ours has to stand before it, and hands on.
         if threading.excepthook is not self._hook:
             self.watch.patches.wrap(threading, "excepthook", self._make_excepthook)
