@@ -162,7 +162,7 @@ def main() -> None:
             for name, on in (("off", False), ("on", True)):
                 row[name] = min(row.get(name, float("inf")), suite_run(suite, on) * 1e9)
     versions = {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "rounds": options.rounds,

@@ -11,6 +11,11 @@ What is remembered is a weak reference and the tenure. A destructor comes after
 weak references are cleared; so the tenure of a remembered object that dies is
 kept for the hook in its destructor to ask for: during a collection until that
 ends, else (as the destructor follows at once) until the next one dies.
+
+Most objects come at a fraction of that price. A task, or a future of the loop's,
+says itself whose it is, and is only looked for while it lives. A coroutine has
+its origin, a tuple that is made for it alone and dies with it: whoever keeps
+that tuple knows the coroutine by it, even while it is being destroyed.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import _thread
 import gc
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +37,10 @@ Keep = Callable[[Any], bool]
 #: issubclass() the other way round, by no code of a metaclass.
 _is_subclass = type.__subclasscheck__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+#: How many references there are to a tuple that stands in nothing but the list.
+_OURS = next(sys.getrefcount(listed[0]) for listed in [(tuple(iter((1,))),)])
+#: How many weak references to the dead are tolerated, beside as many as to the living.
+_MANY = 1_000
 #: How many objects are commonly made between a reading and the marker that it leaves behind.
 _A_FEW = 50
 
@@ -49,6 +59,10 @@ def _is_plain(metaclass: Any) -> bool:
     return hash_ is _hash_of_types and metaclass.__eq__ is _eq_of_types
 
 
+def _always(obj: object) -> bool:
+    return True
+
+
 class _Marker:
     """Stands in the collector's list where a tenure begins."""
 
@@ -61,13 +75,15 @@ class _Marker:
 class _Sighting(weakref.ref):  # type: ignore[type-arg]
     """A weak reference to an object of interest, with its key and its tenure."""
 
-    __slots__ = ("key", "tenure", "told", "trait")
+    __slots__ = ("cls", "key", "tenure")
     key: int
     tenure: Tenure
-    #: What tells the object from another one at the same address.
-    trait: object
-    #: For the traps: whether they have looked at the object when its test ended.
-    told: bool
+    #: What tells the object from another one at the same address, if only a little.
+    cls: type
+
+
+#: A weak reference to an object of interest, its tenure, and its origin if it is a coroutine.
+_Listed = tuple[weakref.ref[Any], Tenure, object]
 
 
 class _Name(weakref.ref):  # type: ignore[type-arg]
@@ -89,10 +105,6 @@ class _Name(weakref.ref):  # type: ignore[type-arg]
 def _forget(name: weakref.ref[Any]) -> None:
     assert isinstance(name, _Name)
     name.within.pop(name.key, None)
-
-
-def _trait(obj: object) -> object:
-    return type(obj), getattr(obj, "cr_origin", None)
 
 
 class Census:
@@ -132,7 +144,13 @@ class Census:
         # place, as another thread may read between any two assignments.
         self._pauses: tuple[float, float | None] = 0.0, None
         self.seen: dict[int, _Sighting] = {}
-        self._fallen: dict[int, _Sighting] = {}
+        # Those whose object has died since the last look, the latest last.
+        self._fallen: deque[weakref.ref[Any]] = deque()
+        self._index: dict[int, _Sighting] = {}
+        self._listed: list[_Listed] = []
+        self._too_many = _MANY
+        #: Exact classes of which every object is of interest, but only while it lives.
+        self.while_they_live: set[type] = set()
         self.collecting = False
         gil = getattr(sys, "_is_gil_enabled", None)
         self.blind = gil is not None and not gil()
@@ -153,6 +171,7 @@ class Census:
             gc.callbacks.remove(self._collector)
         self.seen.clear()
         self._fallen.clear()
+        self._listed.clear()
         self._markers.clear()
         self._dull.clear()
         self._dull_names.clear()
@@ -179,11 +198,26 @@ class Census:
         sighting = self.seen.get(key)
         if sighting is not None and sighting() is obj:
             return sighting.tenure
-        sighting = self._fallen.get(key)
+        origin = getattr(obj, "cr_origin", None)
+        if origin is not None:
+            # It is asked for once in its life, if at all: no need of an index.
+            return next((listed[1] for listed in self._listed if listed[2] is origin), None)
+        sighting = self._fallen_at(key)
         # The address may be another object's by now: what can be compared has to match.
-        if sighting is not None and sighting.trait == _trait(obj):
-            return sighting.tenure
-        return None
+        return sighting.tenure if sighting is not None and sighting.cls is type(obj) else None
+
+    def _fallen_at(self, key: int) -> _Sighting | None:
+        """The sighting of what has died at an address, if its destructor may be at work."""
+        fallen: Any = self._fallen
+        if not fallen:
+            return None
+        if not self.collecting:
+            # The destructor follows at once on what clears the weak references.
+            return fallen[-1] if fallen[-1].key == key else None
+        # A collection clears those of all that it has found first.
+        if len(self._index) != len(fallen):
+            self._index = {sighting.key: sighting for sighting in list(fallen)}
+        return self._index.get(key)
 
     def paused(self) -> float:
         """Seconds that the collector has stopped everything for, so far.
@@ -199,11 +233,16 @@ class Census:
             obj = sighting()
             if obj is not None:
                 yield obj, sighting.tenure
+        for ref, tenure, _ in list(self._listed):
+            obj = ref()
+            if obj is not None:
+                yield obj, tenure
 
     def scan(self) -> None:
         """Read what was made since the last reading."""
         if self.blind:
             return
+        self._sweep()
         put_off, self._put_off = self._put_off, None
         tenure = self._carry
         if put_off is not None:
@@ -239,13 +278,19 @@ class Census:
 
     def _read(self, objects: list[Any], tenure: Tenure) -> None:
         """Remember those of ``objects`` that are of interest; the first are of ``tenure``."""
-        seen = self.seen
+        seen, listed, ref = self.seen, self._listed, weakref.ref
         for obj, keep in self._of_interest(objects):
             if keep is bool:
                 # A marker. One that is being made this very moment has no tenure yet.
                 tenure = getattr(obj, "tenure", tenure)
+            elif keep is _always:
+                listed.append((ref(obj), tenure, None))
             elif id(obj) not in seen and keep(obj):
-                self._remember(obj, tenure)
+                origin = getattr(obj, "cr_origin", None)
+                if origin is None:
+                    self._remember(obj, tenure)
+                else:
+                    listed.append((ref(obj), tenure, origin))
 
     def _of_interest(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
@@ -290,6 +335,8 @@ class Census:
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:
             return bool
+        if cls in self.while_they_live:
+            return _always
         for interest, keep in self._interests:
             if _is_subclass(interest, cls):
                 return keep
@@ -297,22 +344,33 @@ class Census:
 
     def _remember(self, obj: object, tenure: Tenure) -> None:
         try:
-            sighting = _Sighting(obj, self._forget)
+            # The callback is C's: a death costs next to nothing.
+            sighting = _Sighting(obj, self._fallen.append)
         except TypeError:  # no weak references to it
             return
         sighting.key = id(obj)
         sighting.tenure = tenure
-        sighting.trait = _trait(obj)
-        sighting.told = False
+        sighting.cls = type(obj)
         self.seen[sighting.key] = sighting
 
-    def _forget(self, sighting: weakref.ref[Any]) -> None:
-        assert isinstance(sighting, _Sighting)
-        if self.seen.get(sighting.key) is sighting:
-            del self.seen[sighting.key]
-            if not self.collecting:
-                self._fallen.clear()
-            self._fallen[sighting.key] = sighting
+    def _sweep(self) -> None:
+        """Forget those who have died."""
+        seen, fallen = self.seen, self._fallen
+        self._index = {}
+        while fallen:
+            sighting = fallen.popleft()
+            assert isinstance(sighting, _Sighting)
+            if seen.get(sighting.key) is sighting:
+                del seen[sighting.key]
+        if len(self._listed) > self._too_many:
+            # A coroutine that is being destroyed still has its origin.
+            refs = sys.getrefcount
+            self._listed = alive = [
+                listed
+                for listed in self._listed
+                if listed[0]() is not None or (listed[2] is not None and refs(listed[2]) > _OURS)
+            ]
+            self._too_many = 2 * len(alive) + _MANY
 
     def _collector(self, phase: str, info: dict[str, int]) -> None:
         with self._faults.guard("census"):
@@ -326,5 +384,5 @@ class Census:
             else:
                 self.collecting = False
                 self._collected = True
-                self._fallen.clear()
+                self._sweep()
                 self._pauses = self.paused(), None

@@ -113,4 +113,5 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
         method.__qualname__ = f"Future.{method.__name__}"
     Future.__module__ = _Base.__module__
     Future.__qualname__ = _Base.__qualname__
+    watch.census.while_they_live.add(Future)  # set_exception() notes whose it is
     return Future

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import re
 import sys
 import types
@@ -44,6 +43,9 @@ class NeverAwaited(Trap):
     def arm(self) -> None:
         # Coroutines that die only when the next test begins.
         self._spared: list[Any] = []
+        # Those that were looked at when their test ended.
+        self._told: dict[int, weakref.ref[Any]] = {}
+        self.watch.on_disarm.append(self._told.clear)
         self.watch.on_disarm.append(self._spared.clear)
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
         self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
@@ -118,14 +120,11 @@ class NeverAwaited(Trap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
-        fresh = [
-            sighting
-            for obj in self._living()
-            if not (sighting := watch.census.seen[id(obj)]).told and _is_unstarted(obj)
-        ]
-        for sighting in fresh:
-            sighting.told = True
-        if fresh or (final and watch.census.seen):
+        unstarted = [obj for obj in self._living() if _is_unstarted(obj)]
+        told, self._told = self._told, {id(obj): weakref.ref(obj) for obj in unstarted}
+        fresh = any(key not in told or told[key]() is not obj() for key, obj in self._told.items())
+        unstarted.clear()
+        if fresh or (final and next(watch.census.living(), None) is not None):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()
         if not final:
@@ -200,7 +199,8 @@ def _from_one_frame_further(hook: FunctionType) -> Callable[[Any], None]:
 
 
 def _is_unstarted(coro: Any) -> bool:
-    return bool(inspect.getcoroutinestate(coro) == inspect.CORO_CREATED)
+    # As inspect.getcoroutinestate() does, but without a frame made for each that waits.
+    return not (coro.cr_suspended or coro.cr_running or coro.cr_frame is None)
 
 
 def _is_mocks(code: CodeType) -> bool:

@@ -34,6 +34,10 @@ class UnretrievedException(Trap):
 
     def arm(self) -> None:
         self.watch.census.watch_type(asyncio.Future, _may_fail)
+        self.watch.census.while_they_live.add(asyncio.Task)  # its context says whose it is
+        # Those that were looked at when their test ended.
+        self._told: dict[int, weakref.ref[Any]] = {}
+        self.watch.on_disarm.append(self._told.clear)
         self.watch.on_context.append(self._context)
         self._thread_futures: weakref.WeakSet[concurrent.futures.Future[Any]] = weakref.WeakSet()
         self._thread_future = self._make_thread_future()
@@ -124,21 +128,18 @@ class UnretrievedException(Trap):
         if final:
             for future in list(self._thread_futures):
                 self._thread_future_ends(future)
-        fresh = [
-            sighting
-            for obj, _ in watch.census.living()
-            if isinstance(obj, asyncio.Future)
-            and _is_unretrieved(obj)
-            and not (sighting := watch.census.seen[id(obj)]).told
-        ]
+        unretrieved = self._unretrieved()
+        if not unretrieved:
+            return
+        told, self._told = self._told, {id(obj): weakref.ref(obj) for obj, _ in unretrieved}
+        fresh = [obj for obj, _ in unretrieved if told.get(id(obj), _nobody)() is not obj]
         if fresh:
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
-            for sighting in fresh:
-                sighting.told = True
+            unretrieved.clear()
+            fresh.clear()
             watch.flush()
-        for obj, tenure in watch.census.living():
-            if not isinstance(obj, asyncio.Future) or not _is_unretrieved(obj):
-                continue
+            unretrieved = self._unretrieved()
+        for obj, tenure in unretrieved:
             made = watch.made(obj)
             tenure = made[1] if made is not None else tenure
             loop = obj.get_loop()
@@ -146,6 +147,13 @@ class UnretrievedException(Trap):
                 if is_reported(obj) or watch.user_has_handler(loop):
                     continue
                 self._report(obj, _peek(obj), tenure)
+
+    def _unretrieved(self) -> list[tuple[Any, Tenure]]:
+        return [
+            (obj, tenure)
+            for obj, tenure in self.watch.census.living()
+            if isinstance(obj, asyncio.Future) and _is_unretrieved(obj)
+        ]
 
     def _report(self, future: Any, exc: BaseException | None, tenure: Tenure) -> None:
         watch = self.watch
@@ -194,6 +202,10 @@ _log_traceback = asyncio.Future.__dict__["_log_traceback"].__get__
 
 def _may_fail(future: Any) -> bool:
     return not _done(future) or _is_unretrieved(future)
+
+
+def _nobody() -> None:
+    """A weak reference to nothing."""
 
 
 def _is_unretrieved(future: Any) -> bool:

@@ -101,6 +101,7 @@ def test_nothing_is_kept_alive(census: Census) -> None:
     del thing
 
     assert owners(census) == []
+    census.scan()
     assert census.seen == {}
 
 
