@@ -193,17 +193,17 @@ class Watch:
         if type(mark) is tuple:
             return mark
         code = getattr(handle, ASKED_CODE, None)
-        if type(code) is CodeType and KINDS[code.co_filename] >= LIBRARY:
-            return code, getattr(handle, ASKED_LASTI)
-        return None
+        return asked_at(code, getattr(handle, ASKED_LASTI)) if type(code) is CodeType else None
 
     def asked_in(self, frame: FrameType | None) -> Mark | None:
         """The user's instruction that scheduled the step which ``frame`` is, if it is one."""
         if frame is None or not any(frame.f_code is code for code in STEP_CODES):
             return None
         names = frame.f_locals
-        mark = names.get("asked")
-        return mark if type(mark) is tuple else self.asked_by(names.get("self"))
+        code = names.get("code")  # in what stands in uvloop's queue, for want of handles
+        if type(code) is CodeType:
+            return asked_at(code, names["lasti"])
+        return self.asked_by(names.get("self"))
 
     def blame(self, loop: object, context: dict[str, Any]) -> tuple[Mark | None, Tenure]:
         """Who is behind what an exception handler is told: who scheduled it, and in whose time."""
@@ -389,6 +389,11 @@ class Watch:
 def _part_of(callback: Callable[..., None]) -> str:
     """The part of the plugin that ``callback`` is a method of."""
     return getattr(getattr(callback, "__self__", None), "kind", "loops")
+
+
+def asked_at(code: CodeType, lasti: int) -> Mark | None:
+    """The instruction that asked for a callback; None where asyncio asked on its own behalf."""
+    return (code, lasti) if KINDS[code.co_filename] >= LIBRARY else None
 
 
 def carried_by(exc: BaseException | None) -> Iterator[Finding]:

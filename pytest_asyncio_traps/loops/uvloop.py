@@ -16,10 +16,9 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.stacks import STEP_CODES
-from ..core.watch import Watch
+from ..core.watch import Watch, asked_at
 from . import debug
 from .futures import make_future_class
-from .handles import mark_of
 from .stdlib import asyncgen_hooks, make_create_task
 
 #: What of a uvloop cannot be watched, and why.
@@ -107,7 +106,10 @@ class _Runner:
 
 def runner_of(loop: Any) -> _Runner:
     """The one of ``loop``, which has none of its own if it was made before us."""
-    runner: _Runner = vars(loop).setdefault("_asyncio_traps_runner", _Runner())
+    try:
+        runner: _Runner = loop._asyncio_traps_runner
+    except AttributeError:
+        runner = loop._asyncio_traps_runner = _Runner()
     return runner
 
 
@@ -205,7 +207,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
     now = REAL[0]
     on_step_end = watch.on_step_end
 
-    def step(loop: Any, asked: Any, callback: Any, *args: Any) -> None:
+    def step(loop: Any, code: Any, lasti: int, callback: Any, *args: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
         __tracebackhide__ = True
         loop._asyncio_traps_step = began = now()
@@ -213,7 +215,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             callback(*args)
         except BaseException:
             # uvloop's handles show nothing: this is for the exception handler, which is next.
-            loop._asyncio_traps_failed = asked, watch.ownership.now()
+            loop._asyncio_traps_failed = asked_at(code, lasti), watch.ownership.now()
             raise
         finally:
             if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
@@ -227,15 +229,9 @@ def hook(watch: Watch, loop_class: Any) -> None:
     STEP_CODES.append(step.__code__)
     watch.on_disarm.append(lambda: STEP_CODES.remove(step.__code__))
 
-    def check(loop: Any, callback: Any, method: str) -> None:
-        """Debug mode's check."""
-        thread = loop._asyncio_traps_runner._thread_id
-        if thread is not None and thread != get_ident() and method != "call_soon_threadsafe":
-            watch.touched(loop, f"loop.{method}", sys._getframe(2), callback)
-
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:
-            thread = self._asyncio_traps_runner._thread_id
+            thread = runner_of(self)._thread_id
             if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.stop", sys._getframe(1))
             original(self)
@@ -244,12 +240,23 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def make_soon(name: str) -> Callable[[Any], Any]:
         def make(original: Callable[..., Any]) -> Callable[..., Any]:
+            from_any_thread = name == "call_soon_threadsafe"
+            getframe = sys._getframe
+
             def soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
                 if not watch.active or not callable(callback):
                     return original(self, callback, *args, context=context)
-                check(self, callback, name)
-                asked = mark_of(sys._getframe(1))
-                return original(self, step, self, asked, callback, *args, context=context)
+                if not from_any_thread:
+                    try:
+                        thread = self._asyncio_traps_runner._thread_id
+                    except AttributeError:  # made before us
+                        thread = None
+                    if thread is not None and thread != get_ident():
+                        watch.touched(self, "loop.call_soon", getframe(1), callback)
+                frame = getframe(1)
+                return original(
+                    self, step, self, frame.f_code, frame.f_lasti, callback, *args, context=context
+                )
 
             return soon
 
@@ -261,11 +268,16 @@ def hook(watch: Watch, loop_class: Any) -> None:
         ) -> Any:
             if not watch.active or not callable(callback):
                 return original(self, delay, callback, *args, context=context)
-            check(self, callback, "call_later")
-            asked = mark_of(sys._getframe(1))
-            handle = original(self, delay, step, self, asked, callback, *args, context=context)
+            frame = sys._getframe(1)
+            thread = runner_of(self)._thread_id
+            if thread is not None and thread != get_ident():
+                watch.touched(self, "loop.call_later", frame, callback)
+            code, lasti = frame.f_code, frame.f_lasti
+            handle = original(
+                self, delay, step, self, code, lasti, callback, *args, context=context
+            )
             if watch.on_timer_made:
-                watch.timer_made(self, handle, asked, callback)
+                watch.timer_made(self, handle, asked_at(code, lasti), callback)
             return handle
 
         return call_later
@@ -278,7 +290,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if not watch.active:
                 return original(self)
             future = future_class(loop=self)
-            future._asyncio_traps_runner = self._asyncio_traps_runner
+            future._asyncio_traps_runner = runner_of(self)
             return future
 
         return create_future
@@ -294,7 +306,6 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
         return endpoint
 
-    patches.set(loop_class, "_asyncio_traps_runner", _Runner())
     patches.set(loop_class, "_asyncio_traps_failed", None)
     makers: dict[str, Callable[[Any], Any]] = {
         "__init__": make_init,
