@@ -1,0 +1,157 @@
+"""What the plugin costs, counted in a way that does not depend on the machine's mood.
+
+Time is measured in ``benchmarks``. Here it is counted how many functions the plugin's own code
+is called for, and calls, for one operation and for one test: that is the same on each run. Who
+makes something dearer has to say so here, with a new figure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from .run import Suite
+
+COUNTER = """
+import asyncio, gc, json, os, sys, threading
+from pathlib import Path
+import pytest
+
+HERE = os.path.join("pytest_asyncio_traps", "")
+counted = {}
+
+class Calls:
+    '''Counts the functions that the plugin's code is called for, and that it calls itself.'''
+
+    def __init__(self):
+        self.count = 0
+
+    def __enter__(self):
+        sys.setprofile(self.profile)
+        return self
+
+    def __exit__(self, *exc):
+        sys.setprofile(None)
+
+    def profile(self, frame, event, arg):
+        if event in ("call", "c_call") and HERE in frame.f_code.co_filename:
+            self.count += 1
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    if not item.name.startswith("test_plain"):
+        return (yield)
+    gc.disable()
+    full = gc.get_stats()[2]["collections"]
+    with Calls() as calls:
+        result = yield
+    gc.enable()
+    counted[item.name] = calls.count
+    counted[item.name + ", full collections"] = gc.get_stats()[2]["collections"] - full
+    return result
+
+def pytest_sessionfinish(session):
+    counted["threads left"] = threading.active_count() - 1
+    Path("counted.json").write_text(json.dumps(counted))
+"""
+
+OPERATIONS = """
+import asyncio, gc, pytest
+from conftest import Calls, counted
+
+MANY = 50
+def noop(): pass
+async def coroutine(): pass
+
+async def call_soon():
+    for _ in range(MANY):
+        asyncio.get_running_loop().call_soon(noop)
+    await asyncio.sleep(0)
+
+async def call_later():
+    for _ in range(MANY):
+        asyncio.get_running_loop().call_later(0, noop)
+    await asyncio.sleep(0.001)
+
+async def create_task():
+    for _ in range(MANY):
+        await asyncio.create_task(coroutine())
+
+async def create_future():
+    for _ in range(MANY):
+        asyncio.get_running_loop().create_future()
+
+async def sleep():
+    for _ in range(MANY):
+        await asyncio.sleep(0)
+
+async def await_future():
+    loop = asyncio.get_running_loop()
+    for _ in range(MANY):
+        future = loop.create_future()
+        loop.call_soon(future.set_result, None)
+        await future
+
+async def coroutine_call():
+    for _ in range(MANY):
+        await coroutine()
+
+async def queue():
+    queue = asyncio.Queue()
+    for _ in range(MANY):
+        await queue.put(1)
+        await queue.get()
+        queue.task_done()
+
+@pytest.mark.parametrize("operation", [
+    call_soon, call_later, create_task, create_future, sleep, await_future, coroutine_call, queue,
+])
+async def test_operation(operation):
+    await operation()
+    gc.collect()
+    gc.disable()
+    with Calls() as calls:
+        await operation()
+    gc.enable()
+    counted[operation.__name__] = calls.count / MANY
+"""
+
+PLAIN = """
+import asyncio
+
+def test_warm_up(): pass
+async def test_warm_up_async(): await asyncio.sleep(0)
+def test_plain_sync(): pass
+async def test_plain_async(): await asyncio.sleep(0)
+"""
+
+#: At most so many calls of the plugin's, on any Python.
+CEILINGS = {
+    "call_soon": 9.2,  # the loop's own few, beside the fifty
+    "call_later": 16,
+    "create_task": 24,
+    "create_future": 2,
+    "sleep": 8,
+    "await_future": 23,
+    "coroutine_call": 0,
+    "queue": 0,
+    "test_plain_sync": 58,
+    "test_plain_async": 510,
+    "test_plain_sync, full collections": 0,
+    "test_plain_async, full collections": 0,
+    "threads left": 0,
+}
+
+
+@pytest.mark.skipif(hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled(), reason="counted with the GIL")
+def test_the_price_has_not_risen(suite: Suite) -> None:
+    suite.write(conftest=COUNTER, test_operations=OPERATIONS, test_plain=PLAIN)
+    outcome = suite.run("-p", "no:randomly")
+
+    outcome.clean()
+    counted = json.loads((suite.pytester.path / "counted.json").read_text())
+    assert counted.keys() == CEILINGS.keys()
+    dearer = {name: n for name, n in counted.items() if n > CEILINGS[name]}
+    assert not dearer, f"allowed are {CEILINGS}"
