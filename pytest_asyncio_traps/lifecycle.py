@@ -12,6 +12,7 @@ import pytest
 
 from . import loops, markers
 from .bridge import Failed, expected_failure
+from .core.causes import Counted
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.trap import Trap
@@ -22,7 +23,7 @@ from .options import Settings
 from .reporting import Reporter, clean
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
-from .verdicts import Counted, Verdicts
+from .verdicts import Verdicts
 
 #: The watches of nested runs, the innermost last. Only that one looks.
 _watches: list[Watch] = []
@@ -388,7 +389,8 @@ class Lifecycle:
         idle = self.verdicts.idle() if self.settings.strict else []
         if self.verdicts.settled or idle:
             terminal.section("asyncio traps")
-            for line in self.reporter.summary(self.verdicts.settled):
+            verbosity = self.config.get_verbosity()
+            for line in self.reporter.summary(self.verdicts.settled, verbosity):
                 terminal.line(line)
         if nobodys:
             terminal.line("These belong to no test, and fail the run:", red=True)

@@ -7,16 +7,22 @@ import os
 import textwrap
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .bridge import Block, ExceptionRepr, make_longrepr
+from .core.causes import Group, grouped
 from .core.finding import Finding, Place
 
 #: How many lines of code are shown before the one in question.
 _CONTEXT = 2
 #: Where longer sentences are folded.
 _WIDTH = 90
+#: How many causes the summary names, and how many of them it shows in full, without -v.
+_NAMED = 40
+_SHOWN = 5
+#: What was done about a finding, as the summary says it.
+_DONE = {"fail": "failed", "warn": "warned", "allow": "allowed", "baseline": "known"}
 
 
 def clean(text: str) -> str:
@@ -106,19 +112,78 @@ class Reporter:
             parts.append("\n".join(lines))
         return "\n\n".join(parts)
 
-    def summary(self, findings: Iterable[tuple[Finding, int]]) -> list[str]:
-        """How many findings of each kind there were, and what was done about them."""
-        tally: dict[str, Counter[str]] = {}
-        for finding, count in findings:
-            tally.setdefault(finding.kind, Counter())[finding.action] += count
-        words = {"fail": "failed", "warn": "warned", "allow": "allowed"}
+    def summary(self, findings: Sequence[tuple[Finding, int]], verbosity: int = 0) -> list[str]:
+        """The causes, what most tests sprang first, and how many findings of each kind there were.
+
+        What was allowed, or is known, comes behind the rest. With ``-v`` nothing is left out,
+        with ``-q`` there is a line for each cause, with ``-qq`` there is none.
+        """
+        groups = grouped(findings)
+        loud = [group for group in groups if group.actions.keys() & {"fail", "warn"}]
+        quiet = [group for group in groups if not group.actions.keys() & {"fail", "warn"}]
+        lines: list[str] = []
+        if verbosity > 0:
+            for group in loud + quiet:
+                lines += [self.cause(group), *self._sample(group)]
+                lines += [f"    {clean(nodeid)}" for nodeid in group.nodeids]
+        elif verbosity > -2:
+            for number, group in enumerate(loud[:_NAMED]):
+                lines.append(self.cause(group))
+                # What a single test sprang is told in that test's own report.
+                if verbosity == 0 and number < _SHOWN and len(group.nodeids) > 1:
+                    lines += [*self._sample(group), f"    {clean(group.sample.owner.nodeid)}"]
+                    lines.append(f"    and {len(group.nodeids) - 1} more (-v names them)")
+            lines += self._left_out(loud[_NAMED:])
+            lines += map(self.cause, quiet[:_NAMED])
+            lines += self._left_out(quiet[_NAMED:])
+        return lines + _tally(findings)
+
+    def cause(self, group: Group) -> str:
+        """A cause and how many tests sprang it, on one line."""
+        cause, actions = group.cause, group.actions
+        where = self.relative(cause.path) if cause.path else ""
+        if cause.line:
+            where += f":{cause.line}"
+        tests = _number(len(group.nodeids), "test") if group.nodeids else "no test"
+        times = f", {group.times} times" if group.times > max(1, len(group.nodeids)) else ""
+        done = ""
+        if len(actions) > 1:
+            done = f" ({_worded(actions)})"
+        elif "fail" not in actions:
+            done = f" ({', '.join(_DONE[action] for action in actions)})"
+        text = " ".join(part for part in (cause.kind, where, cause.function) if part)
+        return clean(f"{text}, {tests}{times}{done}")
+
+    def _sample(self, group: Group) -> list[str]:
+        sample, count = group.findings[0]
+        code = _code(sample.place) if sample.place is not None else []
+        lines = [*code, f"E   {self.headline(sample, count)}"]
+        lines += [f"E     {line}" for line in self.details(sample)]
+        return [f"    {line}" for line in lines]
+
+    def _left_out(self, groups: Sequence[Group]) -> list[str]:
+        if not groups:
+            return []
+        tests = len({nodeid for group in groups for nodeid in group.nodeids})
         return [
-            f"{kind}: "
-            + ", ".join(
-                f"{counter[action]} {word}" for action, word in words.items() if counter[action]
-            )
-            for kind, counter in sorted(tally.items())
+            f"... and {_number(len(groups), 'more cause')}, "
+            f"sprung by {_number(tests, 'test')} (-v names them)"
         ]
+
+
+def _tally(findings: Iterable[tuple[Finding, int]]) -> list[str]:
+    tally: dict[str, Counter[str]] = {}
+    for finding, count in findings:
+        tally.setdefault(finding.kind, Counter())[finding.action] += count
+    return [f"{kind}: {_worded(counter)}" for kind, counter in sorted(tally.items())]
+
+
+def _worded(actions: Mapping[str, int]) -> str:
+    return ", ".join(f"{actions[act]} {word}" for act, word in _DONE.items() if actions.get(act))
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _code(place: Place) -> Iterable[str]:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from . import markers
+from .core.causes import Counted
 from .core.finding import Finding
 from .options import Settings
 from .rules import ALLOW, FAIL, OFF, WARN, BadRuleError, Rulebook
 
-#: A finding, and how often it was met.
-Counted = tuple[Finding, int]
 FindItem = Callable[[str], pytest.Item | None]
 
 

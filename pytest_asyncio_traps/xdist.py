@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from .core.causes import Counted
 from .core.finding import from_plain, to_plain
 from .lifecycle import Lifecycle
 from .rules import WARN
-from .verdicts import Counted
 
 #: Where the news of a worker travel: an attribute of a report, a key of its last words.
 _KEY = "_asyncio_traps"
