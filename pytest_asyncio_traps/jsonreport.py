@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .core.files import write_whole
 from .core.finding import Finding, Place
 
 SCHEMA = 1
@@ -63,26 +62,6 @@ def render(
 
 
 def write(path: Path, report: Mapping[str, Any]) -> None:
-    """Write ``report`` to ``path``, whole or not at all. Raises `OSError`.
-
-    Written beside ``path`` first and moved over it, so that a full disk or a
-    second run leaves a whole file. A link is followed, not replaced.
-    """
-    path = path.resolve()
+    """Write ``report`` to ``path``, whole or not at all. Raises `OSError`."""
     text = json.dumps(report, indent=1, ensure_ascii=True) + "\n"
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        beside.chmod(0o666 & ~_umask())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink()
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_whole(path, text.encode())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from . import loops, markers
+from .adoption import Adoption
 from .bridge import Failed, expected_failure
 from .core.causes import Counted
 from .core.finding import Finding, Owner
@@ -66,8 +67,9 @@ class Lifecycle:
         # What happens at every test is asked only of those that have something to say to it.
         self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
-        self.verdicts = Verdicts(settings)
         self.reporter = Reporter(config.rootpath)
+        self.adoption = Adoption(config, settings, self.reporter)
+        self.verdicts = Verdicts(settings, self._knows)
         self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
         #: What the phase that has just ended has shown, if anything.
@@ -272,6 +274,12 @@ class Lifecycle:
             }
         )
 
+    def _knows(self, finding: Finding) -> bool:
+        """Whether the baseline knows ``finding``. If that cannot be said, it fails."""
+        with self.watch.faults.guard("baseline"):
+            return self.adoption.knows(finding)
+        return False
+
     def raise_for_phase(self) -> None:
         """Fail the phase that has ended, unless the test failed by itself before."""
         failing = self.phase.failing if self.phase is not None else []
@@ -362,7 +370,7 @@ class Lifecycle:
 
     # -- the end of the run -------------------------------------------------
 
-    def finish(self, session: pytest.Session) -> None:
+    def finish(self, session: pytest.Session, interrupted: bool = False) -> None:
         """No test comes any more: judge everything that is left."""
         if self._finished:
             return
@@ -372,6 +380,11 @@ class Lifecycle:
         if self.settings.strict and self.verdicts.idle():
             session.testsfailed += 1
         self.emit_late()
+        broken = "a part of the plugin failed" if self.watch.faults.texts else ""
+        findings = [finding for finding, _ in self.verdicts.settled]
+        with self.watch.faults.guard("baseline"):
+            if self.adoption.finish(findings, interrupted, broken):
+                session.testsfailed += 1
 
     def finish_worker(self) -> None:
         """As much of `finish` as concerns this process alone."""
@@ -387,7 +400,8 @@ class Lifecycle:
         """Say what was found, what could not be watched, and what the plugin did wrong."""
         nobodys = self.verdicts.nobodys()
         idle = self.verdicts.idle() if self.settings.strict else []
-        if self.verdicts.settled or idle:
+        news = self.adoption.news()
+        if self.verdicts.settled or idle or news:
             terminal.section("asyncio traps")
             verbosity = self.config.get_verbosity()
             for line in self.reporter.summary(self.verdicts.settled, verbosity):
@@ -397,6 +411,8 @@ class Lifecycle:
             terminal.line(self.reporter.text(nobodys))
         for text in idle:
             terminal.line(f"The {text} allowed nothing: remove it.", red=True)
+        for text, bad in news:
+            terminal.line(text, red=bad)
         if self.verdicts.settled or self.config.get_verbosity() > 0:
             for what, reason in sorted(self.watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
@@ -450,11 +466,19 @@ class Lifecycle:
             # A worker that dies says nothing to the user; a failing test does.
             self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
+        self.follow(self.adoption.leave, items)
         self._watch_markers(items)
 
     def deselected(self, items: Sequence[pytest.Item]) -> None:
         """These will not run; their markers cannot be called idle."""
+        self.follow(self.adoption.cut, items)
         self._watch_markers(items)
+
+    def follow(self, step: Callable[..., None], *args: object) -> None:
+        """Tell the baseline what the run takes up, where that matters to it."""
+        if self.adoption.follows:
+            with self.watch.faults.guard("baseline"):
+                step(*args)
 
     def _watch_markers(self, items: Sequence[pytest.Item]) -> None:
         # Only a run that has all tests of a class or module knows whether its marker is idle.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from .baseline import BadBaselineError, Entry, parse
 from .core.trap import Trap
 from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .traps import KINDS
@@ -24,6 +25,10 @@ class Settings(NamedTuple):
     strict: bool
     slow_after: float
     reports: tuple[Path, ...]
+    #: The file of known findings, what it holds, and whether it is to be written anew.
+    baseline: Path | None = None
+    known: tuple[Entry, ...] = ()
+    update: bool = False
 
     def turns_on(self, trap: type[Trap]) -> bool:
         """Whether ``trap`` is to be armed in this run."""
@@ -62,6 +67,17 @@ def add_options(parser: pytest.Parser) -> None:
         help="write the findings to PATH, whose suffix must be .json; may be given more than once",
     )
     group.addoption(
+        "--asyncio-traps-baseline",
+        metavar="PATH",
+        help="known findings of an old suite: they are listed and do not fail, new ones do; "
+        "with --asyncio-strict, what no longer occurs fails the run",
+    )
+    group.addoption(
+        "--asyncio-traps-update-baseline",
+        action="store_true",
+        help="write the baseline from what this run finds; nothing that is found fails",
+    )
+    group.addoption(
         "--asyncio-traps-explain",
         nargs="?",
         const="",
@@ -75,6 +91,7 @@ def add_options(parser: pytest.Parser) -> None:
         default="",
         help="as --asyncio-slow-callback-duration",
     )
+    parser.addini("asyncio_traps_baseline", default="", help="as --asyncio-traps-baseline")
 
 
 def read_settings(config: pytest.Config, given: argparse.Namespace) -> Settings:
@@ -98,9 +115,46 @@ def read_settings(config: pytest.Config, given: argparse.Namespace) -> Settings:
             if value not in (None, ""):
                 slow_after = parse_threshold(value, where)
         reports = tuple(_report_path(config, path) for path in given.asyncio_traps_report)
+        update = given.asyncio_traps_update_baseline
+        baseline = _baseline_path(config, given.asyncio_traps_baseline, update)
+        known = _known(baseline, update) if baseline is not None else ()
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
-    return Settings(rules, given.asyncio_strict, slow_after, reports)
+    return Settings(rules, given.asyncio_strict, slow_after, reports, baseline, known, update)
+
+
+def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Path | None:
+    """The file of known findings; one on the command line, even an empty one, hides the ini's."""
+    folder = config.invocation_params.dir
+    if text is None:
+        text = config.getini("asyncio_traps_baseline")
+        folder = config.inipath.parent if config.inipath is not None else config.rootpath
+    if text:
+        return Path(folder, text)
+    if update:
+        raise BadRuleError(
+            "--asyncio-traps-update-baseline: there is no file to write; name one by "
+            "--asyncio-traps-baseline PATH, or by asyncio_traps_baseline in the ini file"
+        )
+    return None
+
+
+def _known(path: Path, update: bool) -> tuple[Entry, ...]:
+    """What the file holds. Only one that is to be written may be missing."""
+    try:
+        if update:
+            _check_writable(path, str(path))
+        return parse(path.read_bytes(), KINDS)
+    except FileNotFoundError:
+        if update:
+            return ()
+        raise BadRuleError(
+            f"{path}: there is no such baseline; --asyncio-traps-update-baseline makes it"
+        ) from None
+    except OSError as exc:
+        raise BadRuleError(f"{path}: cannot be read: {exc.strerror or exc}") from None
+    except BadBaselineError as exc:
+        raise BadRuleError(f"{path}:{exc}") from None
 
 
 def _report_path(config: pytest.Config, text: str) -> Path:
@@ -108,10 +162,14 @@ def _report_path(config: pytest.Config, text: str) -> Path:
     where = f"--asyncio-traps-report {text}"
     if path.suffix not in _WRITERS:
         raise BadRuleError(f"{where}: the suffix must be {' or '.join(_WRITERS)}")
+    _check_writable(path, where)
+    return path
+
+
+def _check_writable(path: Path, where: str) -> None:
     if path.is_dir():
         raise BadRuleError(f"{where}: is a folder")
     if not path.parent.is_dir():
         raise BadRuleError(f"{where}: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadRuleError(f"{where}: cannot be written")
-    return path

@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     register(Hooks(lifecycle), "asyncio_traps_hooks")
     if settings.strict:
         register(StrictHooks(lifecycle), "asyncio_traps_strict")
+    if lifecycle.adoption.follows and not lifecycle.is_worker:
+        register(BaselineHooks(lifecycle), "asyncio_traps_baseline")
     if lifecycle.is_worker:
         register(WorkerHooks(lifecycle), "asyncio_traps_worker")
 
@@ -86,7 +88,16 @@ class Hooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
         with self.lifecycle.collecting(collector):
-            return (yield)
+            report = yield
+        self.lifecycle.follow(self.lifecycle.adoption.collected, collector, report)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        self.lifecycle.follow(self.lifecycle.adoption.select, items)
+        return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.lifecycle.collected(session.items)
@@ -162,23 +173,24 @@ class Hooks:
         return result
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         # Before others write their reports. A run that was stopped half-way still has
         # its fixtures, and what they leave is to be seen.
         try:
             bridge.end_fixtures(session)
         finally:
-            self._finish(session)
+            ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            self._finish(session, interrupted=not ended)
         if self.lifecycle.is_worker:
             xdist.say_last_words(self.lifecycle)
         else:
             self.lifecycle.write_reports()
 
-    def _finish(self, session: pytest.Session) -> None:
+    def _finish(self, session: pytest.Session, interrupted: bool = False) -> None:
         if self.lifecycle.is_worker:
             self.lifecycle.finish_worker()
         else:
-            self.lifecycle.finish(session)
+            self.lifecycle.finish(session, interrupted)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         self.lifecycle.summarize(terminalreporter)
@@ -196,6 +208,17 @@ class StrictHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.lifecycle.verdicts.note_run(report)
+
+
+class BaselineHooks:
+    """What a baseline has to know besides, to say which of its entries are over."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.lifecycle.follow(self.lifecycle.adoption.note, report)
 
 
 class WorkerHooks:

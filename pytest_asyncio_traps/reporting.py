@@ -43,6 +43,8 @@ class Reporter:
 
     def relative(self, path: str) -> str:
         """``path`` as the reader knows it."""
+        if path.startswith("<"):  # no file
+            return path
         try:
             relative = os.path.relpath(path, self._root)
         except ValueError:  # another drive

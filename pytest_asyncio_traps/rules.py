@@ -12,6 +12,8 @@ FAIL: Final = "fail"
 WARN: Final = "warn"
 ALLOW: Final = "allow"
 OFF: Final = "off"
+#: No rule says so: what fails or warns, and is known.
+BASELINE: Final = "baseline"
 ACTIONS: Final = (FAIL, WARN, ALLOW, OFF)
 
 

@@ -11,7 +11,7 @@ from . import markers
 from .core.causes import Counted
 from .core.finding import Finding
 from .options import Settings
-from .rules import ALLOW, FAIL, OFF, WARN, BadRuleError, Rulebook
+from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
 
 FindItem = Callable[[str], pytest.Item | None]
 
@@ -19,8 +19,14 @@ FindItem = Callable[[str], pytest.Item | None]
 class Verdicts:
     """Applies rules and markers to findings, and remembers which of them were of use."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        knows: Callable[[Finding], bool] = lambda finding: False,
+    ) -> None:
         self.settings = settings
+        #: Whether a finding is known, so that it is only to be listed.
+        self._knows = knows
         self.rulebook = Rulebook(settings.rules)
         #: Everything that was decided so far.
         self.settled: list[Counted] = []
@@ -78,6 +84,8 @@ class Verdicts:
                 if id(allowance.mark) in self._names:
                     self.used.add(self._names[id(allowance.mark)][1])
             return ALLOW
+        if action in (FAIL, WARN) and self._knows(finding):
+            return BASELINE
         if self.settings.strict and action == WARN:
             return FAIL
         if not nodeid and action == FAIL and not self.settings.strict:

@@ -36,7 +36,10 @@ def say_last_words(lifecycle: Lifecycle) -> None:
     config: Any = lifecycle.config
     verdicts = lifecycle.verdicts
     marked = {name: sorted(nodeids) for name, nodeids in verdicts.marked.items()}
-    config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked)
+    # Each worker has collected the same, and one of them may say so.
+    first = lifecycle.adoption.follows and config.workerinput["workerid"] == "gw0"
+    course = lifecycle.adoption.pack() if first else None
+    config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked, course)
 
 
 def take_from(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
@@ -51,10 +54,15 @@ def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
     text = getattr(node, "workeroutput", {}).get(_KEY)
     if text is not None:
         _unpack(lifecycle, text, node)
+    else:
+        lifecycle.adoption.course.broken = "a worker died"
 
 
 def _pack(
-    lifecycle: Lifecycle, settled: list[Counted], marked: dict[str, list[str]] | None = None
+    lifecycle: Lifecycle,
+    settled: list[Counted],
+    marked: dict[str, list[str]] | None = None,
+    course: dict[str, Any] | None = None,
 ) -> str:
     config: Any = lifecycle.config
     verdicts, watch = lifecycle.verdicts, lifecycle.watch
@@ -71,6 +79,7 @@ def _pack(
             "rules": [rule.text for rule in verdicts.rulebook.matched],
             "marked": marked or {},
             "used": sorted(verdicts.used),
+            "course": course,
         }
     )
 
@@ -93,6 +102,8 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
     for name, nodeids in data["marked"].items():
         verdicts.marked.setdefault(name, set()).update(nodeids)
     verdicts.used.update(data["used"])
+    if data["course"] is not None:
+        lifecycle.adoption.unpack(data["course"])
     for plain in data["late"]:
         report = config.hook.pytest_report_from_serializable(config=config, data=plain)
         report.node = node

@@ -54,6 +54,8 @@ class Finding(NamedTuple):
     notes: tuple[str, ...] = ()
     duration: float | None = None
     exception: str | None = None
+    #: The name of the coroutine, callback or function that it is about, the same in every run.
+    subject: str = ""
     when: str = ""
     action: str = ""
 

@@ -21,6 +21,8 @@ class Trap:
     #: When it is on: ``always``, under ``--asyncio-strict`` (``strict``), or only where a rule
     #: that fails or warns names it (``named``, which turns the others on as well).
     enabled: ClassVar[Literal["always", "strict", "named"]] = "always"
+    #: Whether the same code shows it in every run, however fast the machine is.
+    steady: ClassVar[bool] = True
     #: What happened, for a heading.
     title: ClassVar[str]
     #: What to do about it, one sentence.

@@ -211,6 +211,7 @@ class BlockingCall(Trap):
                 location=place_of(mark),
                 location_label="called at",
                 at_location=True,
+                subject=shown,
             )
         )
 

@@ -131,6 +131,7 @@ class CallbackException(Trap):
                 location_label="raised at",
                 at_location=True,
                 exception=described,
+                subject=name,
             )
         )
 

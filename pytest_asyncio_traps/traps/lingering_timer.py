@@ -65,6 +65,7 @@ class LingeringTimer(Trap):
                 tenure.owner,
                 origin=place_of(mark),
                 origin_label="scheduled at",
+                subject=name,
                 notes=(f"It was due in {due:.3f} s when its loop was closed.",),
             )
         )

@@ -115,6 +115,7 @@ class NeverAwaited(Trap):
                 self.watch.ownership.now().owner,
                 origin=place,
                 origin_label="dropped at",
+                subject=match[1],
             )
         )
 
@@ -170,6 +171,7 @@ class NeverAwaited(Trap):
             origin_label=label,
             location=library,
             location_label="made inside a library at",
+            subject=name,
         )
 
 

@@ -137,6 +137,7 @@ class PendingTask(Trap):
                 location=location,
                 location_label="waiting at",
                 notes=notes,
+                subject=name_of(coroutine),
             )
         )
 

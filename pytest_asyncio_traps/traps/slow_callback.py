@@ -27,6 +27,7 @@ class SlowCallback(Trap):
     """
 
     kind = "slow-callback"
+    steady = False
     title = "a step of the loop took too long"
     advice = (
         "While it runs, nothing else on the loop does. Move blocking work to a thread "
@@ -93,6 +94,7 @@ class SlowCallback(Trap):
                 at_location=True,
                 notes=_excuse(excused),
                 duration=round(duration, 6),
+                subject=name if origin is not None else "",
             )
         )
 

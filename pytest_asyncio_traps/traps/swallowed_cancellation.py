@@ -74,6 +74,7 @@ class SwallowedCancellation(Trap):
                 watch.tenure_of(task).owner,
                 origin=origin,
                 origin_label=label,
+                subject=name_of(coroutine),
             )
         )
 

@@ -144,6 +144,7 @@ class UnclosedAsyncgen(Trap):
                 location=location,
                 location_label="suspended at",
                 notes=(how,),
+                subject=name_of(agen),
             )
         )
 

@@ -104,6 +104,7 @@ class UnclosedLoop(Trap):
                     made[1].owner,
                     origin=place_of(made[0]),
                     origin_label="handed to the executor at",
+                    subject=name,
                 )
             )
 

@@ -112,6 +112,7 @@ class UnretrievedException(Trap):
                     location=raised_at(exc.__traceback__),
                     location_label="raised at",
                     exception=described,
+                    subject=name,
                 )
             )
 
@@ -162,6 +163,7 @@ class UnretrievedException(Trap):
             # cancellation that gather() hands on is no error of anybody's.
             return
         made = watch.made(future)
+        name: str | None = None
         coroutine = coroutine_of(future) if isinstance(future, asyncio.Task) else None
         if coroutine is not None and is_harness(coroutine, made[0] if made else None):
             return
@@ -171,7 +173,10 @@ class UnretrievedException(Trap):
         if isinstance(future, asyncio.Task):
             origin, label = watch.origin_of_task(future)
             # A task that failed eagerly has let go of its coroutine.
-            name = name_of(coroutine) if coroutine is not None else raised and raised.function
+            if coroutine is not None:
+                name = name_of(coroutine)
+            elif raised is not None:
+                name = raised.function
             summary = f"task running {name!r} ended in {described}, which nobody retrieved"
         elif (children := getattr(future, "_children", None)) and isinstance(children, list):
             origin, label = watch.origin_of(children[0]), "gathered at"
@@ -191,6 +196,7 @@ class UnretrievedException(Trap):
                 location=raised,
                 location_label="raised at",
                 exception=described,
+                subject=name or "",
             )
         )
 

@@ -1,0 +1,106 @@
+"""Lines of source, by their text and what they stand in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_asyncio_traps.core.finding import Place
+from pytest_asyncio_traps.core.sources import Sources, Spot
+
+CODE = '''\
+import asyncio
+work()
+
+def spawn(coro):
+    return asyncio.create_task(coro)
+
+class Poller:
+    task = work()
+
+    async def start(self):
+        work()  # a comment
+        if self:
+            work()
+\twork()
+        def inner():
+            work()
+        text = """
+at the margin \\""" ''\'
+    def no_function():
+        """ + "it's"  # """
+        work()
+
+    @deco(work())
+    async def stop(self):
+        call = lambda: work()
+        run(
+    work(),
+        )
+
+work()
+'''
+
+
+def spot(line: int, function: str, code: str = CODE) -> Spot:
+    return Sources(lambda path: code.splitlines(keepends=True)).spot(Place("/a.py", line, function))
+
+
+@pytest.mark.parametrize(
+    ("line", "function", "expected"),
+    [
+        (2, "<module>", Spot("<module>", "work()", 1)),
+        (5, "spawn", Spot("spawn", "return asyncio.create_task(coro)", 1)),
+        (4, "spawn", Spot("spawn", "def spawn(coro):", 1)),
+        (8, "Poller", Spot("Poller", "task = work()", 1)),
+        (11, "start", Spot("Poller.start", "work() # a comment", 1)),
+        (13, "start", Spot("Poller.start", "work()", 1)),
+        (14, "start", Spot("Poller.start", "work()", 2)),
+        (16, "inner", Spot("Poller.start.inner", "work()", 1)),
+        (23, "Poller", Spot("Poller", "@deco(work())", 1)),
+        (24, "stop", Spot("Poller.stop", "async def stop(self):", 1)),
+        (25, "<lambda>", Spot("Poller.stop.<lambda>", "call = lambda: work()", 1)),
+        (30, "<module>", Spot("<module>", "work()", 2)),
+        (99, "gone", Spot("gone", "", 1)),
+        (0, "none", Spot("none", "", 1)),
+    ],
+)
+def test_a_line_in_words(line: int, function: str, expected: Spot) -> None:
+    assert spot(line, function) == expected
+
+
+def test_a_shift_of_lines_changes_nothing() -> None:
+    for line, function in ((5, "spawn"), (11, "start"), (16, "inner"), (30, "<module>")):
+        assert spot(line + 3, function, "\n# new\nNEW = 1\n" + CODE) == spot(line, function)
+
+
+def test_new_indentation_of_a_line_changes_nothing() -> None:
+    code = CODE.replace("    return asyncio", "    if coro:\n        return  asyncio")
+
+    assert spot(6, "spawn", code) == spot(5, "spawn")
+
+
+def test_no_source() -> None:
+    assert Sources().spot(Place("<string>", 3, "f")) == Spot("f", "", 1)
+
+
+def test_the_file_is_read_once() -> None:
+    reads = []
+
+    def read(path: str) -> list[str]:
+        reads.append(path)
+        return ["a\n", "b\n"]
+
+    sources = Sources(read)
+
+    assert [sources.spot(Place("/a.py", n, "f")).code for n in (1, 2, 3)] == ["a", "b", ""]
+    assert reads == ["/a.py"]
+
+
+@given(st.text(), st.integers(-3, 30), st.text())
+def test_any_text_will_do(code: str, line: int, function: str) -> None:
+    found = spot(line, function, code)
+
+    assert found.number >= 1
+    assert found.code == " ".join(found.code.split())
