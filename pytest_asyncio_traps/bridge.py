@@ -16,6 +16,7 @@ from _pytest._code.code import (
     ReprFileLocation,
     ReprTraceback,
 )
+from _pytest.config import parse_warning_filter
 from _pytest.outcomes import Failed
 from _pytest.skipping import evaluate_xfail_marks
 
@@ -23,13 +24,27 @@ __all__ = [
     "Block",
     "ExceptionRepr",
     "Failed",
+    "WarningFilter",
     "end_fixtures",
     "expected_failure",
     "make_longrepr",
+    "parse_filter",
 ]
 
 #: A block of text: its lines, and the (path, line, message) it ends with, if any.
 Block = tuple[Sequence[str], tuple[str, int, str] | None]
+
+
+#: Action, pattern of the message, category, pattern of the module, line or 0.
+WarningFilter = tuple[str, str, type[Warning], str, int]
+
+
+def parse_filter(text: str, *, escape: bool) -> WarningFilter | None:
+    """A warning filter as pytest reads it, or None if it cannot be read, which pytest tells."""
+    try:
+        return parse_warning_filter(text, escape=escape)
+    except Exception:
+        return None
 
 
 def make_longrepr(blocks: Sequence[Block], crash: tuple[str, int, str]) -> ExceptionRepr:

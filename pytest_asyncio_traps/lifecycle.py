@@ -18,6 +18,7 @@ from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.trap import Trap
 from .core.watch import Watch, carried_by
+from .filters import AsyncioTrapWarning, Filters, Verdict, module_of
 from .harness import Harnesses
 from .logcapture import AsyncioLog
 from .options import Settings
@@ -32,10 +33,6 @@ _watches: list[Watch] = []
 
 #: Where a run keeps its `Lifecycle`.
 lifecycle_key = pytest.StashKey["Lifecycle"]()
-
-
-class AsyncioTrapWarning(pytest.PytestWarning):
-    """A trap for which the rules say ``warn``."""
 
 
 class TrapsFound(Failed):
@@ -69,7 +66,8 @@ class Lifecycle:
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
         self.reporter = Reporter(config.rootpath)
         self.adoption = Adoption(config, settings, self.reporter)
-        self.verdicts = Verdicts(settings, self._knows)
+        self.filters = Filters(config)
+        self.verdicts = Verdicts(settings, self._knows, self._raises)
         self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
         #: What the phase that has just ended has shown, if anything.
@@ -81,6 +79,7 @@ class Lifecycle:
         self._items: dict[str, pytest.Item] = {}
         self._thresholds: dict[str, float] = {}
         self._usage_error: str | None = None
+        self._told_once: set[str] = set()
         self._finished = False
 
     @property
@@ -254,7 +253,11 @@ class Lifecycle:
         return failing
 
     def warn(self, finding: Finding, count: int) -> None:
-        """Add ``finding`` to pytest's summary of warnings."""
+        """Add ``finding`` to pytest's summary of warnings, unless a filter says otherwise."""
+        verdict, headline = self._filtered(finding), self.reporter.headline(finding)
+        if verdict == "ignore" or (verdict == "once" and headline in self._told_once):
+            return
+        self._told_once.add(headline)
         place = finding.place
         text = "\n".join([self.reporter.headline(finding, count), *self.reporter.details(finding)])
         message = warnings.WarningMessage(
@@ -263,8 +266,7 @@ class Lifecycle:
             place.path if place else str(self.config.rootpath),
             place.line if place else 0,
         )
-        # Not warnings.warn(): a filter that turns warnings into errors would turn
-        # a trap that is only to be told into a failure.
+        # Not warnings.warn(), which heeds the filters of whatever runs just now.
         self.config.hook.pytest_warning_recorded.call_historic(
             kwargs={
                 "warning_message": message,
@@ -279,6 +281,18 @@ class Lifecycle:
         with self.watch.faults.guard("baseline"):
             return self.adoption.knows(finding)
         return False
+
+    def _raises(self, finding: Finding) -> bool:
+        """Whether a filter makes an error of ``finding``."""
+        with self.watch.faults.guard("warning filters"):
+            return self._filtered(finding) == "error"
+        return False
+
+    def _filtered(self, finding: Finding) -> Verdict:
+        place, item = finding.place, self.find_item(finding.owner.nodeid)
+        module = module_of(place.path, self.reporter.relative) if place else ""
+        text = self.reporter.headline(finding)
+        return self.filters.verdict(text, module, place.line if place else 0, item)
 
     def raise_for_phase(self) -> None:
         """Fail the phase that has ended, unless the test failed by itself before."""

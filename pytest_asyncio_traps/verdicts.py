@@ -23,10 +23,13 @@ class Verdicts:
         self,
         settings: Settings,
         knows: Callable[[Finding], bool] = lambda finding: False,
+        raises: Callable[[Finding], bool] = lambda finding: False,
     ) -> None:
         self.settings = settings
         #: Whether a finding is known, so that it is only to be listed.
         self._knows = knows
+        #: Whether the filters make an error of the warning that a finding is.
+        self._raises = raises
         self.rulebook = Rulebook(settings.rules)
         #: Everything that was decided so far.
         self.settled: list[Counted] = []
@@ -89,8 +92,8 @@ class Verdicts:
         if self.settings.strict and action == WARN:
             return FAIL
         if not nodeid and action == FAIL and not self.settings.strict:
-            return WARN  # there is no test to fail
-        return action
+            action = WARN  # there is no test to fail
+        return FAIL if action == WARN and self._raises(finding) else action
 
     def watch_markers(self, items: Sequence[pytest.Item]) -> None:
         """In strict, the allow markers of ``items`` are to be of use."""
