@@ -185,8 +185,8 @@ class Adoption:
             lines.append((clean(f"No longer occurs: {where}{code}"), True))
         if self.stale:
             them = "it" if len(self.stale) == 1 else "them"
-            text = f"Take {them} out of {name}, or have --asyncio-traps-update-baseline do so."
-            lines.append((text, True))
+            text = f"Take {them} out of {name}, or have --asyncio-traps-update-baseline do so. "
+            lines.append((f"{text}What shows in some runs only is kept by 'sometimes: yes'.", True))
         return lines
 
 

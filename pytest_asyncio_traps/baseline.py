@@ -8,8 +8,9 @@ shift of lines, with the tests that sprang it::
         about: Poller._poll
         test: tests/test_poller.py::test_start
 
-``number: 2`` says that the second of equal lines of the function is meant. A value that is not
-plain text stands in double quotes, with escapes as in Python.
+``number: 2`` says that the second of equal lines of the function is meant; ``sometimes: yes``,
+written by hand, that the cause does not show in each run. A value that is not plain text stands
+in double quotes, with escapes as in Python.
 """
 
 from __future__ import annotations
@@ -57,12 +58,14 @@ class Entry:
     """A known cause.
 
     ``tests`` are beginnings of nodeids: a function, a class, or a file. None stands for what
-    belongs to no test. ``comments`` are the user's.
+    belongs to no test. ``comments`` are the user's, and so is ``sometimes``: the cause is not
+    to be missed when it does not show.
     """
 
     key: Key
     tests: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
+    sometimes: bool = False
 
 
 def key_of(finding: Finding, relative: Callable[[str], str], sources: Sources) -> Key:
@@ -117,6 +120,8 @@ def _written(entry: Entry) -> Iterator[str]:
         yield f"    number: {key.number}"
     if key.subject:
         yield f"    about: {_value(key.subject)}"
+    if entry.sometimes:
+        yield "    sometimes: yes"
     for test in sorted(entry.tests):
         yield f"    test: {_value(test)}"
 
@@ -163,7 +168,8 @@ def parse(data: bytes, kinds: Sequence[str]) -> tuple[Entry, ...]:
         before = entries.get(entry.key, entry)  # a merge may leave an entry twice
         tests = tuple(sorted({*before.tests, *entry.tests}))
         comments = tuple(dict.fromkeys((*before.comments, *entry.comments)))
-        entries[entry.key] = Entry(entry.key, tests, comments)
+        sometimes = before.sometimes or entry.sometimes
+        entries[entry.key] = Entry(entry.key, tests, comments, sometimes)
     return tuple(entries.values())
 
 
@@ -206,7 +212,7 @@ class _Reader:
             raise self._bad(
                 f"an entry begins with a kind, a path and a function, not {len(self._head)} words"
             )
-        self._fields = {"code": [], "number": [], "about": [], "test": []}
+        self._fields = {"code": [], "number": [], "about": [], "sometimes": [], "test": []}
         self._comments, self._next = self._next, []
 
     def _field(self, line: str) -> None:
@@ -224,6 +230,8 @@ class _Reader:
             raise self._bad(f"{name} stands twice in an entry")
         if name == "number" and not re.fullmatch("[1-9][0-9]{0,8}", text):
             raise self._bad(f"{text!r} is not a number of a line, from 1 on")
+        if name == "sometimes" and text != "yes":
+            raise self._bad(f"sometimes is either yes or left out, not {text!r}")
         self._fields[name].append(text)
 
     def _take(self, text: str, plain: str) -> tuple[str, str]:
@@ -255,7 +263,8 @@ class _Reader:
             for name, otherwise in (("code", ""), ("number", "1"), ("about", ""))
         )
         key = Key(kind, path, function, code, int(number), subject)
-        yield Entry(key, tuple(sorted(set(fields["test"]))), tuple(self._comments))
+        tests = tuple(sorted(set(fields["test"])))
+        yield Entry(key, tests, tuple(self._comments), bool(fields["sometimes"]))
 
     def _bad(self, reason: str) -> BadBaselineError:
         return BadBaselineError(f"{self._number}: {reason}")

@@ -7,6 +7,7 @@ those entries that this part had to spring, and no others. Knows nothing of pyte
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -146,7 +147,7 @@ class Ratchet:
         )
 
     def _is_over(self, entry: Entry, survey: Survey) -> bool:
-        if not self._can_find(entry.key.kind):
+        if entry.sometimes or not self._can_find(entry.key.kind):
             return False
         if not entry.tests:
             return survey.saw_all()
@@ -160,7 +161,10 @@ class Ratchet:
                 found.setdefault(self.key_of(finding), set()).update(_witness(finding))
         survey = Survey(course)
         entries = [
-            Entry(key, _folded(self._witnesses(key, witnesses, survey)), self._comments(key))
+            dataclasses.replace(
+                self.entries.get(key, Entry(key)),
+                tests=_folded(self._witnesses(key, witnesses, survey)),
+            )
             for key, witnesses in found.items()
         ]
         unseen = [
@@ -175,14 +179,13 @@ class Ratchet:
             unseen=len(unseen),
         )
 
-    def _comments(self, key: Key) -> tuple[str, ...]:
-        return self.entries[key].comments if key in self.entries else ()
-
     def _witnesses(self, key: Key, found: set[tuple[str, bool]], survey: Survey) -> set[str]:
         tests = {test for test, _ in found}
         if key not in self.entries:
             return tests
         before = self.entries[key].tests
+        if self.entries[key].sometimes:
+            return tests.union(before)  # that a test did not spring it says nothing
         if all(shared for _, shared in found) and any(map(survey.saw, before)):
             # A shared fixture is charged to whichever of its tests comes first. In another
             # order that is another one, which is no reason to change the file.

@@ -41,7 +41,8 @@ ANY = st.text(st.characters(), max_size=20) | st.sampled_from(
     ]
 )
 KEYS = st.builds(Key, st.sampled_from(KINDS), ANY, ANY, ANY, st.integers(1, 999_999_999), ANY)
-ENTRIES = st.builds(Entry, KEYS, st.lists(ANY, max_size=4).map(lambda t: tuple(sorted({*t}))))
+TESTS = st.lists(ANY, max_size=4).map(lambda tests: tuple(sorted({*tests})))
+ENTRIES = st.builds(Entry, KEYS, TESTS, sometimes=st.booleans())
 
 
 def read(text: str) -> tuple[Entry, ...]:
@@ -159,6 +160,10 @@ pending-task a.py f
         ("pending-task a.py f\n code: x\n code: y", "3: code stands twice in an entry"),
         ("pending-task a.py f\n    number: 0", "2: '0' is not a number of a line, from 1 on"),
         ("pending-task a.py f\n    number: ²", "2: '²' is not a number of a line, from 1 on"),
+        (
+            "pending-task a.py f\n    sometimes: no",
+            "2: sometimes is either yes or left out, not 'no'",
+        ),
         ('pending-task a.py "f', "1: a quote is not closed"),
         ('pending-task "a.py"f', "1: a blank is missing after the closing quote"),
         ('pending-task a.py f\n    code: "x" y', "2: there is more after the closing quote"),

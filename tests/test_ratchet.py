@@ -144,6 +144,17 @@ def test_kinds_that_the_run_did_not_look_for() -> None:
     assert not Ratchet([entry], key_of).stale([], run, lambda kind: False)
 
 
+def test_what_shows_in_some_runs_only_is_never_over() -> None:
+    """And an update leaves it as it is, but for further tests."""
+    entry = Entry(KEY, (A,), sometimes=True)
+
+    assert not Ratchet([entry], key_of).stale([], course([A]), lambda kind: True)
+    assert updated([entry], course([A])) == (entry,)
+    assert updated([entry], course([A, B]), finding(KEY, B)) == (
+        Entry(KEY, (B, A), sometimes=True),
+    )
+
+
 # -- the next file ----------------------------------------------------------------
 
 

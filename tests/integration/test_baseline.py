@@ -152,6 +152,12 @@ def test_what_no_longer_occurs_fails_in_strict(suite: Suite) -> None:
     assert stale(strict) == ["never-awaited test_it.py test_drops: work()"]
     strict.result.stdout.fnmatch_lines([f"Take it out of {FILE}, or have --asyncio-traps-update-*"])
 
+    text = path.read_text()
+    line = "    test: test_it.py::test_drops"
+    path.write_text(text.replace(line, f"    sometimes: yes\n{line}"))
+    assert suite.run(*STRICT).result.ret == 0
+    path.write_text(text)
+
     suite.run(*UPDATE).result.stdout.fnmatch_lines(
         [f"{FILE}: 2 known (0 new, 1 gone, 0 not judged by this run)"]
     )
