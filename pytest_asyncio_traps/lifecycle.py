@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import loops, markers
-from .adoption import Adoption
 from .bridge import Failed, expected_failure
-from .core.causes import Counted
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.trap import Trap
@@ -26,6 +24,10 @@ from .reporting import Reporter, clean
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
 from .verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from .adoption import Adoption
+    from .core.causes import Counted
 
 #: The watches of nested runs, the innermost last. Only that one looks.
 _watches: list[Watch] = []
@@ -65,7 +67,7 @@ class Lifecycle:
         self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
         self.reporter = Reporter(config.rootpath)
-        self.adoption = Adoption(config, settings, self.reporter)
+        self.adoption = _adoption(config, settings, self.reporter)
         self.filters = Filters(config)
         self.verdicts = Verdicts(settings, self._knows, self._raises)
         self.harnesses = Harnesses(self.watch)
@@ -279,7 +281,7 @@ class Lifecycle:
     def _knows(self, finding: Finding) -> bool:
         """Whether the baseline knows ``finding``. If that cannot be said, it fails."""
         with self.watch.faults.guard("baseline"):
-            return self.adoption.knows(finding)
+            return self.adoption is not None and self.adoption.knows(finding)
         return False
 
     def _raises(self, finding: Finding) -> bool:
@@ -397,7 +399,7 @@ class Lifecycle:
         broken = "a part of the plugin failed" if self.watch.faults.texts else ""
         findings = [finding for finding, _ in self.verdicts.settled]
         with self.watch.faults.guard("baseline"):
-            if self.adoption.finish(findings, interrupted, broken):
+            if self.adoption is not None and self.adoption.finish(findings, interrupted, broken):
                 session.testsfailed += 1
 
     def finish_worker(self) -> None:
@@ -414,7 +416,7 @@ class Lifecycle:
         """Say what was found, what could not be watched, and what the plugin did wrong."""
         nobodys = self.verdicts.nobodys()
         idle = self.verdicts.idle() if self.settings.strict else []
-        news = self.adoption.news()
+        news = self.adoption.news() if self.adoption is not None else []
         if self.verdicts.settled or idle or news:
             terminal.section("asyncio traps")
             verbosity = self.config.get_verbosity()
@@ -480,19 +482,11 @@ class Lifecycle:
             # A worker that dies says nothing to the user; a failing test does.
             self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
-        self.follow(self.adoption.leave, items)
         self._watch_markers(items)
 
     def deselected(self, items: Sequence[pytest.Item]) -> None:
         """These will not run; their markers cannot be called idle."""
-        self.follow(self.adoption.cut, items)
         self._watch_markers(items)
-
-    def follow(self, step: Callable[..., None], *args: object) -> None:
-        """Tell the baseline what the run takes up, where that matters to it."""
-        if self.adoption.follows:
-            with self.watch.faults.guard("baseline"):
-                step(*args)
 
     def _watch_markers(self, items: Sequence[pytest.Item]) -> None:
         # Only a run that has all tests of a class or module knows whether its marker is idle.
@@ -504,6 +498,14 @@ class Lifecycle:
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.excused = True
+
+
+def _adoption(config: pytest.Config, settings: Settings, reporter: Reporter) -> Adoption | None:
+    if settings.baseline is None:
+        return None
+    from .adoption import Adoption  # most runs can do without
+
+    return Adoption(config, settings, reporter)
 
 
 def _message(record: logging.LogRecord) -> str:

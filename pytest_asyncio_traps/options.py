@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from .baseline import BadBaselineError, Entry, parse
 from .core.trap import Trap
 from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .traps import KINDS
 from .traps.slow_callback import DEFAULT
+
+if TYPE_CHECKING:
+    from .baseline import Entry
 
 _WRITERS = (".json",)
 
@@ -141,6 +143,8 @@ def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Pat
 
 def _known(path: Path, update: bool) -> tuple[Entry, ...]:
     """What the file holds. Only one that is to be written may be missing."""
+    from .baseline import BadBaselineError, parse  # most runs can do without
+
     try:
         if update:
             _check_writable(path, str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from .fixtures import asyncio_traps, debug_loop
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
 from .rules import BadRuleError
+
+if TYPE_CHECKING:
+    from .adoption import Adoption
 
 __all__ = ["asyncio_traps", "debug_loop"]
 
@@ -61,8 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
     register(Hooks(lifecycle), "asyncio_traps_hooks")
     if settings.strict:
         register(StrictHooks(lifecycle), "asyncio_traps_strict")
-    if lifecycle.adoption.follows and not lifecycle.is_worker:
-        register(BaselineHooks(lifecycle), "asyncio_traps_baseline")
+    adoption = lifecycle.adoption
+    if adoption is not None and adoption.follows:
+        register(BaselineHooks(lifecycle, adoption), "asyncio_traps_baseline")
     if lifecycle.is_worker:
         register(WorkerHooks(lifecycle), "asyncio_traps_worker")
 
@@ -88,16 +92,7 @@ class Hooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
         with self.lifecycle.collecting(collector):
-            report = yield
-        self.lifecycle.follow(self.lifecycle.adoption.collected, collector, report)
-        return report
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(
-        self, items: list[pytest.Item]
-    ) -> Generator[None, object, object]:
-        self.lifecycle.follow(self.lifecycle.adoption.select, items)
-        return (yield)
+            return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.lifecycle.collected(session.items)
@@ -213,12 +208,37 @@ class StrictHooks:
 class BaselineHooks:
     """What a baseline has to know besides, to say which of its entries are over."""
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self.lifecycle = lifecycle
+    def __init__(self, lifecycle: Lifecycle, adoption: Adoption) -> None:
+        self.adoption = adoption
+        self._guard = lifecycle.watch.faults.guard("baseline")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        report = yield
+        with self._guard:
+            self.adoption.collected(collector, report)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        with self._guard:
+            self.adoption.select(items)
+        return (yield)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        with self._guard:
+            self.adoption.leave(session.items)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        with self._guard:
+            self.adoption.cut(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.lifecycle.follow(self.lifecycle.adoption.note, report)
+        with self._guard:
+            self.adoption.note(report)
 
 
 class WorkerHooks:

@@ -9,10 +9,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .bridge import Block, ExceptionRepr, make_longrepr
-from .core.causes import Group, grouped
 from .core.finding import Finding, Place
+
+if TYPE_CHECKING:
+    from .core.causes import Group
 
 #: How many lines of code are shown before the one in question.
 _CONTEXT = 2
@@ -120,6 +123,8 @@ class Reporter:
         What was allowed, or is known, comes behind the rest. With ``-v`` nothing is left out,
         with ``-q`` there is a line for each cause, with ``-qq`` there is none.
         """
+        from .core.causes import grouped  # not before there is something to group
+
         groups = grouped(findings)
         loud = [group for group in groups if group.actions.keys() & {"fail", "warn"}]
         quiet = [group for group in groups if not group.actions.keys() & {"fail", "warn"}]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
 from . import markers
-from .core.causes import Counted
 from .core.finding import Finding
 from .options import Settings
 from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
+
+if TYPE_CHECKING:
+    from .core.causes import Counted
 
 FindItem = Callable[[str], pytest.Item | None]
 

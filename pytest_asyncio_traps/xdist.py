@@ -11,14 +11,16 @@ They travel as JSON, which holds text that pytest-xdist's own format refuses.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .core.causes import Counted
 from .core.finding import from_plain, to_plain
 from .lifecycle import Lifecycle
 from .rules import WARN
+
+if TYPE_CHECKING:
+    from .core.causes import Counted
 
 #: Where the news of a worker travel: an attribute of a report, a key of its last words.
 _KEY = "_asyncio_traps"
@@ -37,8 +39,9 @@ def say_last_words(lifecycle: Lifecycle) -> None:
     verdicts = lifecycle.verdicts
     marked = {name: sorted(nodeids) for name, nodeids in verdicts.marked.items()}
     # Each worker has collected the same, and one of them may say so.
-    first = lifecycle.adoption.follows and config.workerinput["workerid"] == "gw0"
-    course = lifecycle.adoption.pack() if first else None
+    adoption = lifecycle.adoption
+    first = adoption and adoption.follows and config.workerinput["workerid"] == "gw0"
+    course = adoption.pack() if adoption and first else None
     config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked, course)
 
 
@@ -54,7 +57,7 @@ def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
     text = getattr(node, "workeroutput", {}).get(_KEY)
     if text is not None:
         _unpack(lifecycle, text, node)
-    else:
+    elif lifecycle.adoption is not None:
         lifecycle.adoption.course.broken = "a worker died"
 
 
@@ -102,7 +105,7 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
     for name, nodeids in data["marked"].items():
         verdicts.marked.setdefault(name, set()).update(nodeids)
     verdicts.used.update(data["used"])
-    if data["course"] is not None:
+    if data["course"] is not None and lifecycle.adoption is not None:
         lifecycle.adoption.unpack(data["course"])
     for plain in data["late"]:
         report = config.hook.pytest_report_from_serializable(config=config, data=plain)

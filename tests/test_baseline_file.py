@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -194,11 +194,11 @@ def key(finding: Finding) -> Key:
     return key_of(finding, lambda path: path.removeprefix("/root/"), Sources(lambda path: LINES))
 
 
-def finding(**changes: object) -> Finding:
+def finding(**changes: Any) -> Finding:
     made = Finding(
         "pending-task", "a task", "", TEST, Place("/root/app.py", 2, "start"), subject="poll"
     )
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return made._replace(**changes)
 
 
 def test_the_key_of_a_finding() -> None:
@@ -215,19 +215,17 @@ def test_the_key_of_a_finding() -> None:
 def test_the_line_that_blocks_is_no_key() -> None:
     """It is a sample. Where nobody knows who made the task, the test stands for it."""
     slow = finding(kind="slow-callback", duration=0.2, at_location=True)
-    other = dataclasses.replace(slow, location=Place("/root/app.py", 3, "start"))
+    other = slow._replace(location=Place("/root/app.py", 3, "start"))
 
     assert key(slow) == key(other)
-    assert key(dataclasses.replace(other, origin=None, subject="")) == Key(
-        "slow-callback", "t.py", "T::test"
-    )
+    assert key(other._replace(origin=None, subject="")) == Key("slow-callback", "t.py", "T::test")
 
 
 def test_without_a_line_the_owner_and_the_exception_are_the_key() -> None:
     bare = finding(origin=None, exception="ValueError: 0x7f", subject="")
 
     assert key(bare) == Key("pending-task", "t.py", "T::test", "ValueError")
-    fixture = dataclasses.replace(bare, owner=Owner("fixture", "db", "session", "t.py::any"))
+    fixture = bare._replace(owner=Owner("fixture", "db", "session", "t.py::any"))
     assert key(fixture) == Key("pending-task", "", "db", "ValueError")
 
 

@@ -145,7 +145,9 @@ CEILINGS = {
 }
 
 
-@pytest.mark.skipif(hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled(), reason="counted with the GIL")
+@pytest.mark.skipif(
+    hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled(), reason="counted with the GIL"
+)
 def test_the_price_has_not_risen(suite: Suite) -> None:
     suite.write(conftest=COUNTER, test_operations=OPERATIONS, test_plain=PLAIN)
     outcome = suite.run("-p", "no:randomly")

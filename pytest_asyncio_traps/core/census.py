@@ -233,9 +233,12 @@ class Census:
             obj = sighting()
             if obj is not None:
                 yield obj, sighting.tenure
+        # A collection that begins during a reading has the same objects read twice.
+        met: set[int] = set()
         for ref, tenure, _ in list(self._listed):
             obj = ref()
-            if obj is not None:
+            if obj is not None and id(obj) not in met:
+                met.add(id(obj))
                 yield obj, tenure
 
     def scan(self) -> None:

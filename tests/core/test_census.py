@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -156,3 +158,33 @@ def test_after_a_collection_in_the_thread_of_the_watchdog(census: Census) -> Non
 
     assert sorted(owners(census)) == ["a", "b", "b", "c"]
     assert census.tenure_of(kept[1]) == census.tenure_of(kept[2])
+
+
+async def coroutine() -> None: ...
+
+
+def test_a_collection_during_a_reading(census: Census) -> None:
+    """What is read twice is met once."""
+
+    def keep(obj: object) -> bool:
+        gc.collect(0)
+        return True
+
+    census.watch_type(types.CoroutineType, keep)
+    depth = sys.get_coroutine_origin_tracking_depth()
+    sys.set_coroutine_origin_tracking_depth(1)
+    try:
+        census.mark(tenure("a"))
+        kept = [coroutine()]
+        census.mark(tenure("b"))
+        kept.append(coroutine())
+    finally:
+        sys.set_coroutine_origin_tracking_depth(depth)
+    census.scan()
+
+    assert owners(census) == ["a", "b"]
+    for coro, name in zip(kept, "ab", strict=True):
+        found = census.tenure_of(coro)
+        assert found is not None
+        assert found.owner.name == name
+        coro.close()
