@@ -209,6 +209,28 @@ def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
     return library
 
 
+#: What is done once in the life of a process, by the end of the files' names in which it is done.
+_FIRST_TIME: Final = (
+    ("<frozen importlib._bootstrap>", "importing a module"),
+    ("/re/_compiler.py", "compiling a regular expression"),
+    ("/re/_parser.py", "compiling a regular expression"),
+)
+
+
+def first_time(stack: Iterable[Mark]) -> str:
+    """What a stack is at that is done for the first time only; empty if it is nothing of that."""
+    for code, _ in stack:
+        kind = KINDS[code.co_filename]
+        if kind == STDLIB:
+            name = code.co_filename.replace("\\", "/")
+            for end, what in _FIRST_TIME:
+                if name.endswith(end):
+                    return what
+        elif kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
+            break
+    return ""
+
+
 def is_user(mark: Mark | None) -> bool:
     """Whether ``mark`` lies in the user's own code."""
     return mark is not None and KINDS[mark[0].co_filename] == USER

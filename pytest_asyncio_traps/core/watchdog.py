@@ -22,7 +22,7 @@ from typing import Any
 from .clock import REAL
 from .faults import Faults
 from .finding import Place
-from .stacks import Mark, place_of, stack_of, user_mark_of
+from .stacks import Mark, first_time, place_of, stack_of, user_mark_of
 
 #: Not by the lock's attribute: what detects calls that block replaces that, and would
 #: take the watchdog's own for the user's.
@@ -36,7 +36,7 @@ class Sentry:
 
     __slots__ = (
         "_last",
-        "_lines",
+        "_looks",
         "baseline",
         "loop",
         "native_id",
@@ -51,7 +51,8 @@ class Sentry:
         self.thread_id = thread_id
         self.native_id = native_id
         self.step = 0.0
-        self._lines: Counter[Place] | None = None
+        # The user's lines, and what is done there for the first time only, by number of looks.
+        self._looks: _Looks | None = None
         self._last: list[Mark] | None = None
         # Waiting time and collector pauses as they stood before the step began.
         self.baseline = (0.0, 0.0)
@@ -62,7 +63,7 @@ class Sentry:
 
     def forget(self) -> None:
         """Another step has begun."""
-        self._lines = self._last = None
+        self._looks = self._last = None
 
     def note(self, stack: list[Mark]) -> None:
         """The step stands at ``stack``.
@@ -72,22 +73,39 @@ class Sentry:
         """
         before, self._last = self._last, stack
         if before is not None:
-            if self._lines is None:
-                self._lines = Counter()
-            self._count(before, self._lines)
+            if self._looks is None:
+                self._looks = Counter()
+            self._looks[_said_by(before)] += 1
+
+    def looks(self) -> _Looks:
+        """At what the step was seen, and how often."""
+        looks = Counter(self._looks)
+        if self._last is not None:
+            looks[_said_by(self._last)] += 1
+        return looks
 
     def lines(self) -> Counter[Place]:
         """The user's lines at which the step was seen, and how often."""
-        lines = Counter(self._lines)
-        if self._last is not None:
-            self._count(self._last, lines)
+        lines: Counter[Place] = Counter()
+        for (place, _), count in self.looks().items():
+            if place is not None:
+                lines[place] += count
         return lines
 
-    @staticmethod
-    def _count(stack: list[Mark], lines: Counter[Place]) -> None:
-        place = place_of(user_mark_of(stack))
-        if place is not None:
-            lines[place] += 1
+    def first_time(self) -> str:
+        """What most looks found the step at that is done once only; empty if there is none."""
+        reasons: Counter[str] = Counter()
+        for (_, reason), count in self.looks().items():
+            reasons[reason] += count
+        reason, count = max(reasons.items(), key=lambda item: item[1], default=("", 0))
+        return reason if 2 * count > sum(reasons.values()) else ""
+
+
+_Looks = Counter[tuple[Place | None, str]]
+
+
+def _said_by(stack: list[Mark]) -> tuple[Place | None, str]:
+    return place_of(user_mark_of(stack)), first_time(stack)
 
 
 def _read(native_id: int | None, name: str) -> bytes:

@@ -66,6 +66,7 @@ class SlowCallback(Trap):
             return
         location: Place | None = None
         lines = sentry.lines() if sentry.step == began else None
+        once = sentry.first_time() if sentry.step == began else ""
         if lines:
             location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
@@ -92,7 +93,7 @@ class SlowCallback(Trap):
                 location=location,
                 location_label="blocking at",
                 at_location=True,
-                notes=_excuse(excused),
+                notes=_once(once) + _excuse(excused),
                 duration=round(duration, 6),
                 subject=name if origin is not None else "",
             )
@@ -116,6 +117,15 @@ class SlowCallback(Trap):
             self.excused = False
             return True
         return sys.gettrace() is not None and "pydevd" in sys.modules
+
+
+def _once(what: str) -> tuple[str, ...]:
+    if not what:
+        return ()
+    return (
+        f"Most of that went into {what}, which is done once: have it done before the loop runs, "
+        "where tests and service start.",
+    )
 
 
 def _excuse(excused: float) -> tuple[str, ...]:

@@ -130,3 +130,31 @@ def test_a_callback_that_cancels_itself(suite: Suite) -> None:
     first, second = outcome.findings
     assert "'test_it.<locals>.callback'" in first["summary"]
     assert second["origin"]["line"] == suite.line_of("scheduled")
+
+
+def test_what_is_done_once_is_named(suite: Suite) -> None:
+    """Another call of the same code would not be slow: the reader is to know."""
+    suite.write(heavy="import time\ntime.sleep(0.4)\n")
+    outcome = suite.test(
+        """
+        import asyncio, re, time
+
+        async def test_import():
+            import heavy
+
+        async def test_regex():
+            parts = "|".join(f"(a{n}b*|c{n}[d-x]+?)" for n in range(6000))
+            re.compile(parts)  # regex
+
+        async def test_neither():
+            time.sleep(0.3)
+        """
+    )
+
+    notes = {
+        finding["nodeid"].rpartition("::")[2]: finding["summary"] for finding in outcome.findings
+    }
+    assert set(notes) == {"test_import", "test_regex", "test_neither"}
+    text = outcome.result.stdout.str()
+    assert text.count("went into importing a module, which is done once") == 1
+    assert text.count("went into compiling a regular expression, which is done once") == 1

@@ -1,0 +1,80 @@
+"""Counts wrong answers about slow callbacks on a busy machine: ``python -m benchmarks.noise``.
+
+Twice as many processes as there are processors do nothing but keep them busy. Meanwhile steps
+that work for half of the threshold must not be called slow, and steps that block for one and a
+half times as long must, each of them.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+INNOCENT, GUILTY, THRESHOLD = 25, 10, 0.1
+SUITE = f"""
+import asyncio, time, pytest
+
+@pytest.mark.parametrize("n", range({INNOCENT}))
+async def test_works(n):
+    await asyncio.sleep(0)
+    end = time.thread_time() + {THRESHOLD / 2}
+    while time.thread_time() < end:
+        pass
+
+@pytest.mark.parametrize("n", range({GUILTY}))
+async def test_blocks(n):
+    await asyncio.sleep(0)
+    time.sleep({THRESHOLD * 1.5})
+"""
+
+
+def burn() -> None:
+    """Keep a processor busy."""
+    while True:
+        pass
+
+
+def main() -> None:
+    """Count, print, and end with 1 if there was a wrong answer."""
+    burners = [
+        multiprocessing.Process(target=burn, daemon=True) for _ in range(2 * (os.cpu_count() or 1))
+    ]
+    for burner in burners:
+        burner.start()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "test_noise.py").write_text(SUITE, encoding="utf-8")
+            (folder / "pytest.ini").write_text(
+                "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+                f"asyncio_slow_callback_duration = {THRESHOLD}\n",
+                encoding="utf-8",
+            )
+            subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-p", "asyncio_traps"]
+                + ["-p", "no:cacheprovider", "--asyncio-traps-report=report.json"],
+                cwd=folder,
+                stdout=subprocess.DEVNULL,
+            )
+            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    finally:
+        for burner in burners:
+            burner.terminate()
+    slow = {f["nodeid"] for f in report["findings"] if f["kind"] == "slow-callback"}
+    false = sum("test_works" in nodeid for nodeid in slow)
+    found = sum("test_blocks" in nodeid for nodeid in slow)
+    print(
+        f"{len(burners)} busy processes, {os.cpu_count()} processors, threshold {THRESHOLD} s: "
+        f"called slow {false} of {INNOCENT} that worked for {THRESHOLD / 2} s, "
+        f"and {found} of {GUILTY} that blocked for {THRESHOLD * 1.5:.2f} s"
+    )
+    sys.exit(bool(false or found < GUILTY))
+
+
+if __name__ == "__main__":
+    main()
