@@ -55,9 +55,10 @@ def main() -> None:
                 f"asyncio_slow_callback_duration = {THRESHOLD}\n",
                 encoding="utf-8",
             )
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "asyncio_traps"]
+            command += ["-p", "no:cacheprovider", "--asyncio-traps-report=report.json"]
             subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "-p", "asyncio_traps"]
-                + ["-p", "no:cacheprovider", "--asyncio-traps-report=report.json"],
+                command,
                 cwd=folder,
                 stdout=subprocess.DEVNULL,
             )

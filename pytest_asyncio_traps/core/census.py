@@ -338,8 +338,9 @@ class Census:
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:
             return bool
-        if cls in self.while_they_live:
-            return _always
+        for own in self.while_they_live:  # no hashing here: it may be the user's metaclass's
+            if cls is own:
+                return _always
         for interest, keep in self._interests:
             if _is_subclass(interest, cls):
                 return keep

@@ -54,7 +54,7 @@ class Sentry:
         # The user's lines, and what is done there for the first time only, by number of looks.
         self._looks: _Looks | None = None
         self._last: list[Mark] | None = None
-        # Waiting time and collector pauses as they stood before the step began.
+        # Waiting time and collector pauses as they stood shortly before the step began.
         self.baseline = (0.0, 0.0)
         # Waiting time as it stood at the last look, and how much of it since the baseline
         # was no waiting: Linux may count the beginning of a sleep as such.
@@ -171,7 +171,7 @@ class Watchdog:
     #: Looks without a running loop, after which the thread stands still.
     PATIENCE = 8
     #: Seconds for which a reading of how long a thread has waited will do.
-    FRESH = 0.003
+    FRESH = 0.01
 
     def __init__(self, paused: Callable[[], float], faults: Faults) -> None:
         self._paused = paused
@@ -180,7 +180,8 @@ class Watchdog:
         self._sentries: dict[int, list[Sentry]] = {}
         self._alarm = _thread.allocate_lock()
         self._gone = _thread.allocate_lock()
-        self._last_wait = 0.0, 0, 0.0
+        # When, in which thread, and with what result a baseline was read.
+        self._last_reading = 0.0, 0, (0.0, 0.0)
         self._parked = True
         self._stopping = False
         self._started = False
@@ -192,18 +193,25 @@ class Watchdog:
         thread_id = _thread.get_ident()
         sentry = Sentry(loop, thread_id, _thread.get_native_id() if _NATIVE else None)
         # Whoever runs loops one after another, as a test runner does, need not have the file
-        # read for each: what is excused too much is no more than has passed since.
-        since, ready_for, waited_by = self._last_wait
-        now = self._now()
-        if ready_for != thread_id or not 0 <= now - since < self.FRESH:
-            waited_by = waited(sentry.native_id)
-            self._last_wait = now, thread_id, waited_by
-        sentry.baseline = waited_by, self._paused()
+        # read for each.
+        since, read_in, sentry.baseline = self._last_reading
+        loop._asyncio_traps_due = since + self.FRESH if read_in == thread_id else 0.0
         self._sentries.setdefault(thread_id, []).append(sentry)
         if not self._started:
             self.start()
         if self._parked:
             self._wake()
+
+    def renew(self, loop: Any, began: float) -> None:
+        """A step of ``loop`` begins, and the baseline is too old to tell what is the step's.
+
+        What came before the step, and is excused nevertheless, is less than `FRESH`.
+        """
+        sentry = self.sentry()
+        if sentry is not None and sentry.loop is loop:
+            sentry.baseline = waited(sentry.native_id), self._paused()
+            self._last_reading = began, sentry.thread_id, sentry.baseline
+        loop._asyncio_traps_due = began + self.FRESH
 
     def leave(self) -> None:
         """The current thread has stopped to run the loop it entered last."""
@@ -318,11 +326,6 @@ class Watchdog:
         wait = waited(sentry.native_id)
         if fresh:
             sentry.slept = 0.0
-            # Read before the clock: this thread, too, may be kept from running meanwhile.
-            paused = self._paused()
-            if not step or self._now() - step < self.TICK:
-                # A wait from here on may be the step's own.
-                sentry.baseline = wait, paused
         elif asleep(sentry.native_id):
             sentry.slept += wait - sentry.seen
         sentry.seen = wait

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.stacks import STEP_CODES
-from ..core.watch import Watch, asked_at
+from ..core.watch import DUE, Watch, asked_at
 from . import debug
 from .futures import make_future_class
 from .stdlib import asyncgen_hooks, make_create_task
@@ -211,6 +211,8 @@ def hook(watch: Watch, loop_class: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
         __tracebackhide__ = True
         loop._asyncio_traps_step = began = now()
+        if began >= getattr(loop, DUE, began):
+            watch.step_due(loop, began)
         try:
             callback(*args)
         except BaseException:

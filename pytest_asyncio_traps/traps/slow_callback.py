@@ -45,6 +45,7 @@ class SlowCallback(Trap):
         watch.slow_after = DEFAULT
         watch.on_loop_enters.append(self.watchdog.enter)
         watch.on_loop_leaves.append(lambda loop: self.watchdog.leave())
+        watch.on_step_due.append(self.watchdog.renew)
         watch.on_slow_step.append(self._slow)
         employ(self.watchdog)
         watch.census.bystander = lambda: self.watchdog.thread_id

@@ -140,7 +140,8 @@ def test_what_counts_as_waiting_while_asleep_is_no_excuse(
     loop = types.SimpleNamespace(_asyncio_traps_step=time.perf_counter())
     sentry = Sentry(loop, threading.get_ident(), 1)
     watchdog._sentries[threading.get_ident()] = [sentry]
-    watchdog._look()  # the step has just begun
+    watchdog.renew(loop, loop._asyncio_traps_step)
+    watchdog._look()
 
     now["waited"] = 1.5
     watchdog._look()
