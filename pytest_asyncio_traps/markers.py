@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from .core.finding import Finding
+from .core.text import clean, shown
 from .rules import BadRuleError, check_kind, parse_pattern, parse_threshold
 from .traps import KINDS
 
@@ -38,8 +39,8 @@ class Allowance(NamedTuple):
 
 def describe(mark: pytest.Mark) -> str:
     """``mark`` as the user wrote it, or nearly so."""
-    given = [repr(arg) for arg in mark.args]
-    given += [f"{name}={value!r}" for name, value in mark.kwargs.items()]
+    given = [shown(arg) for arg in mark.args]
+    given += [f"{clean(name)}={shown(value)}" for name, value in mark.kwargs.items()]
     return f"{mark.name}({', '.join(given)})"
 
 
@@ -49,23 +50,22 @@ def allowances(item: pytest.Item) -> list[Allowance]:
 
 
 def _allowance(mark: pytest.Mark, nodeid: str) -> Allowance:
-    where = f"{nodeid}: marker asyncio_allow"
-    for kind in mark.args:
-        check_kind(kind, KINDS, where)
+    where = f"{clean(nodeid)}: marker asyncio_allow"
+    kinds = tuple(check_kind(kind, KINDS, where) for kind in mark.args)
     unknown = set(mark.kwargs) - {"match", "reason"}
     if unknown:
         raise BadRuleError(
-            f"{where}: unknown argument {sorted(unknown)[0]!r}, must be match or reason"
+            f"{where}: unknown argument {shown(sorted(unknown)[0])}, must be match or reason"
         )
     match = mark.kwargs.get("match")
     if isinstance(match, str):
         match = parse_pattern(match, where)
-    if match is not None and not isinstance(match, re.Pattern):
-        raise BadRuleError(f"{where}: match must be a string, not {type(match).__name__}")
+    if match is not None and not (isinstance(match, re.Pattern) and isinstance(match.pattern, str)):
+        raise BadRuleError(f"{where}: match must be a string, not {clean(type(match).__name__)}")
     reason = mark.kwargs.get("reason")
     if reason is not None and not isinstance(reason, str):
-        raise BadRuleError(f"{where}: reason must be a string, not {type(reason).__name__}")
-    return Allowance(tuple(mark.args), match, reason, mark)
+        raise BadRuleError(f"{where}: reason must be a string, not {clean(type(reason).__name__)}")
+    return Allowance(kinds, match, str.__str__(reason) if reason is not None else None, mark)
 
 
 def threshold(item: pytest.Item) -> float | None:
@@ -73,7 +73,7 @@ def threshold(item: pytest.Item) -> float | None:
     mark = item.get_closest_marker("asyncio_slow_callback_duration")
     if mark is None:
         return None
-    where = f"{item.nodeid}: marker asyncio_slow_callback_duration"
+    where = f"{clean(item.nodeid)}: marker asyncio_slow_callback_duration"
     values: Sequence[object] = (*mark.args, *mark.kwargs.values())
     if len(values) != 1 or set(mark.kwargs) - {"seconds"}:
         raise BadRuleError(f"{where}: takes one argument, seconds")
@@ -107,7 +107,7 @@ def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
             for allowance in allowances(item):
                 if strict and not (allowance.reason or "").strip():
                     raise BadRuleError(
-                        f"{item.nodeid}: marker {describe(allowance.mark)} has no reason, "
+                        f"{clean(item.nodeid)}: marker {describe(allowance.mark)} has no reason, "
                         "and --asyncio-strict wants one"
                     )
     except BadRuleError as exc:

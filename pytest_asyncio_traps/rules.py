@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from .core.finding import Finding
+from .core.text import clean, shown
 
 FAIL: Final = "fail"
 WARN: Final = "warn"
@@ -46,30 +47,38 @@ def parse_rule(text: str, kinds: Sequence[str]) -> Rule:
     action, kind = action.strip(), kind.strip()
     if action not in ACTIONS:
         raise BadRuleError(
-            f"rule {text!r}: unknown action {action!r}, must be one of {', '.join(ACTIONS)}"
+            f"rule {shown(text)}: unknown action {shown(action)}, must be one of "
+            + ", ".join(ACTIONS)
         )
     if kind:
-        check_kind(kind, kinds, f"rule {text!r}")
+        check_kind(kind, kinds, f"rule {shown(text)}")
     return Rule(
         text.strip(),
         action,
         kind or None,
-        parse_pattern(pattern, f"rule {text!r}") if pattern else None,
+        parse_pattern(pattern, f"rule {shown(text)}") if pattern else None,
     )
 
 
-def check_kind(kind: object, kinds: Sequence[str], where: str) -> None:
-    """Raise `BadRuleError` unless ``kind`` is one of ``kinds``."""
-    if kind not in kinds:
-        raise BadRuleError(f"{where}: unknown kind {kind!r}, must be one of {', '.join(kinds)}")
+def check_kind(kind: object, kinds: Sequence[str], where: str) -> str:
+    """``kind`` as a plain string. Raises `BadRuleError` unless it is one of ``kinds``."""
+    # Past what a class of somebody's own does when it is compared.
+    plain = str.__str__(kind) if isinstance(kind, str) else None
+    if plain is None or plain not in kinds:
+        raise BadRuleError(
+            f"{where}: unknown kind {shown(kind)}, must be one of {', '.join(kinds)}"
+        )
+    return plain
 
 
 def parse_pattern(text: str, where: str) -> re.Pattern[str]:
     """A compiled regular expression. Raises `BadRuleError`."""
     try:
         return re.compile(text)
-    except re.error as exc:
-        raise BadRuleError(f"{where}: {text!r} is not a regular expression: {exc}") from None
+    except Exception as exc:
+        # re.error; or a number or nesting that is too large; or a warning that is an error here.
+        why = clean(str(exc)) or type(exc).__name__
+        raise BadRuleError(f"{where}: {shown(text)} is not a regular expression: {why}") from None
 
 
 def parse_threshold(value: object, where: str) -> float:
@@ -78,10 +87,10 @@ def parse_threshold(value: object, where: str) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise ValueError
         seconds = float(value)
-    except ValueError:
-        raise BadRuleError(f"{where}: {value!r} is not a number of seconds") from None
+    except Exception:  # a number that is too large, or a class of somebody's own
+        raise BadRuleError(f"{where}: {shown(value)} is not a number of seconds") from None
     if not 0 < seconds < float("inf"):
-        raise BadRuleError(f"{where}: {value!r} must be more than 0 seconds, and finite")
+        raise BadRuleError(f"{where}: {shown(value)} must be more than 0 seconds, and finite")
     return seconds
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from . import markers
 from .core.finding import Finding
+from .core.text import clean, shown
 from .options import Settings
 from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
 
@@ -105,7 +106,7 @@ class Verdicts:
                 for mark in item.iter_markers("asyncio_allow"):
                     # All workers of pytest-xdist collect the same items in the same order,
                     # so that a marker has the same name in each of them.
-                    text = f"marker {markers.describe(mark)} of {item.nodeid}"
+                    text = f"marker {markers.describe(mark)} of {clean(item.nodeid)}"
                     _, name = self._names.setdefault(id(mark), (mark, text))
                     self.marked.setdefault(name, set()).add(item.nodeid)
 
@@ -120,7 +121,7 @@ class Verdicts:
 
         A marker is judged when all of its tests have run.
         """
-        return [f"rule {rule.text!r}" for rule in self.rulebook.idle_allows()] + [
+        return [f"rule {shown(rule.text)}" for rule in self.rulebook.idle_allows()] + [
             name
             for name, nodeids in self.marked.items()
             if name not in self.used and nodeids <= self._ran

@@ -22,6 +22,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, cast
 
 from .finding import Place
+from .text import LIMIT, shorten, text_of
 
 Mark = tuple[CodeType, int]
 
@@ -87,7 +88,10 @@ def classify(filename: str) -> int:
         return USER if filename.startswith(("<doctest", "<stdin", "<ipython")) else STDLIB
     if not os.path.isabs(filename) and filename.endswith((".pyx", ".pxd", ".pxi")):
         return STDLIB if filename.startswith("uvloop/") else LIBRARY  # compiled by Cython
-    path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
+    try:
+        path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
+    except (OSError, ValueError):
+        path = filename  # no name of a file, or the current folder is gone
     if path.startswith(_HERE):
         return HARNESS
     for site in (*_SITE, "/site-packages/", "/dist-packages/"):
@@ -301,22 +305,23 @@ def name_of(coroutine: object) -> str:
     """What a reader knows ``coroutine``, or a callback, as."""
     while isinstance(coroutine, functools.partial):
         coroutine = coroutine.func
-    for attribute in ("__qualname__", "__name__"):
-        name = getattr(coroutine, attribute, None)
-        if isinstance(name, str) and name:
-            return name
-    return type(coroutine).__name__
+    try:
+        for attribute in ("__qualname__", "__name__"):
+            name = getattr(coroutine, attribute, None)
+            if isinstance(name, str) and name:
+                return shorten(name, 200)
+    except Exception:
+        pass  # whatever it does when it is asked for an attribute
+    return shorten(type(coroutine).__name__, 200)
 
 
 def describe(exc: BaseException | None) -> str:
     """``exc`` on one line, whatever its ``__str__`` does."""
     name = type(exc).__name__
-    try:
-        text = " ".join(str(exc).split())
-    except Exception:
+    text = text_of(exc)
+    if text is None:
         return name
-    if len(text) > 200:
-        text = text[:197] + "..."
+    text = shorten(" ".join(text[:LIMIT].split()), 200)
     return f"{name}: {text}" if text else name
 
 
@@ -350,7 +355,10 @@ def _part(coroutine: object, name: str) -> Any:
 
 
 def _absolute(filename: str) -> str:
-    return filename if filename.startswith("<") else os.path.abspath(filename)
+    try:
+        return filename if filename.startswith("<") else os.path.abspath(filename)
+    except (OSError, ValueError):
+        return filename  # no name of a file, or the current folder is gone
 
 
 #: ``module_of(1)`` is the ``__name__`` of the module whose code called the caller.

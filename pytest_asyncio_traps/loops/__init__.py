@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import base_events
 
+from ..core.text import clean
 from ..core.watch import Watch
 from . import stdlib, uvloop
 
@@ -16,9 +17,9 @@ def arm(watch: Watch) -> None:
 
     def meet(loop: asyncio.AbstractEventLoop) -> bool:
         cls = type(loop)
-        if not isinstance(loop, base_events.BaseEventLoop) and "uvloop" not in cls.__module__:
+        if not isinstance(loop, base_events.BaseEventLoop) and "uvloop" not in str(cls.__module__):
             watch.blind(
-                f"loops of {cls.__module__}.{cls.__qualname__}",
+                clean(f"loops of {cls.__module__}.{cls.__qualname__}"),
                 "only asyncio's loops, their subclasses and uvloop's have hooks",
             )
         return False

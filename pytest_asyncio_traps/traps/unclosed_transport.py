@@ -16,6 +16,7 @@ from typing import Any
 
 from ..core.finding import Finding
 from ..core.stacks import place_of, place_of_code, user_mark
+from ..core.text import clean
 from ..core.transports import base_classes
 from ..core.trap import Trap
 from ..core.watch import Made, is_reported, set_reported
@@ -99,7 +100,7 @@ class UnclosedTransport(Trap):
         try:
             self._open[transport] = weakref.ref(loop), made
         except TypeError:
-            name = f"{type(transport).__module__}.{type(transport).__qualname__}"
+            name = clean(f"{type(transport).__module__}.{type(transport).__qualname__}")
             self.watch.blind(
                 f"unclosed-transport of a {name}", "its class, in C, allows no weak references"
             )
