@@ -38,6 +38,7 @@ class Sentry:
         "_last",
         "_looks",
         "baseline",
+        "due",
         "loop",
         "native_id",
         "seen",
@@ -56,6 +57,8 @@ class Sentry:
         self._last: list[Mark] | None = None
         # Waiting time and collector pauses as they stood shortly before the step began.
         self.baseline = (0.0, 0.0)
+        # From when on the baseline is too old for a step that begins.
+        self.due = 0.0
         # Waiting time as it stood at the last look, and how much of it since the baseline
         # was no waiting: Linux may count the beginning of a sleep as such.
         self.seen = 0.0
@@ -173,7 +176,10 @@ class Watchdog:
     #: Seconds for which a reading of how long a thread has waited will do.
     FRESH = 0.01
 
-    def __init__(self, paused: Callable[[], float], faults: Faults) -> None:
+    def __init__(
+        self, paused: Callable[[], float], faults: Faults, due: list[float] | None = None
+    ) -> None:
+        self._due = due if due is not None else [float("inf")]
         self._paused = paused
         self._faults = faults
         self._now = REAL[0]
@@ -195,8 +201,9 @@ class Watchdog:
         # Whoever runs loops one after another, as a test runner does, need not have the file
         # read for each.
         since, read_in, sentry.baseline = self._last_reading
-        loop._asyncio_traps_due = since + self.FRESH if read_in == thread_id else 0.0
+        sentry.due = since + self.FRESH if read_in == thread_id else 0.0
         self._sentries.setdefault(thread_id, []).append(sentry)
+        self._set_due()
         if not self._started:
             self.start()
         if self._parked:
@@ -208,10 +215,16 @@ class Watchdog:
         What came before the step, and is excused nevertheless, is less than `FRESH`.
         """
         sentry = self.sentry()
-        if sentry is not None and sentry.loop is loop:
+        if sentry is not None and sentry.loop is loop and began >= sentry.due:
             sentry.baseline = waited(sentry.native_id), self._paused()
             self._last_reading = began, sentry.thread_id, sentry.baseline
-        loop._asyncio_traps_due = began + self.FRESH
+            sentry.due = began + self.FRESH
+            self._set_due()
+
+    def _set_due(self) -> None:
+        # One moment will do for one loop. Where there are several, each step asks.
+        due = [sentry.due for stack in list(self._sentries.values()) for sentry in stack]
+        self._due[0] = due[0] if len(due) == 1 else 0.0 if due else float("inf")
 
     def leave(self) -> None:
         """The current thread has stopped to run the loop it entered last."""
@@ -221,6 +234,7 @@ class Watchdog:
             stack.pop()
             if not stack:
                 del self._sentries[thread_id]
+            self._set_due()
 
     def sentry(self) -> Sentry | None:
         """What is known of the current thread."""

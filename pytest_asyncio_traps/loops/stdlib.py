@@ -8,7 +8,6 @@ import sys
 from _thread import get_ident
 from asyncio import base_events, coroutines, events
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 from ..core.clock import REAL
@@ -36,7 +35,6 @@ def arm(watch: Watch) -> None:
             original(self, *args, **kwargs)
             # No defaults of the class: they would make each access several times slower.
             self._asyncio_traps_step = 0.0
-            self._asyncio_traps_due = inf
             self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
             if watch.active:
                 with guarded:
@@ -304,6 +302,7 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
 def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     """``Handle._run`` that times each step of a loop."""
     now = REAL[0]
+    due = watch.due
     on_step_end = watch.on_step_end
 
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -315,7 +314,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
             began = now()
             try:
                 loop._asyncio_traps_step = began
-                if began >= loop._asyncio_traps_due:
+                if began >= due[0]:
                     watch.step_due(loop, began)
             except AttributeError:  # not a loop of anybody's
                 return original(self)

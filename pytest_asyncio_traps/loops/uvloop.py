@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.stacks import STEP_CODES
-from ..core.watch import DUE, Watch, asked_at
+from ..core.watch import Watch, asked_at
 from . import debug
 from .futures import make_future_class
 from .stdlib import asyncgen_hooks, make_create_task
@@ -205,13 +205,14 @@ def hook(watch: Watch, loop_class: Any) -> None:
         return set_debug
 
     now = REAL[0]
+    due = watch.due
     on_step_end = watch.on_step_end
 
     def step(loop: Any, code: Any, lasti: int, callback: Any, *args: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
         __tracebackhide__ = True
         loop._asyncio_traps_step = began = now()
-        if began >= getattr(loop, DUE, began):
+        if began >= due[0]:
             watch.step_due(loop, began)
         try:
             callback(*args)

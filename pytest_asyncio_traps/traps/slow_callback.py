@@ -36,7 +36,7 @@ class SlowCallback(Trap):
 
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
-        self.watchdog = Watchdog(watch.census.paused, watch.faults)
+        self.watchdog = Watchdog(watch.census.paused, watch.faults, watch.due)
         #: True while somebody debugs: a person's time is not the code's.
         self.excused = False
 
