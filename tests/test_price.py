@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -21,6 +22,10 @@ import pytest
 
 HERE = os.path.join("pytest_asyncio_traps", "")
 counted = {}
+
+def note(name, count):
+    # The least of several times: now and then the plugin does what is due by the clock.
+    counted[name] = min(count, counted.get(name, count))
 
 class Calls:
     '''Counts the functions that the plugin's code is called for, and that it calls itself.'''
@@ -48,8 +53,9 @@ def pytest_runtest_protocol(item):
     with Calls() as calls:
         result = yield
     gc.enable()
-    counted[item.name] = calls.count
-    counted[item.name + ", full collections"] = gc.get_stats()[2]["collections"] - full
+    name = item.name.rstrip("0123456789")
+    note(name, calls.count)
+    note(name + ", full collections", gc.get_stats()[2]["collections"] - full)
     return result
 
 def pytest_sessionfinish(session):
@@ -59,7 +65,7 @@ def pytest_sessionfinish(session):
 
 OPERATIONS = """
 import asyncio, gc, pytest
-from conftest import Calls, counted
+from conftest import Calls, note
 
 MANY = 50
 def noop(): pass
@@ -112,10 +118,11 @@ async def test_operation(operation):
     await operation()
     gc.collect()
     gc.disable()
-    with Calls() as calls:
-        await operation()
+    for _ in range(3):
+        with Calls() as calls:
+            await operation()
+        note(operation.__name__, calls.count / MANY)
     gc.enable()
-    counted[operation.__name__] = calls.count / MANY
 """
 
 PLAIN = """
@@ -123,29 +130,33 @@ import asyncio
 
 def test_warm_up(): pass
 async def test_warm_up_async(): await asyncio.sleep(0)
-def test_plain_sync(): pass
-async def test_plain_async(): await asyncio.sleep(0)
-"""
+""" + "".join(
+    f"def test_plain_sync{n}(): pass\nasync def test_plain_async{n}(): await asyncio.sleep(0)\n"
+    for n in range(5)
+)
 
-#: At most so many calls of the plugin's, on any Python: a little more than are counted, as the
-#: waiting time of the thread is read every ten milliseconds, however many operations that is.
+#: At most so many calls of the plugin's, on any Python.
 CEILINGS = {
-    "call_soon": 10,
-    "call_later": 17,
-    "create_task": 25,
+    "call_soon": 9.2,
+    "call_later": 16,
+    "create_task": 24,
     "create_future": 2,
-    "sleep": 9,
-    "await_future": 25,
+    "sleep": 8,
+    "await_future": 23,
     "coroutine_call": 0,
     "queue": 0,
     "test_plain_sync": 58,
-    "test_plain_async": 530,
+    "test_plain_async": 520,
     "test_plain_sync, full collections": 0,
     "test_plain_async, full collections": 0,
     "threads left": 0,
 }
 
 
+_OLD = tuple(int(part) for part in version("pytest-asyncio").split(".")[:2]) < (1, 2)
+
+
+@pytest.mark.skipif(_OLD, reason="leaves a loop open, so that each step is asked whose it is")
 @pytest.mark.skipif(
     hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled(), reason="counted with the GIL"
 )
