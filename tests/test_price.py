@@ -140,7 +140,7 @@ CEILINGS = {
     "call_soon": 9.2,
     "call_later": 16,
     "create_task": 24,
-    "create_future": 2,
+    "create_future": 3,
     "sleep": 8,
     "await_future": 23,
     "coroutine_call": 0,

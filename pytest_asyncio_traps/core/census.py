@@ -5,7 +5,10 @@ when one is made. But the collector keeps its youngest generation in the order
 of allocation. So a small marker, allocated whenever the responsible test or
 fixture changes, parts the list into stretches: what stands after a marker was
 made in that tenure. The list is read when a test ends, and just before the
-collector reorders it, so each object is read about once in its life.
+collector reorders it, so each object is read about once in its life. As long as one tenure
+lasts, a collection of the youngest generation alone leaves nothing to be sorted
+out: what survives it goes to the end of the next generation, and is read there,
+all of that tenure, when the tenure or that generation ends.
 
 What is remembered is a weak reference and the tenure. A destructor comes after
 weak references are cleared; so the tenure of a remembered object that dies is
@@ -26,9 +29,11 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import compress, count, repeat
+from operator import is_
 from typing import Any
 
-from .clock import REAL
+from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
 from .ownership import Ownership, Tenure
 
@@ -61,6 +66,31 @@ def _is_plain(metaclass: Any) -> bool:
 
 def _always(obj: object) -> bool:
     return True
+
+
+def _behind(marker: object, objects: list[Any]) -> int:
+    """How many of ``objects`` stand before what follows ``marker``; none where it is missing."""
+    found = compress(count(1), map(is_, objects, repeat(marker)))
+    return next(found, 0)
+
+
+def _is_generational() -> bool:
+    """Whether what survives a collection of the youngest stands at the end of the next.
+
+    Not so in Python 3.14 up to 3.14.4, which collects in increments.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        first, second = [object], [object]
+        gc.collect(0)
+        third = [object]
+        older = gc.get_objects(generation=1)
+        behind = _behind(first, older)
+        return bool(behind) and _behind(second, older) > behind and not _behind(third, older)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Marker:
@@ -138,11 +168,23 @@ class Census:
         self._marker = _Marker(ownership.session)
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
+        # Whether a collection has moved the marker, and what was made since, to the next
+        # generation, unread: all of it of the tenure in `_carry`.
+        self._passed_over = False
+        # Whether a collection is at work that nothing was read for.
+        self._passing = False
+        # Whether what survives a collection goes to the end of the next generation.
+        self._generational = False
         # Where it stood, at the latest, when it was new: a guess.
         self._last_at = sys.maxsize
         # Seconds of pauses that are over, and when the one began that is not. In one
         # place, as another thread may read between any two assignments.
         self._pauses: tuple[float, float | None] = 0.0, None
+        # The processor time at which the current pause began, and for how long each thread
+        # has waited for a processor in the pauses that it caused.
+        self._worked = WORKED[0]
+        self._worked_before = 0.0
+        self._waits: dict[int, float] = {}
         self.seen: dict[int, _Sighting] = {}
         # Those whose object has died since the last look, the latest last.
         self._fallen: deque[weakref.ref[Any]] = deque()
@@ -163,6 +205,7 @@ class Census:
 
     def arm(self) -> None:
         """Begin."""
+        self._generational = not self.blind and _is_generational()
         gc.callbacks.append(self._collector)
 
     def disarm(self) -> None:
@@ -185,6 +228,9 @@ class Census:
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
         if tenure is not self._marker.tenure:
+            if self._passed_over:
+                with self._faults.guard("census"):
+                    self.scan()
             scans = self._scans
             self._marker = marker = _Marker(tenure)
             self._markers.append(marker)
@@ -201,10 +247,17 @@ class Census:
         origin = getattr(obj, "cr_origin", None)
         if origin is not None:
             # It is asked for once in its life, if at all: no need of an index.
-            return next((listed[1] for listed in self._listed if listed[2] is origin), None)
+            unread = self._carry if self._passing else None
+            return next((listed[1] for listed in self._listed if listed[2] is origin), unread)
         sighting = self._fallen_at(key)
         # The address may be another object's by now: what can be compared has to match.
-        return sighting.tenure if sighting is not None and sighting.cls is type(obj) else None
+        if sighting is not None and sighting.cls is type(obj):
+            return sighting.tenure
+        return self._carry if self._is_unread(obj) else None
+
+    def _is_unread(self, obj: object) -> bool:
+        """Whether ``obj`` is of interest and dies in a collection that nothing was read for."""
+        return self._passing and self._classify(type(obj)) is not None
 
     def _fallen_at(self, key: int) -> _Sighting | None:
         """The sighting of what has died at an address, if its destructor may be at work."""
@@ -220,12 +273,15 @@ class Census:
         return self._index.get(key)
 
     def paused(self) -> float:
-        """Seconds that the collector has stopped everything for, so far.
+        """Seconds that the collector has kept the current thread from its work, so far.
 
         When another thread collects, this one goes on before that one is told of the end.
+        When it collects by itself, and waits for a processor meanwhile, that time is no pause,
+        as it counts as waiting.
         """
         past, began = self._pauses
-        return past if began is None else past + self._now() - began
+        paused = past if began is None else past + self._now() - began
+        return paused - self._waits.get(_thread.get_ident(), 0.0)
 
     def living(self) -> Iterator[tuple[Any, Tenure]]:
         """Each remembered object that is still alive, with its tenure."""
@@ -247,7 +303,13 @@ class Census:
             return
         self._sweep()
         put_off, self._put_off = self._put_off, None
+        passed_over, self._passed_over = self._passed_over, False
         tenure = self._carry
+        if put_off is None and passed_over:
+            older = gc.get_objects(generation=1)
+            del older[: _behind(self._last, older)]
+            self._read(older, tenure)
+            del older
         if put_off is not None:
             # What that collection moved is among the old ones: markers and all, in an order
             # that it may have changed.
@@ -311,7 +373,9 @@ class Census:
                     self._note_dull(cls)
         if wanted.keys() <= {_Marker}:
             return []  # nothing for them to part
-        return [(obj, wanted[type(obj)]) for obj in objects if type(obj) in wanted]
+        # In C from one end to the other: most objects are of no interest.
+        found = compress(objects, map(wanted.__contains__, map(type, objects)))
+        return [(obj, wanted[type(obj)]) for obj in found]
 
     def _may_be_hashed(self, objects: list[Any]) -> bool:
         """Whether to hash and compare the classes of ``objects`` runs no code of the user's."""
@@ -376,17 +440,36 @@ class Census:
             ]
             self._too_many = 2 * len(alive) + _MANY
 
+    def _resume(self) -> None:
+        """The collection is over."""
+        past, began = self._pauses
+        if began is None:
+            return
+        pause = self._now() - began
+        if KNOWS_WAITING:
+            me = _thread.get_ident()
+            waited = pause - (self._worked() - self._worked_before)
+            self._waits[me] = self._waits.get(me, 0.0) + max(0.0, waited)
+        self._pauses = past + pause, None
+
+    def _may_pass_over(self) -> bool:
+        """Whether everything that was made since the last reading is of one tenure."""
+        return self._generational and len(self._markers) == 1 and self._put_off is None
+
     def _collector(self, phase: str, info: dict[str, int]) -> None:
         with self._faults.guard("census"):
             if phase == "start":
+                self._worked_before = self._worked()
                 self._pauses = self._pauses[0], self._now()
                 if _thread.get_ident() == self.bystander():
                     self._put_off = self._marker.tenure
+                elif info["generation"] == 0 and self._may_pass_over():
+                    self._passed_over = self._passing = True
                 elif not self._faults.off("census"):
                     self.scan()
                 self.collecting = True
             else:
-                self.collecting = False
+                self.collecting = self._passing = False
                 self._collected = True
                 self._sweep()
-                self._pauses = self.paused(), None
+                self._resume()

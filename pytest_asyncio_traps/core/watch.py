@@ -41,6 +41,10 @@ from .witness import Witness
 #: The attribute under which an object carries where, and in whose tenure, it was made.
 ATTRIBUTE = "_asyncio_traps_made"
 
+#: ... and those for where a task was made, in two parts: whose it is, its context says.
+MADE_CODE = "_asyncio_traps_code"
+MADE_LASTI = "_asyncio_traps_lasti"
+
 #: The attribute under which a handle carries where it was scheduled.
 ASKED = "_asyncio_traps_asked"
 #: ... and those for the same in two parts.
@@ -89,6 +93,43 @@ CARRIED = "_asyncio_traps_finding"
 
 class Watch:
     """One run's observation of asyncio. ``active`` is false while a nested run has its own."""
+
+    # More than thirty attributes in a dictionary would be slower to be had.
+    __slots__ = (
+        "__weakref__",
+        "_explained",
+        "active",
+        "blind_spots",
+        "busy",
+        "census",
+        "due",
+        "faults",
+        "found",
+        "loops",
+        "on_asyncgen_begun",
+        "on_asyncgen_dropped",
+        "on_asyncgens_shut",
+        "on_context",
+        "on_disarm",
+        "on_loop_abandoned",
+        "on_loop_closing",
+        "on_loop_cut_short",
+        "on_loop_enters",
+        "on_loop_leaves",
+        "on_loop_made",
+        "on_slow_step",
+        "on_step_due",
+        "on_step_end",
+        "on_timer_made",
+        "on_touch",
+        "on_transport_made",
+        "origins",
+        "ownership",
+        "patches",
+        "shared",
+        "slow_after",
+        "witness",
+    )
 
     def __init__(self) -> None:
         self.active = False
@@ -162,7 +203,12 @@ class Watch:
         """Where and in whose tenure ``obj`` was made, if a hook saw it."""
         made = getattr(obj, ATTRIBUTE, None)
         # A mock answers for any attribute.
-        return made if type(made) is tuple else None
+        if type(made) is tuple:
+            return made
+        if type(obj) is not asyncio.Task or (code := getattr(obj, MADE_CODE, None)) is None:
+            return None
+        tenure: Tenure | None = obj.get_context().get(TENURE)  # type: ignore[attr-defined]
+        return ((code, getattr(obj, MADE_LASTI)), tenure or self.ownership.now())
 
     def remember(self, obj: object, frame: FrameType | None) -> None:
         """Keep on ``obj`` that it was made in ``frame``, and in whose tenure."""

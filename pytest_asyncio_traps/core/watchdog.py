@@ -16,10 +16,9 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from .clock import REAL
+from .clock import KNOWS_WAITING, REAL
 from .faults import Faults
 from .finding import Place
 from .stacks import Mark, first_time, place_of, stack_of, user_mark_of
@@ -28,7 +27,7 @@ from .stacks import Mark, first_time, place_of, stack_of, user_mark_of
 #: take the watchdog's own for the user's.
 _acquire = _thread.LockType.acquire
 
-_NATIVE = hasattr(_thread, "get_native_id") and Path("/proc/self/task").exists()
+_NATIVE = hasattr(_thread, "get_native_id") and KNOWS_WAITING
 
 
 class Sentry:
@@ -44,17 +43,14 @@ class Sentry:
         "seen",
         "slept",
         "step",
+        "stepping",
         "thread_id",
     )
 
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
-        self.loop = loop
         self.thread_id = thread_id
         self.native_id = native_id
-        self.step = 0.0
-        # The user's lines, and what is done there for the first time only, by number of looks.
-        self._looks: _Looks | None = None
-        self._last: list[Mark] | None = None
+        self.watch(loop)
         # Waiting time and collector pauses as they stood shortly before the step began.
         self.baseline = (0.0, 0.0)
         # From when on the baseline is too old for a step that begins.
@@ -63,6 +59,16 @@ class Sentry:
         # was no waiting: Linux may count the beginning of a sleep as such.
         self.seen = 0.0
         self.slept = 0.0
+
+    def watch(self, loop: Any) -> None:
+        """Look at ``loop`` from now on."""
+        self.loop = loop
+        # What shows when the step of the loop began that runs: the loop itself, where it can.
+        self.stepping = getattr(loop, "_asyncio_traps_runner", loop)
+        self.step = 0.0
+        # The user's lines, and what is done there for the first time only, by number of looks.
+        self._looks: _Looks | None = None
+        self._last: list[Mark] | None = None
 
     def forget(self) -> None:
         """Another step has begun."""
@@ -184,6 +190,9 @@ class Watchdog:
         self._faults = faults
         self._now = REAL[0]
         self._sentries: dict[int, list[Sentry]] = {}
+        # The main thread runs one loop after another, and needs but one sentry for them.
+        self._spare: dict[int, Sentry] = {}
+        self._main_id = threading.main_thread().ident
         self._alarm = _thread.allocate_lock()
         self._gone = _thread.allocate_lock()
         # When, in which thread, and with what result a baseline was read.
@@ -197,13 +206,24 @@ class Watchdog:
     def enter(self, loop: Any) -> None:
         """The current thread is about to run ``loop``."""
         thread_id = _thread.get_ident()
-        sentry = Sentry(loop, thread_id, _thread.get_native_id() if _NATIVE else None)
+        sentry = self._spare.pop(thread_id, None)
+        if sentry is None:
+            sentry = Sentry(loop, thread_id, _thread.get_native_id() if _NATIVE else None)
+        else:
+            sentry.watch(loop)
         # Whoever runs loops one after another, as a test runner does, need not have the file
         # read for each.
         since, read_in, sentry.baseline = self._last_reading
         sentry.due = since + self.FRESH if read_in == thread_id else 0.0
-        self._sentries.setdefault(thread_id, []).append(sentry)
-        self._set_due()
+        stack = self._sentries.get(thread_id)
+        if stack is None:
+            self._sentries[thread_id] = [sentry]
+        else:
+            stack.append(sentry)
+        if stack is None and len(self._sentries) == 1:
+            self._due[0] = sentry.due
+        else:
+            self._set_due()
         if not self._started:
             self.start()
         if self._parked:
@@ -231,10 +251,16 @@ class Watchdog:
         thread_id = _thread.get_ident()
         stack = self._sentries.get(thread_id)
         if stack:
-            stack.pop()
+            sentry = stack.pop()
+            sentry.loop = sentry.stepping = None
             if not stack:
                 del self._sentries[thread_id]
-            self._set_due()
+                if thread_id == self._main_id:
+                    self._spare[thread_id] = sentry
+            if self._sentries:
+                self._set_due()
+            else:
+                self._due[0] = float("inf")
 
     def sentry(self) -> Sentry | None:
         """What is known of the current thread."""
@@ -322,12 +348,12 @@ class Watchdog:
             self._look_at(sentry)
             # Reading files has let the thread go on, and another step may have held the
             # interpreter since: this may be the only moment to look at it.
-            step = getattr(sentry.loop, "_asyncio_traps_step", 0.0)
+            step = getattr(sentry.stepping, "_asyncio_traps_step", 0.0)
             if step and step != sentry.step and self._now() - step >= self.TICK:
                 self._look_at(sentry)
 
     def _look_at(self, sentry: Sentry) -> None:
-        step = getattr(sentry.loop, "_asyncio_traps_step", 0.0)
+        step = getattr(sentry.stepping, "_asyncio_traps_step", 0.0)
         fresh = not step or step != sentry.step
         if fresh:
             sentry.step = step
@@ -353,7 +379,7 @@ class Watchdog:
         stack = stack_of(sentry.thread_id)
         if enabled:
             gc.enable()
-        if getattr(sentry.loop, "_asyncio_traps_step", 0.0) == step:
+        if getattr(sentry.stepping, "_asyncio_traps_step", 0.0) == step:
             sentry.note(stack)
 
 

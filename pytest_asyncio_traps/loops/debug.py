@@ -29,6 +29,19 @@ QUIET: Final = frozenset(
 )  # fmt: skip
 
 
+#: Modules of asyncio whose futures nobody else ever gets: they await them, and complete them,
+#: by themselves.
+KEEPS_ITS_FUTURES: Final = frozenset(
+    f"asyncio.{name}" for name in ("locks", "queues", "selector_events", "streams", "tasks")
+)
+
+
+def module_of_caller(depth: int) -> str | None:
+    """The name of the module whose code stands ``depth`` frames above the caller's."""
+    name: str | None = sys._getframe(depth + 1).f_globals.get("__name__")
+    return name
+
+
 #: Whether a future is being made at this moment, by C code that asks for debug mode.
 MAKING: Final = [False]
 

@@ -37,18 +37,12 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
 
     class Future(_Base):
         # The instruction that completed it, in two parts: not yet the user's own, to be cheap.
-        __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti", "_asyncio_traps_runner")
+        __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
         _asyncio_traps_code: CodeType
         _asyncio_traps_lasti: int
 
-        # What says in which thread the loop runs, quicker to be had than through C.
-        _asyncio_traps_runner: Any
-
         def set_result(self, result: Any, /) -> None:
-            try:
-                thread = self._asyncio_traps_runner._thread_id
-            except AttributeError:  # not made by create_future()
-                thread = thread_of(self)
+            thread = thread_of(self)
             if thread is not None and thread != get_ident():
                 watch.touched(self._loop, "Future.set_result", getframe(1), self)
             try:

@@ -6,10 +6,12 @@ noted, in a slot of a subclass. It passes for the original in every text.
 
 from __future__ import annotations
 
+import asyncio
+import dis
 import sys
 from asyncio import events
 from contextvars import copy_context
-from types import CodeType, FrameType
+from types import BuiltinFunctionType, CodeType, FrameType, MethodType
 from typing import Any, Final
 
 from ..core.stacks import ASYNCIO, HARNESS, KINDS, LIBRARY, USER, Mark, user_mark
@@ -25,6 +27,13 @@ _INIT_NAMES: Final = (
     "contextvars", "copy_context", "_context", "_loop", "_callback", "_args", "_cancelled",
     "_repr", "get_debug", "format_helpers", "extract_stack", "sys", "_getframe",
     "_source_traceback",
+)  # fmt: skip
+_RUN_NAMES: Final = (
+    "_context", "run", "_callback", "_args", "SystemExit", "KeyboardInterrupt", "BaseException",
+    "format_helpers", "_format_callback_source",
+    *(("_source_traceback", "_loop") if sys.version_info < (3, 13) else
+      ("_loop", "get_debug", "_source_traceback")),
+    "call_exception_handler",
 )  # fmt: skip
 _getframe = sys._getframe
 
@@ -78,6 +87,74 @@ def _fill(handle: Any, callback: Any, args: Any, loop: Any, context: Any) -> Non
     handle._source_traceback = None
 
 
+def _step_types() -> frozenset[type]:
+    """What a task of asyncio's hands to ``call_soon`` to have its next step."""
+
+    class Loop:
+        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> None:
+            types.add(type(callback))
+
+        def get_debug(self) -> bool:
+            return False
+
+    async def nothing() -> None:
+        pass
+
+    types: set[type] = {BuiltinFunctionType}
+    coroutine = nothing()
+    task = asyncio.Task(coroutine, loop=Loop())  # type: ignore[arg-type]
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    coroutine.close()
+    # A task in Python has bound methods, like anybody.
+    return frozenset(types - {MethodType})
+
+
+#: The types of what a task's next step is called by.
+STEP_TYPES: Final = _step_types()
+
+
+def is_known_run(run: Any) -> bool:
+    """Whether ``run`` is the ``Handle._run`` that this package can stand in for."""
+    code = getattr(run, "__code__", None)
+    return code is not None and code is _RUN and code.co_names == _RUN_NAMES
+
+
+#: What it is before anybody has replaced it.
+_RUN: Final = events.Handle._run.__code__
+
+
+def failed(handle: Any, exc: BaseException) -> None:
+    """Tell the loop, as ``Handle._run`` does, that the callback of ``handle`` raised ``exc``."""
+    debug = {"debug": handle._loop.get_debug()} if "get_debug" in _RUN_NAMES else {}
+    source = events.format_helpers._format_callback_source  # type: ignore[attr-defined]
+    context = {
+        "message": f"Exception in callback {source(handle._callback, handle._args, **debug)}",
+        "exception": exc,
+        "handle": handle,
+    }
+    if handle._source_traceback:
+        context["source_traceback"] = handle._source_traceback
+    handle._loop.call_exception_handler(context)
+
+
+def pass_for(run: Any, original: Any) -> Any:
+    """Have ``run`` stand in tracebacks where ``original`` would: what users log stays the same."""
+    code = run.__code__
+    shift = _line_of_call(original.__code__) - _line_of_call(code)
+    run.__code__ = code.replace(
+        co_filename=original.__code__.co_filename, co_firstlineno=code.co_firstlineno + shift
+    )
+    return run
+
+
+def _line_of_call(code: CodeType) -> int:
+    """The line of ``code`` that calls ``context.run()``."""
+    for instruction in dis.get_instructions(code):
+        if instruction.argval == "run" and instruction.positions is not None:
+            return instruction.positions.lineno or code.co_firstlineno
+    return code.co_firstlineno
+
+
 class _StandsIn(type):
     """Whatever is of the original class passes for one of the class that stands in for it.
 
@@ -116,27 +193,15 @@ class Handle(events.Handle, metaclass=_StandsIn):
 class SoonHandle(events.Handle):
     """What ``call_soon`` makes by itself, outside of debug mode: the shortest way there is.
 
-    The caller's instruction is kept in two parts, and looked at when somebody asks. A
-    metaclass of its own would make it several times slower to make.
+    Nothing is called to make one: whoever makes it fills it in, as `_fill` does. The caller's
+    instruction is kept in two parts, and looked at when somebody asks. A metaclass of its own
+    would make it several times slower to make.
     """
 
     __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
-    _asyncio_traps_code: CodeType
+    _asyncio_traps_code: CodeType | None
     _asyncio_traps_lasti: int
-
-    def __init__(
-        self, callback: Any, args: Any, loop: Any, context: Any, code: CodeType, lasti: int
-    ) -> None:
-        self._asyncio_traps_code = code
-        self._asyncio_traps_lasti = lasti
-        # As _fill() does, without the price of a call.
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+    _source_traceback: Any
 
 
 class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
@@ -166,25 +231,13 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
 
 
 class AtHandle(events.TimerHandle):
-    """What ``call_at`` makes by itself, outside of debug mode."""
+    """What ``call_at`` makes by itself, outside of debug mode, and fills in like the other."""
 
     __slots__ = ("_asyncio_traps_asked",)
     _asyncio_traps_asked: Mark | None
-
-    def __init__(
-        self, when: float, callback: Any, args: Any, loop: Any, context: Any, asked: Mark | None
-    ) -> None:
-        self._asyncio_traps_asked = asked
-        # As _fill() does, without the price of a call.
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._when = when
-        self._scheduled = False
+    _source_traceback: Any
+    _when: float
+    _scheduled: bool
 
     def __lt__(self, other: Any) -> Any:
         # What the loop's heap goes by: without isinstance(), which would ask the class that

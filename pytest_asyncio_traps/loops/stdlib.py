@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import sys
 from _thread import get_ident
 from asyncio import base_events, coroutines, events
 from collections.abc import Callable
+from contextvars import copy_context
+from heapq import heappush
 from typing import Any
 
 from ..core.clock import REAL
+from ..core.ownership import TENURE
 from ..core.stacks import ASYNCIO, KINDS, STEP_CODES, USER
-from ..core.watch import ATTRIBUTE, Watch
+from ..core.watch import Watch
 from . import debug, handles
 from .futures import make_future_class
 
@@ -48,8 +50,10 @@ def arm(watch: Watch) -> None:
             if not watch.active:
                 return original(self)
             tracked = False
-            with guarded:
+            try:
                 tracked = watch.loop_enters(self)
+            except Exception as exc:
+                watch.faults.note("loops", exc)
             try:
                 return original(self)
             except RuntimeError:
@@ -61,8 +65,10 @@ def arm(watch: Watch) -> None:
                     watch.loop_cut_short(self)
                 raise
             finally:
-                with guarded:
+                try:
                     watch.loop_leaves(self, tracked)
+                except Exception as exc:
+                    watch.faults.note("loops", exc)
 
         return run_forever
 
@@ -138,39 +144,57 @@ def arm(watch: Watch) -> None:
         and loop_class.call_soon.__code__ is _STDLIB_CALL_SOON
     )
 
+    steps = handles.STEP_TYPES
+
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
-        handle_class, getframe = handles.SoonHandle, sys._getframe
+        handle_class, getframe, new = handles.SoonHandle, sys._getframe, object.__new__
 
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
-                handle = original(self, callback, *args, context=context)
-                _hide_frame(handle)
-                return handle
-            frame = getframe(1)
+                slow: Any = original(self, callback, *args, context=context)
+                _hide_frame(slow)
+                return slow
             thread = self._thread_id
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_soon", frame, callback)
+                watch.touched(self, "loop.call_soon", getframe(1), callback)
             try:
                 plain = self._asyncio_traps_plain and not self._closed
             except AttributeError:  # made before us
                 plain = False
             if not plain:
                 return original(self, callback, *args, context=context)
-            handle = handle_class(callback, args, self, context, frame.f_code, frame.f_lasti)
+            handle: Any = new(handle_class)
+            if context is not None and type(callback) in steps:
+                # A task asks for its next step, as it does all the time: it says itself who
+                # made it.
+                handle._asyncio_traps_code = None
+                handle._context = context
+            else:
+                frame = getframe(1)
+                handle._asyncio_traps_code = frame.f_code
+                handle._asyncio_traps_lasti = frame.f_lasti
+                handle._context = copy_context() if context is None else context
+            handle._loop = self
+            handle._callback = callback
+            handle._args = args
+            handle._cancelled = False
+            handle._repr = None
+            handle._source_traceback = None
             self._ready.append(handle)
             return handle
 
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        timer_class, mark_of, getframe = handles.AtHandle, handles.mark_of, sys._getframe
+        timer_class, getframe, new = handles.AtHandle, sys._getframe, object.__new__
+        kinds, mark_of = KINDS, handles.mark_of
         call_later = loop_class.call_later.__code__
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
-                handle = original(self, when, callback, *args, context=context)
-                _hide_frame(handle)
-                return handle
+                slow: Any = original(self, when, callback, *args, context=context)
+                _hide_frame(slow)
+                return slow
             frame: Any = getframe(1)
             thread = self._thread_id
             if thread is not None and thread != get_ident():
@@ -183,9 +207,22 @@ def arm(watch: Watch) -> None:
                 return original(self, when, callback, *args, context=context)
             if frame.f_code is call_later:
                 frame = frame.f_back
-            timer = timer_class(when, callback, args, self, context, mark_of(frame))
-            heapq.heappush(self._scheduled, timer)
+            timer: Any = new(timer_class)
+            code = frame.f_code
+            if kinds[code.co_filename] == USER:
+                timer._asyncio_traps_asked = code, frame.f_lasti
+            else:
+                timer._asyncio_traps_asked = mark_of(frame)
+            timer._context = copy_context() if context is None else context
+            timer._loop = self
+            timer._callback = callback
+            timer._args = args
+            timer._cancelled = False
+            timer._repr = None
+            timer._source_traceback = None
+            timer._when = when
             timer._scheduled = True
+            heappush(self._scheduled, timer)
             return timer
 
         return call_at
@@ -235,24 +272,36 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     """``create_task`` that notes, on the task, the user's line and the tenure."""
     getframe = sys._getframe
     kinds = KINDS
-    now = watch.ownership.now
     remember = watch.remember
+    tenure_here = TENURE.get
+    # A task does not show its context in Python 3.11.
+    in_parts = asyncio.Task if hasattr(asyncio.Task, "get_context") else None
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
-            task = original(self, coro, **kwargs)
+            task: Any = original(self, coro, **kwargs)
             if watch.active:
                 frame = None
                 try:
                     # The way that nearly every call takes, written out: asyncio's own
                     # frames, then the user's.
                     frame = getframe(1)
-                    kind = kinds[frame.f_code.co_filename]
-                    if kind == ASYNCIO and frame.f_back is not None:
-                        frame = frame.f_back
-                        kind = kinds[frame.f_code.co_filename]
-                    if kind == USER:
-                        setattr(task, ATTRIBUTE, ((frame.f_code, frame.f_lasti), now()))
+                    code = frame.f_code
+                    kind = kinds[code.co_filename]
+                    while kind == ASYNCIO and code.co_name != "_run":
+                        back = frame.f_back
+                        if back is None:
+                            break
+                        frame = back
+                        code = frame.f_code
+                        kind = kinds[code.co_filename]
+                    if kind == USER and type(task) is in_parts and tenure_here() is not None:
+                        # Whose it is, its context says. In parts, as the collector need not
+                        # look at these.
+                        task._asyncio_traps_code = code  # type: ignore[attr-defined]
+                        task._asyncio_traps_lasti = frame.f_lasti  # type: ignore[attr-defined]
+                        if "context" in kwargs:
+                            remember(task, frame)
                     else:
                         remember(task, frame)
                     if task._source_traceback:
@@ -262,7 +311,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                 except Exception as exc:
                     watch.faults.note("create_task", exc)
                 finally:
-                    frame = None
+                    frame = back = None
             try:
                 return task
             finally:
@@ -278,6 +327,7 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
     """``create_future`` that returns a future which remembers where its exception was set."""
     future_class = make_future_class(watch, "_loop")
     making = debug.MAKING
+    module_of = getattr(sys, "_getframemodulename", None) or debug.module_of_caller
 
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
@@ -289,12 +339,17 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
             # The constructor asks for debug mode: the shortest way to say no. Another thread
             # may put an end to that too soon, and the answer then takes the longer way.
             making[0] = True
+            if module_of(1) in own:
+                future = plain_class(loop=self)
+                making[0] = False
+                return future
             future = future_class(loop=self)
             making[0] = False
-            future._asyncio_traps_runner = self
             return future
 
         return create_future
+
+    plain_class, own = asyncio.Future, debug.KEEPS_ITS_FUTURES
 
     return make
 
@@ -304,9 +359,10 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     now = REAL[0]
     due = watch.due
     on_step_end = watch.on_step_end
+    failed = handles.failed
 
-    def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
-        def _run(self: Any) -> None:
+    def make(original: Any) -> Any:
+        def _run(self: Any) -> Any:
             __tracebackhide__ = True
             loop = self._loop
             callback = self._callback  # it may cancel itself, and forget this
@@ -319,7 +375,12 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
             except AttributeError:  # not a loop of anybody's
                 return original(self)
             try:
-                return original(self)
+                # What the original does, without the price of a call.
+                self._context.run(self._callback, *self._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as exc:
+                failed(self, exc)
             finally:
                 # A step within which others ran (a loop that was entered again) was not alone.
                 if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
@@ -331,11 +392,38 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                     watch.census.mark(shift)
                 # The traceback of an exception in the task reaches this frame through
                 # f_back. A task that it led back to would be kept alive by a cycle.
+                self = callback = loop = None
+
+        def _run_around(self: Any) -> Any:
+            __tracebackhide__ = True
+            loop = self._loop
+            callback = self._callback
+            shift = watch.shift_to(self._context) if watch.shared else None
+            began = now()
+            try:
+                loop._asyncio_traps_step = began
+                if began >= due[0]:
+                    watch.step_due(loop, began)
+            except AttributeError:
+                return original(self)
+            try:
+                return original(self)
+            finally:
+                if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
+                    watch.slow_step(loop, self, callback, began, now())
+                loop._asyncio_traps_step = 0.0
+                if on_step_end:
+                    watch.step_ended(callback)
+                if shift is not None:
+                    watch.census.mark(shift)
                 self = callback = None
 
-        STEP_CODES.append(_run.__code__)
-        watch.on_disarm.append(lambda: STEP_CODES.remove(_run.__code__))
-        return _run
+        # What is unknown is another Python's, or another tool's.
+        is_known = handles.is_known_run(original)
+        run: Any = handles.pass_for(_run, original) if is_known else _run_around
+        STEP_CODES.append(run.__code__)
+        watch.on_disarm.append(lambda: STEP_CODES.remove(run.__code__))
+        return run
 
     return make
 

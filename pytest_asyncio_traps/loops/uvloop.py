@@ -6,6 +6,7 @@ the class can be replaced, what the C code does within itself cannot be seen.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from _thread import get_ident
@@ -96,12 +97,14 @@ def arm(watch: Watch) -> None:
 
 
 class _Runner:
-    """In which thread a loop runs; None while it does not. The loop itself shows it to C only."""
+    """What a loop in C shows nobody, or would be slow to: in which thread it runs, if it does,
+    and when its step began."""
 
-    __slots__ = ("_thread_id",)
+    __slots__ = ("_asyncio_traps_step", "_thread_id")
 
     def __init__(self) -> None:
         self._thread_id: int | None = None
+        self._asyncio_traps_step = 0.0
 
 
 def runner_of(loop: Any) -> _Runner:
@@ -132,42 +135,24 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
         return __init__
 
-    def make_run_forever(original: Callable[[Any], None]) -> Callable[[Any], None]:
-        def run_forever(self: Any) -> None:
+    # Which of the two calls the other by name depends on uvloop's version: the outer one tells.
+    def make_run(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run(self: Any, *args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            if not watch.active:
-                return original(self)
+            if not watch.active or runner_of(self)._thread_id is not None:
+                return original(self, *args, **kwargs)
             tracked = False
             with guard("uvloop"):
                 tracked = watch.loop_enters(self)
                 runner_of(self)._thread_id = get_ident()
             try:
-                return original(self)
+                return original(self, *args, **kwargs)
             finally:
                 with guard("uvloop"):
                     runner_of(self)._thread_id = None
                     watch.loop_leaves(self, tracked)
 
-        return run_forever
-
-    def make_run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
-        # The C code does not call run_forever by name.
-        def run_until_complete(self: Any, future: Any) -> Any:
-            __tracebackhide__ = True
-            if not watch.active:
-                return original(self, future)
-            tracked = False
-            with guard("uvloop"):
-                tracked = watch.loop_enters(self)
-                runner_of(self)._thread_id = get_ident()
-            try:
-                return original(self, future)
-            finally:
-                with guard("uvloop"):
-                    runner_of(self)._thread_id = None
-                    watch.loop_leaves(self, tracked)
-
-        return run_until_complete
+        return run
 
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
@@ -207,23 +192,24 @@ def hook(watch: Watch, loop_class: Any) -> None:
     now = REAL[0]
     due = watch.due
     on_step_end = watch.on_step_end
+    running_loop: Callable[[], Any] = asyncio.get_running_loop
 
-    def step(loop: Any, code: Any, lasti: int, callback: Any, *args: Any) -> None:
+    def step(runner: _Runner, code: Any, lasti: int, callback: Any, *args: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
         __tracebackhide__ = True
-        loop._asyncio_traps_step = began = now()
+        runner._asyncio_traps_step = began = now()
         if began >= due[0]:
-            watch.step_due(loop, began)
+            watch.step_due(running_loop(), began)
         try:
             callback(*args)
         except BaseException:
             # uvloop's handles show nothing: this is for the exception handler, which is next.
-            loop._asyncio_traps_failed = asked_at(code, lasti), watch.ownership.now()
+            running_loop()._asyncio_traps_failed = asked_at(code, lasti), watch.ownership.now()
             raise
         finally:
-            if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                watch.slow_step(loop, None, callback, began, now())
-            loop._asyncio_traps_step = 0.0
+            if now() - began >= watch.slow_after and runner._asyncio_traps_step is began:
+                watch.slow_step(running_loop(), None, callback, began, now())
+            runner._asyncio_traps_step = 0.0
             if on_step_end:
                 watch.step_ended(callback)
             # The traceback of an exception in the task reaches this frame: see stdlib.py.
@@ -241,43 +227,64 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
         return stop
 
-    def make_soon(name: str) -> Callable[[Any], Any]:
-        def make(original: Callable[..., Any]) -> Callable[..., Any]:
-            from_any_thread = name == "call_soon_threadsafe"
-            getframe = sys._getframe
+    getframe = sys._getframe
 
-            def soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-                if not watch.active or not callable(callback):
-                    return original(self, callback, *args, context=context)
-                if not from_any_thread:
-                    try:
-                        thread = self._asyncio_traps_runner._thread_id
-                    except AttributeError:  # made before us
-                        thread = None
-                    if thread is not None and thread != get_ident():
-                        watch.touched(self, "loop.call_soon", getframe(1), callback)
-                frame = getframe(1)
+    def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            if not watch.active:
+                return original(self, callback, *args, context=context)
+            try:
+                runner = self._asyncio_traps_runner
+            except AttributeError:  # made before us
+                runner = runner_of(self)
+            frame = getframe(1)
+            thread = runner._thread_id
+            if thread is not None and thread != get_ident():
+                watch.touched(self, "loop.call_soon", frame, callback)
+            # What need not be unpacked makes a call a good deal quicker.
+            if context is not None:
                 return original(
-                    self, step, self, frame.f_code, frame.f_lasti, callback, *args, context=context
+                    self,
+                    step,
+                    runner,
+                    frame.f_code,
+                    frame.f_lasti,
+                    callback,
+                    *args,
+                    context=context,
                 )
+            if args:
+                return original(self, step, runner, frame.f_code, frame.f_lasti, callback, *args)
+            return original(self, step, runner, frame.f_code, frame.f_lasti, callback)
 
-            return soon
+        return call_soon
 
-        return make
+    def make_call_soon_threadsafe(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            if not watch.active:
+                return original(self, callback, *args, context=context)
+            frame = getframe(1)
+            code, lasti = frame.f_code, frame.f_lasti
+            return original(
+                self, step, runner_of(self), code, lasti, callback, *args, context=context
+            )
+
+        return call_soon_threadsafe
 
     def make_call_later(original: Callable[..., Any]) -> Callable[..., Any]:
         def call_later(
             self: Any, delay: Any, callback: Any, *args: Any, context: Any = None
         ) -> Any:
-            if not watch.active or not callable(callback):
+            if not watch.active:
                 return original(self, delay, callback, *args, context=context)
             frame = sys._getframe(1)
-            thread = runner_of(self)._thread_id
+            runner = runner_of(self)
+            thread = runner._thread_id
             if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.call_later", frame, callback)
             code, lasti = frame.f_code, frame.f_lasti
             handle = original(
-                self, delay, step, self, code, lasti, callback, *args, context=context
+                self, delay, step, runner, code, lasti, callback, *args, context=context
             )
             if watch.on_timer_made:
                 watch.timer_made(self, handle, asked_at(code, lasti), callback)
@@ -292,9 +299,8 @@ def hook(watch: Watch, loop_class: Any) -> None:
         def create_future(self: Any) -> Any:
             if not watch.active:
                 return original(self)
-            future = future_class(loop=self)
-            future._asyncio_traps_runner = runner_of(self)
-            return future
+            runner_of(self)
+            return future_class(loop=self)
 
         return create_future
 
@@ -312,15 +318,15 @@ def hook(watch: Watch, loop_class: Any) -> None:
     patches.set(loop_class, "_asyncio_traps_failed", None)
     makers: dict[str, Callable[[Any], Any]] = {
         "__init__": make_init,
-        "run_forever": make_run_forever,
-        "run_until_complete": make_run_until_complete,
+        "run_forever": make_run,
+        "run_until_complete": make_run,
         "close": make_close,
         "stop": make_stop,
         "call_exception_handler": make_call_exception_handler,
         "get_debug": make_get_debug,
         "set_debug": make_set_debug,
-        "call_soon": make_soon("call_soon"),
-        "call_soon_threadsafe": make_soon("call_soon_threadsafe"),
+        "call_soon": make_call_soon,
+        "call_soon_threadsafe": make_call_soon_threadsafe,
         "call_later": make_call_later,
         "create_task": make_create_task(watch),
         "create_future": make_create_future,

@@ -188,3 +188,76 @@ def test_a_collection_during_a_reading(census: Census) -> None:
         assert found is not None
         assert found.owner.name == name
         coro.close()
+
+
+def test_waiting_for_a_processor_in_a_pause_counts_once(
+    census: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine makes pauses long; that time is known as waiting already."""
+    monkeypatch.setattr("pytest_asyncio_traps.core.census.KNOWS_WAITING", True)
+    clock = {"now": 100.0, "worked": 7.0}
+    census._now = lambda: clock["now"]
+    census._worked = lambda: clock["worked"]
+    before = census.paused()
+
+    census._collector("start", {"generation": 0})
+    clock["now"] += 1.0
+    clock["worked"] += 0.25
+    elsewhere = []
+    thread = threading.Thread(target=lambda: elsewhere.append(census.paused() - before))
+    census._collector("stop", {"generation": 0})
+    thread.start()
+    thread.join()
+
+    assert census.paused() - before == pytest.approx(0.25)
+    assert elsewhere == [pytest.approx(1.0)]  # whoever waited for the interpreter did so that long
+
+
+def test_what_one_tenure_made_is_read_when_it_ends(census: Census) -> None:
+    """Collections of the youngest in between are passed over, however many there are."""
+    census.mark(tenure("a"))
+    census.scan()
+    kept = [Thing()]
+    gc.collect(0)
+    kept.append(Thing())
+    gc.collect(0)
+    assert owners(census) == []
+    census.mark(tenure("b"))
+    kept.append(Thing())
+    census.scan()
+
+    assert owners(census) == ["a", "a", "b"]
+
+
+def test_a_cycle_that_dies_unread_keeps_its_owner(census: Census) -> None:
+    """A collection that nothing is read for destroys what only its tenure has made."""
+    seen = []
+
+    class Dying(Thing):
+        def __del__(self) -> None:
+            found = census.tenure_of(self)
+            seen.append(found and found.owner.name)
+
+    census.mark(tenure("a"))
+    census.scan()
+    thing = Dying()
+    thing.itself = thing  # type: ignore[attr-defined]
+    del thing
+    gc.collect(0)
+
+    assert seen == ["a"]
+    assert census.tenure_of(Thing()) is None
+
+
+def test_a_second_generation_is_read_before_it_is_collected(census: Census) -> None:
+    census.mark(tenure("a"))
+    census.scan()
+    kept = [Thing()]
+    gc.collect(0)
+    gc.collect(1)
+    census.mark(tenure("b"))
+    kept.append(Thing())
+    census.scan()
+
+    assert owners(census) == ["a", "b"]
+    assert len(kept) == 2
