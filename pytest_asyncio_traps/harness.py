@@ -72,8 +72,15 @@ def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
         @contextmanager
         def _runtime_warning_context() -> Iterator[None]:
             __tracebackhide__ = True
-            with original(), watch.witness.harness_records():
-                yield
+            with original():
+                before = None
+                with watch.faults.guard("warnings"):
+                    before = watch.witness.harness_begins()
+                try:
+                    yield
+                finally:
+                    with watch.faults.guard("warnings"):
+                        watch.witness.harness_ends(before)
 
         return _runtime_warning_context
 
@@ -85,9 +92,10 @@ def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def tearDown(self: Any) -> None:
             __tracebackhide__ = True
-            loop = getattr(getattr(self, "io_loop", None), "asyncio_loop", None)
-            if watch.active and loop is not None and not loop.is_closed():
-                watch.loop_abandoned(loop)
+            with watch.faults.guard("tornado.testing"):
+                loop = getattr(getattr(self, "io_loop", None), "asyncio_loop", None)
+                if watch.active and loop is not None and not loop.is_closed():
+                    watch.loop_abandoned(loop)
             original(self)
 
         return tearDown

@@ -12,6 +12,7 @@ import pytest
 
 from . import loops, markers
 from .bridge import Failed, expected_failure
+from .core.faults import Faults
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
 from .core.trap import Trap
@@ -57,11 +58,13 @@ class Phase:
 class Lifecycle:
     """One run of pytest, from configure to unconfigure."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, faults: Faults) -> None:
         self.config = config
         self.settings = settings
-        self.watch = Watch()
-        self.log = AsyncioLog()
+        self.watch = Watch(faults)
+        faults.apart |= {"baseline", "warning filters", "report sections", "disarm", "summary"}
+        faults.apart |= {f"report {path}" for path in settings.reports}
+        self.log = AsyncioLog(faults)
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
         # What happens at every test is asked only of those that have something to say to it.
         self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
@@ -82,6 +85,7 @@ class Lifecycle:
         self._thresholds: dict[str, float] = {}
         self._usage_error: str | None = None
         self._told_once: set[str] = set()
+        self._tenure_before: Tenure | None = None
         self._finished = False
 
     @property
@@ -97,6 +101,7 @@ class Lifecycle:
         if _watches:
             _watches[-1].active = False
         _watches.append(watch)
+        self._tenure_before = TENURE.get()
         try:
             watch.origins.arm(watch.patches)
             watch.census.arm()
@@ -115,25 +120,28 @@ class Lifecycle:
         except BaseException:
             self.stop()
             raise
-        watch.active = True
+        watch.active = not watch.failed
 
     def stop(self) -> None:
-        """Put everything back, in reverse."""
+        """Put everything back, in reverse. What cannot be put back keeps nothing else from it."""
         watch = self.watch
         if watch not in _watches:
             return
         watch.active = False
-        self.log.disarm()
-        for undo in reversed(watch.on_disarm):
+        for undo in (
+            self.log.disarm,
+            *reversed(watch.on_disarm),
+            watch.origins.disarm,
+            watch.patches.undo,
+            watch.witness.disarm,
+            watch.census.disarm,
+        ):
             with watch.faults.guard("disarm"):
                 undo()
-        watch.origins.disarm()
-        watch.patches.undo()
-        watch.census.disarm()
-        TENURE.set(None)
+        TENURE.set(self._tenure_before)
         _watches.remove(watch)
         if _watches:
-            _watches[-1].active = True
+            _watches[-1].active = not _watches[-1].failed
 
     # -- tests and fixtures -----------------------------------------------
 
@@ -170,6 +178,8 @@ class Lifecycle:
         watch.forget_dead()
 
     def _judge(self, final: bool) -> None:
+        if self.watch.failed:
+            return
         with self.watch.faults.guard("census"):
             self.watch.census.scan()
         for trap in self._judging:
@@ -207,7 +217,8 @@ class Lifecycle:
             watch.ownership.enter(tenure)
             watch.census.mark(tenure)
 
-        fixturedef.addfinalizer(ends)  # finalizers run in reverse
+        guarded = watch.faults.guarded
+        fixturedef.addfinalizer(guarded("fixtures", ends))  # finalizers run in reverse
         outer = watch.ownership.running
         try:
             watch.census.mark(tenure)
@@ -215,7 +226,7 @@ class Lifecycle:
                 yield
         finally:
             watch.census.mark(outer)
-            fixturedef.addfinalizer(begins)
+            fixturedef.addfinalizer(guarded("fixtures", begins))
 
     def prepare_call(self, item: pytest.Item) -> None:
         """Tell contexts that were made before the test whose test it is."""
@@ -269,20 +280,21 @@ class Lifecycle:
             place.line if place else 0,
         )
         # Not warnings.warn(), which heeds the filters of whatever runs just now.
-        self.config.hook.pytest_warning_recorded.call_historic(
-            kwargs={
-                "warning_message": message,
-                "when": "runtest",
-                "nodeid": finding.owner.nodeid,
-                "location": None,
-            }
-        )
+        with self.watch.faults.theirs:
+            self.config.hook.pytest_warning_recorded.call_historic(
+                kwargs={
+                    "warning_message": message,
+                    "when": "runtest",
+                    "nodeid": finding.owner.nodeid,
+                    "location": None,
+                }
+            )
 
     def _knows(self, finding: Finding) -> bool:
-        """Whether the baseline knows ``finding``. If that cannot be said, it fails."""
+        """Whether the baseline knows ``finding``. If that cannot be said, no test is to fail."""
         with self.watch.faults.guard("baseline"):
             return self.adoption is not None and self.adoption.knows(finding)
-        return False
+        return True
 
     def _raises(self, finding: Finding) -> bool:
         """Whether a filter makes an error of ``finding``."""
@@ -357,12 +369,17 @@ class Lifecycle:
     def emit_late(self) -> None:
         """Report, as further failures of the guilty tests, what has shown since."""
         for report in self.late_reports():
-            self.config.hook.pytest_runtest_logreport(report=report)
+            with self.watch.faults.theirs:
+                self.config.hook.pytest_runtest_logreport(report=report)
 
     def late_reports(self) -> list[pytest.TestReport]:
         """What `emit_late` has to report."""
         late, self.verdicts.late = self.verdicts.late, {}
-        return [self._late_report(nodeid, findings) for nodeid, findings in late.items()]
+        reports = []
+        for nodeid, findings in late.items():
+            with self.watch.faults.guard("late reports"):
+                reports.append(self._late_report(nodeid, findings))
+        return reports
 
     def _late_report(self, nodeid: str, findings: list[Counted]) -> pytest.TestReport:
         item = self.find_item(nodeid)
@@ -390,15 +407,21 @@ class Lifecycle:
         """No test comes any more: judge everything that is left."""
         if self._finished:
             return
-        self.finish_worker()
-        if self.verdicts.nobodys():
-            session.testsfailed += 1  # strict: what belongs to no test fails the run
-        if self.settings.strict and self.verdicts.idle():
-            session.testsfailed += 1
-        self.emit_late()
-        broken = "a part of the plugin failed" if self.watch.faults.texts else ""
+        guard = self.watch.faults.guard
+        with guard("the end of the run"):
+            self.finish_worker()
+        with guard("what belongs to no test"):
+            if self.verdicts.nobodys():
+                session.testsfailed += 1  # strict: what belongs to no test fails the run
+        with guard("idle rules and markers"):
+            if self.settings.strict and not self.watch.failed and self.verdicts.idle():
+                session.testsfailed += 1
+        with guard("late reports"):
+            self.emit_late()
+        faults = self.watch.faults
+        broken = "a part of the plugin failed" if faults.texts or faults.heard else ""
         findings = [finding for finding, _ in self.verdicts.settled]
-        with self.watch.faults.guard("baseline"):
+        with guard("baseline"):
             if self.adoption is not None and self.adoption.finish(findings, interrupted, broken):
                 session.testsfailed += 1
 
@@ -413,9 +436,10 @@ class Lifecycle:
         self._settle(self.watch.take(), "late")
 
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
-        """Say what was found, what could not be watched, and what the plugin did wrong."""
+        """Say what was found, and what could not be watched."""
         nobodys = self.verdicts.nobodys()
-        idle = self.verdicts.idle() if self.settings.strict else []
+        strict = self.settings.strict and not self.watch.failed
+        idle = self.verdicts.idle() if strict else []
         news = self.adoption.news() if self.adoption is not None else []
         if self.verdicts.settled or idle or news:
             terminal.section("asyncio traps")
@@ -432,13 +456,6 @@ class Lifecycle:
         if self.verdicts.settled or self.config.get_verbosity() > 0:
             for what, reason in sorted(self.watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
-        for part, text in self.watch.faults.texts.items():
-            terminal.section("a fault of pytest-asyncio-traps", red=True)
-            terminal.line(
-                f"Its part {part!r} failed and was switched off; your tests kept their outcomes. "
-                "Please report this at the project's issue tracker, with what follows."
-            )
-            terminal.line(text.rstrip())
 
     def report(self) -> dict[str, Any]:
         """The JSON report."""
@@ -461,10 +478,8 @@ class Lifecycle:
         from . import jsonreport
 
         for path in self.settings.reports:
-            try:
+            with self.watch.faults.guard(f"report {path}"):
                 jsonreport.write(path, self.report())
-            except OSError as exc:
-                self.watch.faults.note(f"report {path}", exc)
 
     def find_item(self, nodeid: str) -> pytest.Item | None:
         """The item of ``nodeid``, if it was collected."""

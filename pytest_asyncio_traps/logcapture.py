@@ -8,6 +8,7 @@ from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable
 
+from .core.faults import Faults
 from .core.patches import Patches
 
 
@@ -30,8 +31,9 @@ class AsyncioLog(logging.Filter):
     #: How many records of a test are kept.
     KEEP = 1000
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
         super().__init__()
+        self._guard = faults.guard("the asyncio logger")
         self._logger = logging.getLogger("asyncio")
         self._level = _Level(logging.DEBUG)
         self._before = logging.NOTSET
@@ -59,15 +61,19 @@ class AsyncioLog(logging.Filter):
         getframe = sys._getframe
 
         def isEnabledFor(level: int) -> bool:  # noqa: N802
-            if level == logging.DEBUG and getframe(2).f_code is chatter and self._wanted() > level:
-                return False
+            if level == logging.DEBUG and getframe(2).f_code is chatter:
+                with self._guard:
+                    if self._wanted() > level:
+                        return False
             return original(level)
 
         return isEnabledFor
 
     def filter(self, record: logging.LogRecord) -> bool:
-        self.records.append(record)
-        return self.passes(record)
+        with self._guard:
+            self.records.append(record)
+            return self.passes(record)
+        return record.levelno >= (self._level.wanted or logging.WARNING)
 
     def passes(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` goes on to the handlers that others have set up."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import bridge, options, xdist
 from .fixtures import asyncio_traps, debug_loop
+from .guards import Guarded, early_faults, faults_of, guarded
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
 from .rules import BadRuleError
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["asyncio_traps", "debug_loop"]
 
 
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    return guarded(function, faults_of)
+
+
+def _guarded_early(function: Callable[..., Any]) -> Callable[..., Any]:
+    return guarded(function, early_faults)
+
+
+@_guarded_early
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
 
+@_guarded
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Explain a kind, where that is all that was asked for."""
@@ -40,6 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return 0
 
 
+@_guarded
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Hook in before the first conftest.py imports the code under test, and takes names from it."""
@@ -50,11 +62,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     _begin(early_config, settings)
 
 
+@_guarded
 def pytest_configure(config: pytest.Config) -> None:
     for line in LINES:
         config.addinivalue_line("markers", line)
     settings = options.read_settings(config, config.option)
     lifecycle = config.stash.get(lifecycle_key, None)
+    if lifecycle is None and faults_of(config).all_off():
+        return  # what has failed before is not tried again
     if lifecycle is None or lifecycle.settings != settings:
         # Loaded by a conftest.py, or one of those has changed what was asked for.
         if lifecycle is not None:
@@ -72,16 +87,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:
-    lifecycle = config.stash[lifecycle_key] = Lifecycle(config, settings)
+    lifecycle = Lifecycle(config, settings, faults_of(config))
     lifecycle.start()
+    config.stash[lifecycle_key] = lifecycle
     config.add_cleanup(lifecycle.stop)
     return lifecycle
 
 
-class Hooks:
+class Hooks(Guarded):
     """The hooks of a run that has been configured."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
 
     @pytest.hookimpl(wrapper=True)
@@ -172,14 +189,16 @@ class Hooks:
         # Before others write their reports. A run that was stopped half-way still has
         # its fixtures, and what they leave is to be seen.
         try:
-            bridge.end_fixtures(session)
+            with self.faults.theirs:
+                bridge.end_fixtures(session)
         finally:
-            ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-            self._finish(session, interrupted=not ended)
-        if self.lifecycle.is_worker:
-            xdist.say_last_words(self.lifecycle)
-        else:
-            self.lifecycle.write_reports()
+            with self.faults.guard("the end of the run"):
+                ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+                self._finish(session, interrupted=not ended)
+            if self.lifecycle.is_worker:
+                xdist.say_last_words(self.lifecycle)
+            else:
+                self.lifecycle.write_reports()
 
     def _finish(self, session: pytest.Session, interrupted: bool = False) -> None:
         if self.lifecycle.is_worker:
@@ -194,10 +213,11 @@ class Hooks:
 # A hook that nobody needs in this run is not there, since each costs something at every test.
 
 
-class StrictHooks:
+class StrictHooks(Guarded):
     """What ``--asyncio-strict`` has to know besides."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
 
     @pytest.hookimpl(tryfirst=True)
@@ -205,10 +225,11 @@ class StrictHooks:
         self.lifecycle.verdicts.note_run(report)
 
 
-class BaselineHooks:
+class BaselineHooks(Guarded):
     """What a baseline has to know besides, to say which of its entries are over."""
 
     def __init__(self, lifecycle: Lifecycle, adoption: Adoption) -> None:
+        super().__init__(lifecycle.watch.faults)
         self.adoption = adoption
         self._guard = lifecycle.watch.faults.guard("baseline")
 
@@ -241,10 +262,11 @@ class BaselineHooks:
             self.adoption.note(report)
 
 
-class WorkerHooks:
+class WorkerHooks(Guarded):
     """In a worker of pytest-xdist."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
 
     @pytest.hookimpl(tryfirst=True)
@@ -252,10 +274,11 @@ class WorkerHooks:
         xdist.send_along(self.lifecycle, report)
 
 
-class ControllerHooks:
+class ControllerHooks(Guarded):
     """In the controller of pytest-xdist."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -98,7 +98,7 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
     for part, fault in data["faults"].items():
-        watch.faults.texts.setdefault(part, fault)
+        watch.faults.heard.setdefault(part, fault)
     verdicts.rulebook.matched.update(
         rule for rule in verdicts.rulebook.rules if rule.text in data["rules"]
     )

@@ -145,8 +145,9 @@ CEILINGS = {
     "await_future": 23,
     "coroutine_call": 0,
     "queue": 0,
-    "test_plain_sync": 58,
-    "test_plain_async": 520,
+    # Of these, 24 are for the guards around the hooks: no fault of the plugin's ends a run.
+    "test_plain_sync": 82,
+    "test_plain_async": 524,
     "test_plain_sync, full collections": 0,
     "test_plain_async, full collections": 0,
     "threads left": 0,

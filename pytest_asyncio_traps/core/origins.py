@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import Any
 
+from .faults import Faults
 from .patches import Patches
 
 _DEPTH = 1
@@ -19,7 +20,8 @@ _DEPTH = 1
 class OriginTracking:
     """Has `sys` track the origin of coroutines, at least one frame deep, thread by thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
+        self._faults = faults if faults is not None else Faults()
         self._get = sys.get_coroutine_origin_tracking_depth
         self._set = sys.set_coroutine_origin_tracking_depth
         # What others have set in each thread in which we track.
@@ -61,7 +63,9 @@ class OriginTracking:
 
     def _make_get(self, original: Any) -> Any:
         def get_coroutine_origin_tracking_depth() -> int:
-            return self.wished()
+            with self._faults.guard("origins"):
+                return self.wished()
+            return int(original())
 
         return get_coroutine_origin_tracking_depth
 

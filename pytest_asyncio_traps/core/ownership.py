@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from .faults import Faults
 from .finding import Owner
 from .patches import Patches
 from .stacks import user_mark
@@ -52,7 +53,8 @@ def _of_thread() -> Tenure | None:
 class Ownership:
     """Who is responsible now."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
+        self._faults = faults if faults is not None else Faults()
         self.session = Tenure(Owner("session", "session", "session", ""))
         self.running = self.session
         #: Called when a thread is about to be started.
@@ -81,10 +83,11 @@ class Ownership:
             original: Callable[[threading.Thread], None],
         ) -> Callable[[threading.Thread], None]:
             def start(thread: threading.Thread) -> None:
-                setattr(thread, THREAD_TENURE, self.now())
-                setattr(thread, THREAD_MARK, user_mark(sys._getframe(1)))
-                for tell in self.on_thread_start:
-                    tell()
+                with self._faults.guard("threads"):
+                    setattr(thread, THREAD_TENURE, self.now())
+                    setattr(thread, THREAD_MARK, user_mark(sys._getframe(1)))
+                    for tell in self.on_thread_start:
+                        tell()
                 original(thread)
 
             return start

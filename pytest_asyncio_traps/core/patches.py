@@ -22,8 +22,8 @@ class Patches:
     def set(self, target: Any, name: str, value: object) -> None:
         """Set ``target.name``, remembering what stood there (or that nothing did)."""
         old = vars(target).get(name, _ABSENT)
-        setattr(target, name, value)
         self._undo.append((target, name, old, value))
+        setattr(target, name, value)
 
     def wrap(self, target: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Replace the function ``target.name`` by ``make(original)``, under its name."""
@@ -33,12 +33,21 @@ class Patches:
         self.set(target, name, wrapper)
 
     def undo(self) -> None:
-        """Put everything back, the newest first."""
+        """Put everything back, the newest first.
+
+        What cannot be put back keeps nothing else from it; its exception is raised at the end.
+        """
+        failed: Exception | None = None
         while self._undo:
             target, name, old, ours = self._undo.pop()
-            if vars(target).get(name, _ABSENT) is not ours:
-                continue
-            if old is _ABSENT:
-                delattr(target, name)
-            else:
-                setattr(target, name, old)
+            try:
+                if vars(target).get(name, _ABSENT) is not ours:
+                    continue
+                if old is _ABSENT:
+                    delattr(target, name)
+                else:
+                    setattr(target, name, old)
+            except Exception as exc:
+                failed = failed or exc
+        if failed is not None:
+            raise failed

@@ -30,6 +30,7 @@ class Trap:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
+        watch.faults.apart.add(self.kind)
 
     def arm(self) -> None:
         """Hook in."""

@@ -103,6 +103,7 @@ class Watch:
         "busy",
         "census",
         "due",
+        "failed",
         "faults",
         "found",
         "loops",
@@ -131,14 +132,17 @@ class Watch:
         "witness",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
         self.active = False
-        self.faults = Faults()
-        self.ownership = Ownership()
+        self.faults = faults if faults is not None else Faults()
+        #: Whether the plugin has failed: then nothing is watched any more.
+        self.failed = self.faults.all_off()
+        self.faults.on_fault.append(self._heed_fault)
+        self.ownership = Ownership(self.faults)
         self.census = Census(self.ownership, self.faults)
         self.witness = Witness(self.faults)
         self.patches = Patches()
-        self.origins = OriginTracking()
+        self.origins = OriginTracking(self.faults)
         self.found: deque[Finding] = deque()
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
@@ -172,6 +176,12 @@ class Watch:
         #: Seconds from which on a step of a loop is told to `on_slow_step`.
         self.slow_after = float("inf")
         self._explained: dict[int, tuple[weakref.ref[Any], object]] = {}
+
+    def _heed_fault(self, part: str) -> None:
+        """Where what all traps rely on has failed, the innocent might be blamed: stand down."""
+        if part not in self.faults.apart:
+            self.failed = True
+            self.active = False
 
     # -- what traps ask ---------------------------------------------------
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -50,6 +49,7 @@ class Witness:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._local = threading.local()
+        self._armed = False
         self._baseline: object = None
         self._tentative: dict[int, tuple[object, Callable[[], None]]] = {}
         self.shown: list[warnings.WarningMessage] = []
@@ -58,7 +58,13 @@ class Witness:
 
     def arm(self, patches: Patches) -> None:
         """Start to see warnings. C code looks ``_showwarnmsg`` up anew for each one."""
+        self._armed = True
         patches.wrap(warnings, "_showwarnmsg", self._make_show)
+        self.begin_test()
+
+    def disarm(self) -> None:
+        """Let go of everything. Somebody may have kept what stood in Python's place."""
+        self._armed = False
         self.begin_test()
 
     def begin_test(self) -> None:
@@ -67,15 +73,15 @@ class Witness:
         self._tentative.clear()
         self.shown = []
 
-    @contextmanager
-    def harness_records(self) -> Iterator[None]:
-        """In this block, the current log is a test runner's, not the test's own."""
+    def harness_begins(self) -> object:
+        """From here on, the current log is a test runner's. Returns what `harness_ends` wants."""
         before = self._baseline
         self._baseline = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
-        try:
-            yield
-        finally:
-            self._baseline = before
+        return before
+
+    def harness_ends(self, before: object) -> None:
+        """The test runner has ended its recording."""
+        self._baseline = before
 
     def begin(self) -> Delivery:
         """Watch what the current thread emits, until `end`."""
@@ -100,8 +106,9 @@ class Witness:
 
     def _make_show(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         def _showwarnmsg(msg: Any) -> None:
-            with self._faults.guard("warnings"):
-                self._see(msg, sys._getframe(1))
+            if self._armed:
+                with self._faults.guard("warnings"):
+                    self._see(msg, sys._getframe(1))
             original(msg)
 
         return _showwarnmsg

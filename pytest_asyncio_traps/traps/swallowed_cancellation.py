@@ -37,10 +37,10 @@ class SwallowedCancellation(Trap):
         watch.on_step_end.append(self._step_ended)
         # A group that cancelled its own task may forget to take that back: always before
         # Python 3.13, later when a child ends in SystemExit or KeyboardInterrupt.
-        watch.patches.wrap(asyncio.TaskGroup, "__aexit__", _make_aexit)
+        watch.patches.wrap(asyncio.TaskGroup, "__aexit__", self._make_aexit)
         if sys.version_info < (3, 12):
             # There, wait_for() cancels a task of its own; its timeout is the answer.
-            watch.patches.wrap(tasks, "_cancel_and_wait", _make_cancel_and_wait)
+            watch.patches.wrap(tasks, "_cancel_and_wait", self._make_cancel_and_wait)
 
     def _step_ended(self, callback: Any) -> None:
         try:
@@ -78,25 +78,30 @@ class SwallowedCancellation(Trap):
             )
         )
 
+    def _make_aexit(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        async def __aexit__(group: Any, *exc: Any) -> Any:
+            try:
+                return await original(group, *exc)
+            finally:
+                with self.watch.faults.guard(self.kind):
+                    _excuse(group)
 
-def _make_aexit(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def __aexit__(group: Any, *exc: Any) -> Any:
-        try:
-            return await original(group, *exc)
-        finally:
-            task = getattr(group, "_parent_task", None)
-            if task is not None and getattr(group, "_parent_cancel_requested", False):
-                forgotten = sys.version_info < (3, 13) or getattr(group, "_base_error", None)
-                if forgotten:
-                    setattr(task, _EXCUSED, task.cancelling())
+        return __aexit__
 
-    return __aexit__
+    def _make_cancel_and_wait(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        async def _cancel_and_wait(future: Any, *args: Any, **kwargs: Any) -> Any:
+            with self.watch.faults.guard(self.kind):
+                if isinstance(future, asyncio.Task):
+                    setattr(future, _EXCUSED, future.cancelling() + 1)
+            return await original(future, *args, **kwargs)
+
+        return _cancel_and_wait
 
 
-def _make_cancel_and_wait(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def _cancel_and_wait(future: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(future, asyncio.Task):
-            setattr(future, _EXCUSED, future.cancelling() + 1)
-        return await original(future, *args, **kwargs)
-
-    return _cancel_and_wait
+def _excuse(group: asyncio.TaskGroup) -> None:
+    """The task that ``group`` is in does not answer for what the group has forgotten to undo."""
+    task = getattr(group, "_parent_task", None)
+    if task is not None and getattr(group, "_parent_cancel_requested", False):
+        forgotten = sys.version_info < (3, 13) or getattr(group, "_base_error", None)
+        if forgotten:
+            setattr(task, _EXCUSED, task.cancelling())

@@ -62,18 +62,21 @@ class UnclosedAsyncgen(Trap):
         def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
             # What the tasks that a runner cancels drop, or keep in their tracebacks, is part
             # of what they are reported for.
-            driven = [
-                (begun, begun.task())
-                for begun in list(self._begun.values())
-                if begun.task is not None and begun.loop() is loop
-            ]
+            driven: list[tuple[_Begun, Any]] = []
+            with self.watch.faults.guard(self.kind):
+                driven = [
+                    (begun, begun.task())
+                    for begun in list(self._begun.values())
+                    if begun.task is not None and begun.loop() is loop
+                ]
             self._cancelling.add(id(loop))
             try:
                 original(loop)
             finally:
                 self._cancelling.discard(id(loop))
-                for begun, task in driven:
-                    begun.explained = is_reported(task)
+                with self.watch.faults.guard(self.kind):
+                    for begun, task in driven:
+                        begun.explained = is_reported(task)
 
         return _cancel_all_tasks
 
@@ -91,12 +94,13 @@ class UnclosedAsyncgen(Trap):
         self._begun[begun.key] = begun
 
     def _forget(self, begun: weakref.ref[Any]) -> None:
-        assert isinstance(begun, _Begun)
-        if self._begun.get(begun.key) is begun:
-            del self._begun[begun.key]
-            if not self.watch.census.collecting:
-                self._fallen.clear()
-            self._fallen[begun.key] = begun
+        with self.watch.faults.guard(self.kind):
+            assert isinstance(begun, _Begun)
+            if self._begun.get(begun.key) is begun:
+                del self._begun[begun.key]
+                if not self.watch.census.collecting:
+                    self._fallen.clear()
+                self._fallen[begun.key] = begun
 
     def _on_dropped(self, loop: Any, agen: Any) -> None:
         begun = self._begun.pop(id(agen), None) or self._fallen.pop(id(agen), None)

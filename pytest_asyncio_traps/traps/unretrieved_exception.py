@@ -82,7 +82,8 @@ class UnretrievedException(Trap):
                 return super()._get_snapshot()  # type: ignore[misc]
 
             def __del__(self) -> None:
-                trap._thread_future_ends(self)
+                with trap.watch.faults.guard(trap.kind):
+                    trap._thread_future_ends(self)
 
         Future.__module__ = concurrent.futures.Future.__module__
         Future.__name__ = Future.__qualname__ = "Future"

@@ -109,9 +109,10 @@ class WrongThread(Trap):
         watch = self.watch
 
         def excepthook(args: Any, /) -> None:
-            finding = getattr(args.exc_value, CARRIED, None)
-            if watch.active and isinstance(finding, Finding):
-                watch.report(finding)
+            with watch.faults.guard(self.kind):
+                finding = getattr(args.exc_value, CARRIED, None)
+                if watch.active and isinstance(finding, Finding):
+                    watch.report(finding)
             original(args)
 
         return excepthook
@@ -121,13 +122,16 @@ class WrongThread(Trap):
         name = original.__qualname__
 
         def checked(self_: Any, *args: Any, **kwargs: Any) -> Any:
-            loop = self_._loop
-            if loop is not None:
-                thread = getattr(loop, "_thread_id", None)
-                if thread is None:
-                    thread = _thread_of(loop)
-                if thread is not None and thread != get_ident():
-                    watch.touched(loop, name, sys._getframe(1), self_)
+            try:
+                loop = getattr(self_, "_loop", None)  # a subclass may make itself in its own way
+                if loop is not None:
+                    thread = getattr(loop, "_thread_id", None)
+                    if thread is None:
+                        thread = _thread_of(loop)
+                    if thread is not None and thread != get_ident():
+                        watch.touched(loop, name, sys._getframe(1), self_)
+            except Exception as exc:
+                watch.faults.note(self.kind, exc)
             return original(self_, *args, **kwargs)
 
         return checked
