@@ -236,6 +236,11 @@ class Lifecycle:
 
     # -- what becomes of a finding ----------------------------------------
 
+    def cut_short(self) -> None:
+        """The run ends in the middle of a phase: what its loops were at did not have its time."""
+        for loop in list(self.watch.loops):
+            self.watch.loop_cut_short(loop)
+
     def close_phase(self, when: str) -> None:
         """Settle what a phase has shown."""
         self.in_phase = False

@@ -150,6 +150,10 @@ class Hooks(Guarded):
             lifecycle.close_phase(when)
             lifecycle.raise_for_phase()
             raise
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            lifecycle.cut_short()
+            lifecycle.close_phase(when)
+            raise
         except BaseException:
             lifecycle.close_phase(when)
             raise
