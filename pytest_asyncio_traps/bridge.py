@@ -7,6 +7,7 @@ to JUnit files has to be made of pytest's own pieces, which have no public name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import pytest
 from _pytest._code.code import (
@@ -66,6 +67,7 @@ def expected_failure(item: pytest.Item) -> str | None:
     return xfail.reason
 
 
-def end_fixtures(session: pytest.Session) -> None:
-    """Tear down what a run that was stopped half-way has left set up."""
-    session._setupstate.teardown_exact(None)
+def end_fixtures(session: pytest.Session, theirs: AbstractContextManager[None]) -> None:
+    """Tear down, in the block ``theirs``, what a run that was stopped half-way has left set up."""
+    with theirs:
+        session._setupstate.teardown_exact(None)

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from logging import LogRecord
 
 import pytest
@@ -18,20 +19,22 @@ from .lifecycle import Lifecycle, lifecycle_key
 from .rules import BadRuleError, check_kind, parse_pattern
 from .traps import KINDS
 
+_PART = "the fixture asyncio_traps"
 
+
+@dataclass
 class TrapRecorder:
     """What the plugin has seen of the current test, so far."""
 
-    def __init__(self, lifecycle: Lifecycle | None, faults: Faults) -> None:
-        self._lifecycle = lifecycle  # None if the plugin has failed to start
-        self._faults = faults
-        self._guard = faults.guard("the fixture asyncio_traps")
+    #: None if the plugin has failed to start.
+    _lifecycle: Lifecycle | None
+    _faults: Faults
 
     @property
     def findings(self) -> list[Finding]:
         """The findings of this test that no `expect` has consumed."""
         lifecycle = self._lifecycle
-        with self._guard:
+        with self._faults.guard(_PART):
             if lifecycle is not None:
                 nodeid = lifecycle.item.nodeid if lifecycle.item is not None else ""
                 found = [f for f, _ in lifecycle.verdicts.settled] + list(lifecycle.watch.found)
@@ -41,14 +44,14 @@ class TrapRecorder:
     @property
     def records(self) -> list[LogRecord]:
         """The records of the ``asyncio`` logger in this phase, from DEBUG upwards."""
-        with self._guard:
+        with self._faults.guard(_PART):
             return list(self._lifecycle.log.records) if self._lifecycle is not None else []
         return []
 
     @property
     def warnings(self) -> list[warnings.WarningMessage]:
         """The warnings shown in this phase."""
-        with self._guard:
+        with self._faults.guard(_PART):
             return list(self._lifecycle.watch.witness.shown) if self._lifecycle is not None else []
         return []
 
@@ -61,7 +64,7 @@ class TrapRecorder:
         """
         pattern: re.Pattern[str] | None = None
         bad = ""
-        with self._guard:
+        with self._faults.guard(_PART):
             try:
                 pattern = _checked(kind, match)
             except BadRuleError as exc:
@@ -69,16 +72,20 @@ class TrapRecorder:
         if bad:
             raise ValueError(bad)
         before: list[Finding] = []
-        with self._guard:
+        with self._faults.guard(_PART):
             before = self._take()
         try:
             yield
         except BaseException:
-            with self._guard:
+            with self._faults.guard(_PART):
                 self._put_back(before)
             raise
-        with self._guard:
+        with self._faults.guard(_PART):
             self._consume(kind, pattern, before)
+            return
+        with self._faults.guard(_PART):
+            self._take()  # whatever it was: it was expected
+            self._put_back(before)
 
     def _take(self) -> list[Finding]:
         return self._lifecycle.watch.take() if self._lifecycle is not None else []

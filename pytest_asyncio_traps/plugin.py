@@ -193,8 +193,8 @@ class Hooks(Guarded):
         # Before others write their reports. A run that was stopped half-way still has
         # its fixtures, and what they leave is to be seen.
         try:
-            with self.faults.theirs:
-                bridge.end_fixtures(session)
+            with self.faults.guard("the end of the run"):
+                bridge.end_fixtures(session, self.faults.theirs)
         finally:
             with self.faults.guard("the end of the run"):
                 ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)

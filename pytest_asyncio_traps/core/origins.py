@@ -65,7 +65,8 @@ class OriginTracking:
         def get_coroutine_origin_tracking_depth() -> int:
             with self._faults.guard("origins"):
                 return self.wished()
-            return int(original())
+            depth = int(original())
+            return 0 if self.active and depth == _DEPTH else depth
 
         return get_coroutine_origin_tracking_depth
 

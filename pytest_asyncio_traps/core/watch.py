@@ -187,7 +187,8 @@ class Watch:
 
     def report(self, finding: Finding) -> None:
         """Take a finding. Safe in any thread, destructor or callback."""
-        self.found.append(finding)
+        if not self.failed:
+            self.found.append(finding)
 
     def withdraw(self, kind: str, location: Place) -> None:
         """Take back what was reported of ``kind`` at ``location``: something says it better."""

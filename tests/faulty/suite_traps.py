@@ -1,0 +1,156 @@
+"""A trap of each kind, so that what tells of it is run. Their outcomes depend on the plugin."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from test_sound import LOOPS, count, fail, work
+
+KEPT = []
+
+
+async def poll():
+    await asyncio.sleep(3600)
+
+
+async def never_awaited():
+    work()
+
+
+async def unretrieved_exception():
+    asyncio.create_task(fail())
+    await asyncio.sleep(0.001)
+
+
+async def unretrieved_future():
+    asyncio.get_running_loop().create_future().set_exception(LookupError("lost"))
+
+
+async def unretrieved_in_a_thread():
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(fail(), loop))
+    await asyncio.sleep(0.001)
+
+
+async def pending_task():
+    KEPT.append(asyncio.create_task(poll()))
+    await asyncio.sleep(0)
+
+
+async def unclosed_transport():
+    KEPT.append(await asyncio.start_server(print, "127.0.0.1", 0))
+
+
+async def slow_callback():
+    await asyncio.sleep(0)
+    time.sleep(0.08)
+
+
+async def invalid_state():
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    future.cancel()
+    loop.call_soon(future.set_result, 1)
+    await asyncio.sleep(0)
+
+
+async def callback_exception():
+    asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0)
+
+
+async def unclosed_asyncgen():
+    async for _ in count():
+        break
+    await asyncio.sleep(0.001)
+
+
+async def wrong_thread():
+    loop = asyncio.get_running_loop()
+    future, event = loop.create_future(), asyncio.Event()
+    event._get_loop()
+
+    def touch():
+        loop.call_soon(print)
+        loop.call_later(0.001, print)
+        future.set_result(1)
+        event.set()
+
+    await asyncio.to_thread(touch)
+    await asyncio.sleep(0.002)
+
+
+async def wrong_thread_in_debug_mode():
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    thread = threading.Thread(target=loop.call_soon, args=(print,))
+    thread.start()
+    thread.join()
+
+
+async def blocking_call():
+    open(__file__).close()
+
+
+async def lingering_timer():
+    asyncio.get_running_loop().call_later(3600, print)
+
+
+async def swallowed_cancellation():
+    async def stubborn():
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+TRAPS = [
+    never_awaited, unretrieved_exception, unretrieved_future, unretrieved_in_a_thread,
+    pending_task, unclosed_transport, pytest.param(slow_callback, marks=pytest.mark.asyncio_slow_callback_duration(0.05), id="slow_callback"), invalid_state, callback_exception,
+    unclosed_asyncgen, wrong_thread, wrong_thread_in_debug_mode, blocking_call, lingering_timer,
+    swallowed_cancellation,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_trap(trap, make):
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(trap())
+    KEPT.clear()
+
+
+def test_unclosed_loop():
+    asyncio.new_event_loop()
+
+
+@pytest.mark.asyncio_allow(reason="tried")
+def test_allowed():
+    work()
+
+
+@pytest.mark.xfail
+def test_expected():
+    work()
+
+
+def test_joins_a_failure():
+    work()
+    raise LookupError("the test's own")
+
+
+def test_late():
+    KEPT.append(asyncio.new_event_loop())
+    KEPT.append(work())
+
+
+def test_of_another():
+    KEPT.clear()

@@ -1,0 +1,177 @@
+"""A fault in the plugin is the plugin's: in whatever function of it, the tests keep their outcomes.
+
+The points at which a fault is injected are found by introspection, one at a time, each in a
+run of its own: see `tests.faulty.points` and `tests.faulty.runs.to_inject`. With
+``ASYNCIO_TRAPS_EVERY_FAULT=1`` every function that a run reaches is failed, which takes long.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.util import find_spec
+
+import pytest
+
+from pytest_asyncio_traps import plugin
+from pytest_asyncio_traps.core.trap import Trap
+from pytest_asyncio_traps.traps import TRAPS
+
+from ..faulty import points, runs
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork")
+
+#: Ways to run the suite, of which each reaches what others do not.
+REPORT = "--asyncio-traps-report=OUT/report.json"
+WAYS = {
+    "alone": (*runs.ON, REPORT),
+    "baseline": (
+        *runs.ON, REPORT, "--asyncio-traps-baseline=OUT/baseline.txt",
+        "--asyncio-traps-update-baseline",
+    ),
+    "others": (*runs.ON, REPORT),
+    "xdist": (*runs.ON, REPORT, "-p", "xdist", "-n1"),
+}  # fmt: skip
+#: What is said in any run of a way, the one without the plugin as well.
+OTHERS = {
+    "others": (
+        "-p", "aiohttp.pytest_plugin", "-o", "asyncio_mode=strict", "-k",
+        "anyio or aiohttp or tornado",
+    ),
+}  # fmt: skip
+#: What the hot paths of the loops call with no guard around it yet.
+UNGUARDED = frozenset(
+    {
+        *points.points_of("loops.debug"),
+        *points.points_of("loops.futures"),
+        *points.points_of("loops.handles"),
+        *points.points_of("loops.stdlib"),
+        *points.points_of("loops.uvloop"),
+        "core.stacks:_Kinds.__missing__",
+        "core.stacks:user_mark",
+        *(
+            f"core.watch:{name}"
+            for name in (
+                "Watch.asyncgen_begun", "Watch.asyncgen_dropped", "Watch.asyncgens_shut",
+                "Watch.shift_to", "Watch.slow_step", "Watch.step_due", "Watch.step_ended",
+                "Watch.timer_made", "Watch.touched", "asked_at",
+            )
+        ),
+    }
+)  # fmt: skip
+#: What declares the options: without it, nobody can give any.
+DECLARES = {"plugin:pytest_addoption", "options:add_options"}
+
+
+class Faulty:
+    """Runs of the suite, and what each way of running it reaches."""
+
+    def __init__(self, server: runs.Server) -> None:
+        self.server = server
+        self.every = os.environ.get("ASYNCIO_TRAPS_EVERY_FAULT") == "1"
+
+        self.ways = [way for way in WAYS if way != "others" or find_spec("aiohttp")]
+        self._plain: dict[tuple[str, ...], runs.Run] = {}
+
+    def plain(self, way: str) -> runs.Run:
+        """A run without the plugin."""
+        others = OTHERS.get(way, ())
+        if others not in self._plain:
+            self._plain[others] = self.server.run(others=others, traps=False)
+        return self._plain[others]
+
+    @cached_property
+    def surveys(self) -> dict[str, runs.Run]:
+        """By way of running the suite, what it reaches."""
+        return {
+            way: self.server.run("*", args=WAYS[way], others=OTHERS.get(way, ()))
+            for way in self.ways
+        }
+
+    @cached_property
+    def injections(self) -> dict[str, tuple[str, str]]:
+        """The points to fail: how, and in which way of running the suite."""
+        found: dict[str, tuple[str, str]] = {}
+        for way, survey in self.surveys.items():
+            for point, how in runs.to_inject(survey, self.every).items():
+                found.setdefault(point, (how, way))
+        return found
+
+    def wrongs(self, point: str) -> list[str]:
+        """What is wrong with a run in which ``point`` fails."""
+        how, way = self.injections[point]
+        args = () if point in DECLARES else WAYS[way]
+        run = self.server.run(point, how, args, OTHERS.get(way, ()))
+        return runs.wrongs(run, self.plain(way), point)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    server = runs.Server(tmp_path_factory.mktemp("faulty"))
+    yield Faulty(server)
+    server.close()
+
+
+def test_without_a_fault(faulty: Faulty) -> None:
+    """What the others hold against their runs is right where there is no fault."""
+    run = faulty.server.run(args=WAYS["alone"])
+
+    assert runs.wrongs(run, faulty.plain("alone"), "none") == []
+    assert run.report is not None
+    kinds = {finding["kind"] for finding in run.report["findings"]}
+    assert kinds == {trap.kind for trap in TRAPS}
+
+
+@pytest.mark.parametrize("module", [module for module in points.modules() if module])
+def test_a_fault_in(faulty: Faulty, module: str) -> None:
+    """Each of the module's functions, one at a time."""
+    wrong = {}
+    for point in faulty.injections:
+        if points.module_of(point) == module and point not in UNGUARDED:
+            found = faulty.wrongs(point)
+            if found:
+                wrong[point] = found
+
+    text = "\n\n".join(f"{point}: " + "\n".join(found) for point, found in wrong.items())
+    assert not wrong, text
+
+
+def test_everything_that_matters_is_reached(faulty: Faulty) -> None:
+    """Each hook, each method of a trap, and each function that stands in for another."""
+    reached = set().union(*(survey.reached for survey in faulty.surveys.values()))
+    hooks = {
+        f"plugin:{owner}{name}"
+        for owner, names in [("", vars(plugin)), *_classes_of_hooks()]
+        for name in names
+        if name.startswith("pytest_")
+    }
+    methods = {
+        point
+        for trap in TRAPS
+        for name in ("arm", "refresh", "judge")
+        if (point := points.point_of(inspect.unwrap(getattr(trap, name)).__code__)) is not None
+        and getattr(trap, name) is not getattr(Trap, name)
+    }
+    stand_ins = set().union(*(survey.stand_ins for survey in faulty.surveys.values()))
+
+    assert len(hooks) > 25
+    assert len(methods) > 20
+    assert len(stand_ins) > 40
+    assert hooks - reached == {
+        "plugin:Hooks.pytest_enter_pdb",  # somebody debugs
+        "plugin:BaselineHooks.pytest_deselected",
+    }
+    assert methods - reached == set()
+    unreached = {point for point in stand_ins - reached if not point.startswith("harness:")}
+    assert unreached == set()
+    assert "others" not in faulty.ways or stand_ins <= reached
+
+
+def _classes_of_hooks() -> list[tuple[str, dict[str, object]]]:
+    return [
+        (f"{name}.", dict(vars(cls)))
+        for name, cls in vars(plugin).items()
+        if inspect.isclass(cls) and cls.__module__ == plugin.__name__
+    ]
