@@ -6,6 +6,7 @@ never refers to one of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 OwnerType = Literal["test", "fixture", "module", "session", "unknown"]
@@ -30,6 +31,54 @@ class Owner(NamedTuple):
     name: str
     scope: str
     nodeid: str
+
+
+class Span(NamedTuple):
+    """Looks, one after the other, that found a step at the same lines.
+
+    ``first`` and ``last`` are seconds since the step began. ``stack`` is what the step had
+    called, the outermost first; it is empty where the stack could not be read.
+    """
+
+    first: float
+    last: float
+    looks: int
+    stack: tuple[Place, ...]
+
+
+class Earlier(NamedTuple):
+    """What a look found the loop at before a slow step began.
+
+    ``at``, when that was, and ``since``, when the step began that it was in, are seconds before
+    the slow step, and so below zero. ``since`` is None where the loop was waiting for something
+    to do. ``place`` is the user's line, if there was one.
+    """
+
+    at: float
+    since: float | None
+    place: Place | None
+
+
+class Timeline(NamedTuple):
+    """How a slow step went. All figures are seconds.
+
+    ``length`` is how long it took in all. Of that, its thread ``waited`` for a processor, and
+    the collector ``paused`` it: what is left counts, and came to more than ``threshold``.
+    """
+
+    length: float
+    threshold: float
+    waited: float
+    paused: float
+    spans: tuple[Span, ...]
+    earlier: tuple[Earlier, ...]
+
+
+class Consent(NamedTuple):
+    """Why a finding fails nothing: a marker with its reason, a rule with its text, a baseline."""
+
+    by: Literal["marker", "rule", "baseline"]
+    text: str
 
 
 class Finding(NamedTuple):
@@ -58,6 +107,10 @@ class Finding(NamedTuple):
     subject: str = ""
     when: str = ""
     action: str = ""
+    #: For a slow step, what was seen of it.
+    timeline: Timeline | None = None
+    #: Once it is known: who has consented to it.
+    consent: Consent | None = None
 
     @property
     def place(self) -> Place | None:
@@ -77,7 +130,7 @@ def to_plain(finding: Finding) -> dict[str, Any]:
 
 
 def from_plain(data: dict[str, Any]) -> Finding:
-    """The finding that `to_plain` took apart."""
+    """The finding that `to_plain` took apart, and JSON may have made lists of tuples since."""
 
     def place(value: dict[str, Any] | None) -> Place | None:
         return None if value is None else Place(**value)
@@ -89,5 +142,24 @@ def from_plain(data: dict[str, Any]) -> Finding:
             "origin": place(data["origin"]),
             "location": place(data["location"]),
             "notes": tuple(data["notes"]),
+            "timeline": _timeline(data["timeline"]),
+            "consent": None if data["consent"] is None else Consent(*data["consent"]),
         }
+    )
+
+
+def _timeline(data: Sequence[Any] | None) -> Timeline | None:
+    if data is None:
+        return None
+    length, threshold, waited, paused, spans, earlier = data
+    return Timeline(
+        length,
+        threshold,
+        waited,
+        paused,
+        tuple(
+            Span(first, last, looks, tuple(Place(*place) for place in stack))
+            for first, last, looks, stack in spans
+        ),
+        tuple(Earlier(at, since, Place(*place) if place else None) for at, since, place in earlier),
     )

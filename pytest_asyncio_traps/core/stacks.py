@@ -213,6 +213,22 @@ def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
     return library
 
 
+def within_step(stack: Iterable[Mark]) -> list[Mark]:
+    """What the step of a loop has called, of a stack that was taken with `stack_of`.
+
+    Neither asyncio's own frames nor a test runner's, the innermost first.
+    """
+    inner = []
+    for mark in stack:
+        code = mark[0]
+        kind = KINDS[code.co_filename]
+        if kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
+            break
+        if kind not in (ASYNCIO, HARNESS):
+            inner.append(mark)
+    return inner
+
+
 #: What is done once in the life of a process, by the end of the files' names in which it is done.
 _FIRST_TIME: Final = (
     ("<frozen importlib._bootstrap>", "importing a module"),

@@ -22,6 +22,7 @@ from .clock import KNOWS_WAITING, REAL
 from .faults import Faults
 from .finding import Place
 from .stacks import Mark, first_time, place_of, stack_of, user_mark_of
+from .timeline import Film
 
 #: Not by the lock's attribute: what detects calls that block replaces that, and would
 #: take the watchdog's own for the user's.
@@ -38,6 +39,7 @@ class Sentry:
         "_looks",
         "baseline",
         "due",
+        "film",
         "loop",
         "native_id",
         "seen",
@@ -69,10 +71,18 @@ class Sentry:
         # The user's lines, and what is done there for the first time only, by number of looks.
         self._looks: _Looks | None = None
         self._last: list[Mark] | None = None
+        # The looks themselves, once there is one.
+        self.film: Film | None = None
 
     def forget(self) -> None:
         """Another step has begun."""
         self._looks = self._last = None
+
+    def filmed(self) -> Film:
+        """The looks at the loop so far."""
+        if self.film is None:
+            self.film = Film()
+        return self.film
 
     def note(self, stack: list[Mark]) -> None:
         """The step stands at ``stack``.
@@ -269,11 +279,15 @@ class Watchdog:
 
     def excused(self, sentry: Sentry, step: float) -> float:
         """Seconds of the step begun at ``step`` in which its thread was kept from running."""
+        return sum(self.kept(sentry, step))
+
+    def kept(self, sentry: Sentry, step: float) -> tuple[float, float]:
+        """Seconds in which the step begun at ``step`` waited for a processor, and was paused."""
         wait, pause = sentry.baseline
         wait = waited(sentry.native_id) - wait
         if sentry.step == step:
             wait -= sentry.slept
-        return max(0.0, wait) + max(0.0, self._paused() - pause)
+        return max(0.0, wait), max(0.0, self._paused() - pause)
 
     def start(self) -> None:
         """Start the thread. It is no `threading.Thread`, so that those who count them miss none."""
@@ -358,6 +372,7 @@ class Watchdog:
         if fresh:
             sentry.step = step
             sentry.forget()
+            sentry.filmed().cut(self._now(), step)
         # The stack comes first: to read a file lets other threads run, and the step may
         # be over then. At the first look, too: C code that holds the interpreter may
         # leave no other.
@@ -381,6 +396,7 @@ class Watchdog:
             gc.enable()
         if getattr(sentry.stepping, "_asyncio_traps_step", 0.0) == step:
             sentry.note(stack)
+            sentry.filmed().add(self._now(), step, stack)
 
 
 _alive: list[Watchdog] = []

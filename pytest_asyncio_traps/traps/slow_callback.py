@@ -11,6 +11,7 @@ from typing import Any
 from ..core.finding import Finding, Place
 from ..core.ownership import TENURE, Tenure
 from ..core.stacks import Mark, coroutine_of, name_of, place_of, place_of_code
+from ..core.timeline import Film
 from ..core.trap import Trap
 from ..core.watch import Watch, is_harness
 from ..core.watchdog import Watchdog, dismiss, employ
@@ -61,13 +62,16 @@ class SlowCallback(Trap):
         if sentry is None or sentry.loop is not loop or self._debugged():
             return
         threshold = self._threshold(loop)
-        excused = self.watchdog.excused(sentry, began)
+        waited, paused = self.watchdog.kept(sentry, began)
+        excused = waited + paused
         duration = ended - began - excused
         if duration < threshold:
             return
         location: Place | None = None
         lines = sentry.lines() if sentry.step == began else None
         once = sentry.first_time() if sentry.step == began else ""
+        # A step that no look has met has a timeline nevertheless, without lines.
+        film = sentry.filmed() if sentry.step == began else Film()
         if lines:
             location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
@@ -97,6 +101,7 @@ class SlowCallback(Trap):
                 notes=_once(once) + _excuse(excused),
                 duration=round(duration, 6),
                 subject=name if origin is not None else "",
+                timeline=film.develop(began, ended, threshold, waited, paused),
             )
         )
 
