@@ -101,14 +101,14 @@ class Rulebook:
         self.rules = tuple(rules)
         self.matched: set[Rule] = set()
 
-    def action_for(self, finding: Finding) -> str:
-        """`FAIL`, `WARN`, `ALLOW` or `OFF`."""
-        action = FAIL
+    def decide(self, finding: Finding) -> tuple[str, Rule | None]:
+        """`FAIL`, `WARN`, `ALLOW` or `OFF`, and the rule that says so, if it is one."""
+        last = None
         for rule in self.rules:
             if rule.matches(finding):
                 self.matched.add(rule)
-                action = rule.action
-        return action
+                last = rule
+        return (FAIL if last is None else last.action), last
 
     def idle_allows(self) -> list[Rule]:
         """The ``allow`` rules that nothing has matched."""

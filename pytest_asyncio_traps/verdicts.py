@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import markers
-from .core.finding import Finding
+from .core.finding import Consent, Finding
 from .core.text import clean, shown
 from .options import Settings
 from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
@@ -62,11 +62,11 @@ class Verdicts:
         warned: list[Counted] = []
         for finding, count in _grouped(findings):
             nodeid = finding.owner.nodeid
-            action = self._action(finding, find_item)
+            action, consent = self._action(finding, find_item)
             if action == OFF:
                 continue
             shows = ("session" if not nodeid else "late") if nodeid != here else when
-            settled = finding._replace(when=shows, action=action)
+            settled = finding._replace(when=shows, action=action, consent=consent)
             self.settled.append((settled, count))
             if action == WARN:
                 warned.append((settled, count))
@@ -76,28 +76,32 @@ class Verdicts:
                 self.late.setdefault(nodeid, []).append((settled, count))
         return failing, warned
 
-    def _action(self, finding: Finding, find_item: FindItem) -> str:
+    def _action(self, finding: Finding, find_item: FindItem) -> tuple[str, Consent | None]:
+        """What is done about ``finding``, and who has consented to it."""
         nodeid = finding.owner.nodeid
         item = find_item(nodeid)
         try:
             allowed = [a for a in markers.allowances(item) if a.covers(finding)] if item else []
         except BadRuleError:
             allowed = []  # a marker that was added too late to be a usage error
-        action = self.rulebook.action_for(finding)
+        action, rule = self.rulebook.decide(finding)
         if action == OFF:
-            return OFF
+            return OFF, None
         if allowed:
             for allowance in allowed:
                 if id(allowance.mark) in self._names:
                     self.used.add(self._names[id(allowance.mark)][1])
-            return ALLOW
+            reasons = (a.reason for a in allowed if (a.reason or "").strip())
+            return ALLOW, Consent("marker", next(reasons, None) or "")
+        if action == ALLOW:
+            return ALLOW, Consent("rule", rule.text if rule is not None else "")
         if action in (FAIL, WARN) and self._knows(finding):
-            return BASELINE
+            return BASELINE, Consent("baseline", "")
         if self.settings.strict and action == WARN:
-            return FAIL
+            return FAIL, None
         if not nodeid and action == FAIL and not self.settings.strict:
             action = WARN  # there is no test to fail
-        return FAIL if action == WARN and self._raises(finding) else action
+        return FAIL if action == WARN and self._raises(finding) else action, None
 
     def watch_markers(self, items: Sequence[pytest.Item]) -> None:
         """In strict, the allow markers of ``items`` are to be of use."""

@@ -41,15 +41,15 @@ def test_a_rule_that_cannot_be_understood(text: str) -> None:
 def test_the_last_match_wins() -> None:
     book = Rulebook(parse_rule(text, KINDS) for text in ("allow", "warn:leak", "off:block:x"))
 
-    assert book.action_for(finding()) == "warn"
-    assert book.action_for(finding("block")) == "allow"
-    assert book.action_for(finding("block", "xyz")) == "off"
-    assert Rulebook(()).action_for(finding()) == "fail"
+    assert book.decide(finding())[0] == "warn"
+    assert book.decide(finding("block"))[0] == "allow"
+    assert book.decide(finding("block", "xyz"))[0] == "off"
+    assert Rulebook(()).decide(finding())[0] == "fail"
 
 
 def test_allows_that_nothing_matched() -> None:
     book = Rulebook(parse_rule(text, KINDS) for text in ("allow:leak", "allow:block", "warn:block"))
-    book.action_for(finding())
+    book.decide(finding())
 
     assert [rule.text for rule in book.idle_allows()] == ["allow:block"]
 
