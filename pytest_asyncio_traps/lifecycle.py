@@ -462,29 +462,27 @@ class Lifecycle:
             for what, reason in sorted(self.watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
 
-    def report(self) -> dict[str, Any]:
-        """The JSON report."""
+    def write_reports(self) -> None:
+        """Write what ``--asyncio-traps-report`` asks for. A fault in one is told, as ours."""
+        if not self.settings.reports:
+            return
         # Most runs can do without.
         from importlib import metadata
 
-        from . import jsonreport
+        from .reports.run import Run
+        from .reports.writing import write
 
-        return jsonreport.render(
+        run = Run(
             self.verdicts.settled,
             self.watch.blind_spots,
+            dict(self.watch.faults.texts),
             {"tool": metadata.version("pytest-asyncio-traps"), "pytest": pytest.__version__},
+            self.config.rootpath,
             self.reporter.relative,
         )
-
-    def write_reports(self) -> None:
-        """Write what ``--asyncio-traps-report`` asks for."""
-        if not self.settings.reports:
-            return
-        from . import jsonreport
-
         for path in self.settings.reports:
             with self.watch.faults.guard(f"report {path}"):
-                jsonreport.write(path, self.report())
+                write(path, run)
 
     def find_item(self, nodeid: str) -> pytest.Item | None:
         """The item of ``nodeid``, if it was collected."""

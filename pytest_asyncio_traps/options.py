@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from .core.trap import Trap
+from .reports.formats import FORMATS, missing
 from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .traps import KINDS
 from .traps.slow_callback import DEFAULT
 
 if TYPE_CHECKING:
     from .baseline import Entry
-
-_WRITERS = (".json",)
 
 
 class Settings(NamedTuple):
@@ -66,7 +66,8 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="write the findings to PATH, whose suffix must be .json; may be given more than once",
+        help="write the findings to PATH, whose suffix says how: "
+        f"{_either(FORMATS)}; may be given more than once",
     )
     group.addoption(
         "--asyncio-traps-baseline",
@@ -164,10 +165,17 @@ def _known(path: Path, update: bool) -> tuple[Entry, ...]:
 def _report_path(config: pytest.Config, text: str) -> Path:
     path = Path(config.invocation_params.dir, text)
     where = f"--asyncio-traps-report {text}"
-    if path.suffix not in _WRITERS:
-        raise BadRuleError(f"{where}: the suffix must be {' or '.join(_WRITERS)}")
+    if path.suffix not in FORMATS:
+        raise BadRuleError(f"{where}: the suffix must be {_either(FORMATS)}")
     _check_writable(path, where)
+    if reason := missing(path.suffix):
+        raise BadRuleError(f"{where}: {reason}")
     return path
+
+
+def _either(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}"
 
 
 def _check_writable(path: Path, where: str) -> None:

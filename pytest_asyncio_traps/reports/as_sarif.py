@@ -1,0 +1,263 @@
+"""The SARIF report (2.1.0), for code scanning: a result is a cause, what it sprang its count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import linecache
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from ..baseline import Key, key_of
+from ..core.causes import Counted
+from ..core.finding import Finding, Place
+from ..core.sources import Sources
+from ..core.text import clean, shorten
+from ..core.trap import Trap
+from ..explain import explain
+from ..rules import BadRuleError
+from .run import Run
+
+_SCHEMA: Final = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+_ROOT: Final = "%SRCROOT%"
+_LEVELS: Final = {"fail": "error", "warn": "warning", "allow": "note", "baseline": "note"}
+_SUPPRESSED: Final = {"marker": "inSource", "rule": "external", "baseline": "external"}
+#: Lines before and after the one in question.
+_AROUND: Final = 3
+#: Of a message, services show so much.
+_LONGEST: Final = 1_000
+
+
+def render(run: Run) -> bytes:
+    """The log, with one run in it."""
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(run)]}
+    return (json.dumps(log, indent=1, ensure_ascii=True) + "\n").encode()
+
+
+def _run(run: Run) -> dict[str, Any]:
+    version = run.versions["tool"]
+    return {
+        "tool": {
+            "driver": {
+                "name": "pytest-asyncio-traps",
+                "version": version,
+                "rules": [_rule(trap) for trap in run.traps],
+                "notifications": [
+                    {
+                        "id": "blind-spot",
+                        "shortDescription": {"text": "Something could not be watched."},
+                    },
+                    {
+                        "id": "fault",
+                        "shortDescription": {"text": "A part of the plugin failed."},
+                    },
+                ],
+            }
+        },
+        "invocations": [
+            {
+                "executionSuccessful": not run.faults,
+                "toolExecutionNotifications": [*_notifications(run)],
+            }
+        ],
+        "originalUriBaseIds": {_ROOT: {"uri": _uri(run.root) + "/"}},
+        "columnKind": "unicodeCodePoints",
+        "results": [*_results(run)],
+        "properties": {"python": run.python, "pytest": run.versions["pytest"]},
+    }
+
+
+# -- rules --------------------------------------------------------------------
+
+
+def _rule(trap: type[Trap]) -> dict[str, Any]:
+    try:
+        page = explain(trap.kind)
+    except BadRuleError:  # the pages are not installed
+        page = f"{trap.title}.\n\n{trap.advice}"
+    return {
+        "id": trap.kind,
+        "name": "".join(word.capitalize() for word in trap.kind.split("-")),
+        "shortDescription": {"text": f"{trap.title}."},
+        "fullDescription": {
+            "text": " ".join(
+                filter(None, (_part(page, "What it is"), _part(page, "Why it matters")))
+            )
+            or f"{trap.title}."
+        },
+        "help": {"text": page, "markdown": page},
+        "defaultConfiguration": {"enabled": trap.enabled == "always", "level": "error"},
+        "properties": {"tags": ["asyncio", "correctness", "tests"]},
+    }
+
+
+def _part(page: str, heading: str) -> str:
+    """The first paragraph below ``heading`` of a page, on one line."""
+    _, _, rest = page.partition(f"\n{heading}\n")
+    paragraphs = rest.split("\n\n")
+    return " ".join(paragraphs[1].split()) if len(paragraphs) > 1 else ""
+
+
+# -- results ------------------------------------------------------------------
+
+
+def _results(run: Run) -> Iterator[dict[str, Any]]:
+    """One for each cause and what was done about it."""
+    sources = Sources()
+    results: dict[tuple[Key, str], list[Counted]] = {}
+    for group in run.groups:
+        for finding, count in group.findings:
+            key = key_of(finding, run.relative, sources)
+            results.setdefault((key, finding.action), []).append((finding, count))
+    for (key, _), counted in results.items():
+        yield _result(run, key, counted)
+
+
+def _result(run: Run, key: Key, counted: list[Counted]) -> dict[str, Any]:
+    finding = counted[0][0]
+    tests = sorted({clean(found.owner.nodeid) for found, _ in counted if found.owner.nodeid})
+    places = [*_places(finding)]
+    result: dict[str, Any] = {
+        "ruleId": finding.kind,
+        "ruleIndex": next(n for n, trap in enumerate(run.traps) if trap.kind == finding.kind),
+        "level": _LEVELS[finding.action],
+        "message": {"text": _message(finding, tests)},
+        "locations": [_location(run, finding)],
+        "occurrenceCount": sum(count for _, count in counted),
+        "partialFingerprints": {"asyncioTrap/v1": _fingerprint(key)},
+        "properties": {"action": finding.action, "tests": tests},
+    }
+    if places:
+        result["relatedLocations"] = [
+            {"id": number, **_at(run, place), "message": {"text": label}}
+            for number, (label, place) in enumerate(places)
+        ]
+    if len(places) > 1:
+        steps = [
+            {"location": {**_at(run, place), "message": {"text": label}}} for label, place in places
+        ]
+        result["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]
+    if finding.consent is not None:
+        consent = finding.consent
+        suppression = {"kind": _SUPPRESSED[consent.by], "status": "accepted"}
+        if consent.text:
+            suppression["justification"] = clean(consent.text)
+        result["suppressions"] = [suppression]
+    return result
+
+
+def _message(finding: Finding, tests: list[str]) -> str:
+    sentences = [f"{finding.summary}.", *finding.notes, finding.advice]
+    if len(tests) > 1:
+        sentences.insert(1, f"Sprung by {len(tests)} tests, such as {tests[0]}.")
+    elif tests:
+        sentences.insert(1, f"Sprung by {tests[0]}.")
+    # A bracket before a parenthesis would make a link of what users have written.
+    return shorten(clean(" ".join(sentences)), _LONGEST).replace("](", "] (")
+
+
+def _places(finding: Finding) -> Iterator[tuple[str, Place]]:
+    """From where it was made to where it stands."""
+    if finding.origin is not None:
+        yield finding.origin_label, finding.origin
+    if finding.location is not None and finding.location != finding.origin:
+        yield finding.location_label, finding.location
+
+
+def _fingerprint(key: Key) -> str:
+    """The same for the same cause, wherever its line moves to."""
+    parts = (key.kind, key.path, key.function, key.code, str(key.number), key.subject)
+    text = "\0".join(parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+# -- places -------------------------------------------------------------------
+
+
+def _location(run: Run, finding: Finding) -> dict[str, Any]:
+    if finding.place is not None:
+        return _at(run, finding.place)
+    # Services want a place for each result: the file of the test or module, at least.
+    owner = finding.owner
+    path = (owner.nodeid or owner.name).partition("::")[0]
+    location: dict[str, Any] = {
+        "logicalLocations": [{"fullyQualifiedName": clean(owner.nodeid or owner.name)}]
+    }
+    if (run.root / path).is_file():
+        location["physicalLocation"] = {"artifactLocation": _artifact(run, str(run.root / path))}
+    return location
+
+
+def _at(run: Run, place: Place) -> dict[str, Any]:
+    location: dict[str, Any] = {
+        "logicalLocations": [{"name": clean(place.function), "kind": "function"}]
+    }
+    if place.path.startswith("<") or place.line < 1:
+        return location  # no line of a file
+    region: dict[str, Any] = {"startLine": place.line}
+    physical: dict[str, Any] = {"artifactLocation": _artifact(run, place.path), "region": region}
+    lines = linecache.getlines(place.path)
+    if 0 < place.line <= len(lines):
+        first = max(1, place.line - _AROUND)
+        last = min(len(lines), place.line + _AROUND)
+        region["snippet"] = {"text": _code(lines[place.line - 1])}
+        physical["contextRegion"] = {
+            "startLine": first,
+            "endLine": last,
+            "snippet": {"text": "".join(map(_code, lines[first - 1 : last]))},
+        }
+    location["physicalLocation"] = physical
+    return location
+
+
+def _code(line: str) -> str:
+    return clean(line.rstrip("\r\n")) + "\n"
+
+
+def _artifact(run: Run, path: str) -> dict[str, Any]:
+    relative = run.relative(path)
+    if not os.path.isabs(relative):
+        return {"uri": _quoted(relative.replace(os.sep, "/")), "uriBaseId": _ROOT}
+    return {"uri": _uri(Path(path))}
+
+
+def _uri(path: Path) -> str:
+    try:
+        return path.as_uri()
+    except ValueError:  # not absolute, or no path at all
+        return _quoted(str(path))
+
+
+def _quoted(path: str) -> str:
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:  # the name of no file, made by hand
+        name = path.encode("utf-8", "surrogatepass")
+    # Not the colon: a name that begins like a scheme ("a:b.py") would be taken for one.
+    return quote(name, safe="/~!$&'()*+,;=@")
+
+
+# -- what else there is to say --------------------------------------------------
+
+
+def _notifications(run: Run) -> Iterator[dict[str, Any]]:
+    for what, reason in sorted(run.blind_spots.items()):
+        yield {
+            "descriptor": {"id": "blind-spot", "index": 0},
+            "level": "note",
+            "message": {"text": clean(f"Not watched: {what}: {reason}.")},
+        }
+    for part, text in run.faults.items():
+        yield {
+            "descriptor": {"id": "fault", "index": 1},
+            "level": "error",
+            "message": {
+                "text": clean(f"The plugin's part {part!r} failed and was switched off."),
+            },
+            "exception": {"message": "\n".join(map(clean, text.splitlines()))},
+        }
