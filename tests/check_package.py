@@ -41,7 +41,7 @@ def main() -> None:
         package = {
             path.relative_to(ROOT).as_posix()
             for path in (ROOT / "pytest_asyncio_traps").rglob("*")
-            if path.suffix == ".py" or path.name == "py.typed"
+            if path.suffix in (".py", ".jinja", ".css", ".js") or path.name == "py.typed"
         }
         assert package <= inside, f"missing in the wheel: {sorted(package - inside)}"
         pages = {
@@ -78,6 +78,12 @@ def main() -> None:
         assert "test_it.py:4: never-awaited" in text, text
         text = run(scripts / "pytest", "--asyncio-traps-explain", "pending-task", cwd=suite)
         assert "async def test_good" in text, text
+        text = run(scripts / "pytest", "--asyncio-traps-report=traps.html", cwd=suite, code=4)
+        assert "pip install 'pytest-asyncio-traps[html]'" in text, text
+        run(scripts / "python", "-m", "pip", "install", "-q", f"{wheel}[html]", cwd=folder)
+        run(scripts / "pytest", "--asyncio-traps-report=traps.html", cwd=suite, code=1)
+        page = (suite / "traps.html").read_text(encoding="utf-8")
+        assert "never-awaited" in page, page
         text = run(scripts / "pytest", "-p", "no:asyncio_traps", cwd=suite)
         assert "1 passed" in text, text
     print("the wheel and the sdist are whole")  # noqa: T201

@@ -256,6 +256,11 @@ def is_user(mark: Mark | None) -> bool:
     return mark is not None and KINDS[mark[0].co_filename] == USER
 
 
+def is_users(path: str) -> bool:
+    """Whether the file ``path`` holds the user's own code."""
+    return KINDS[path] == USER
+
+
 def line_of(code: CodeType, offset: int) -> int:
     """The line number of the instruction at ``offset`` (in bytes) of ``code``."""
     for start, end, line in code.co_lines():

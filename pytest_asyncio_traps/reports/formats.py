@@ -17,6 +17,7 @@ class Format(NamedTuple):
 FORMATS: Final = {
     ".json": Format("as_json"),
     ".sarif": Format("as_sarif"),
+    ".html": Format("as_html", needs="jinja2"),
 }
 
 

@@ -6,6 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Run:
     #: The kinds that there are.
     traps: Sequence[type[Trap]] = TRAPS
     python: str = field(default_factory=platform.python_version)
+    #: When the run ended.
+    ended: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -1,0 +1,199 @@
+"""How a slow step went, in percent of a width: what the HTML report draws.
+
+The time goes from left to right. On top is the loop; below it is what the step had called, the
+outermost first. The lines are known at the looks only; between two looks, the line of the
+nearer one is drawn.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, zip_longest
+from typing import Final, NamedTuple
+
+from ..core.finding import Finding, Place, Span, Timeline
+from ..core.stacks import is_users
+from .run import Run
+
+#: Of the width, how much may go to what came before the step.
+_LEAD: Final = 1 / 3
+#: Of what is narrower than this, in percent, nothing could be seen.
+_NARROWEST: Final = 0.4
+#: How many lines are listed below the drawing.
+_LISTED: Final = 8
+
+
+class Bar(NamedTuple):
+    """A piece of time. ``x`` and ``width`` are percent, ``row`` counts from the top."""
+
+    x: float
+    width: float
+    row: int
+    form: str
+    label: str
+    hint: str
+
+
+class Stood(NamedTuple):
+    """A line at which the step was seen: in ``looks`` of all looks, which is ``share`` percent."""
+
+    where: str
+    function: str
+    code: str
+    looks: int
+    share: int
+
+
+class Frame(NamedTuple):
+    """A line of the stack."""
+
+    where: str
+    function: str
+    code: str
+    form: str
+
+
+class Drawing(NamedTuple):
+    """A slow step. ``zero`` and ``limit`` are where it began and where it had its time, in percent.
+
+    ``limit`` is None where that would be outside.
+    """
+
+    name: str
+    summary: str
+    timeline: Timeline
+    counted: float
+    parts: Sequence[tuple[str, str, float, float]]
+    zero: float
+    limit: float | None
+    rows: int
+    bars: Sequence[Bar]
+    stood: Sequence[Stood]
+    more: int
+    looks: int
+    stack: Sequence[Frame]
+
+
+def draw(run: Run, finding: Finding) -> Drawing:
+    """The drawing of ``finding``, which has a timeline."""
+    timeline = finding.timeline
+    assert timeline is not None
+    length = max(timeline.length, 1e-6)
+    lead = min(length * _LEAD / (1 - _LEAD), -min((e.at for e in timeline.earlier), default=0.0))
+    whole = lead + length
+
+    def at(seconds: float) -> float:
+        return round(100 * (min(max(seconds, -lead), length) + lead) / whole, 3)
+
+    def bar(start: float, end: float, row: int, form: str, label: str, hint: str) -> Bar:
+        x = at(start)
+        return Bar(x, max(round(at(end) - x, 3), _NARROWEST), row, form, label, hint)
+
+    bars = [bar(0.0, length, 0, "step", f"{length:.3f} s", "the slow step")]
+    bars += [
+        bar(start, end, 0, form, "", hint)
+        for start, end, form, hint in _before(run, timeline)
+        if end > -lead
+    ]
+    for start, end, depth, place in _frames(timeline):
+        label = f"{place.function}  {run.where(place)}"
+        bars.append(bar(start, end, depth + 1, _form(place), label, label))
+    counted = max(0.0, timeline.length - timeline.waited - timeline.paused)
+    looks = sum(span.looks for span in timeline.spans)
+    stood = [*_stood(run, timeline.spans, looks)]
+    return Drawing(
+        finding.owner.nodeid or finding.owner.name,
+        finding.summary,
+        timeline,
+        counted,
+        _parts(timeline, counted),
+        at(0.0),
+        at(timeline.threshold) if timeline.threshold < length else None,
+        1 + max((len(span.stack) for span in timeline.spans), default=0),
+        bars,
+        stood[:_LISTED],
+        max(0, len(stood) - _LISTED),
+        looks,
+        _stack(run, timeline.spans),
+    )
+
+
+def _parts(timeline: Timeline, counted: float) -> list[tuple[str, str, float, float]]:
+    """What the whole time consists of: a form, words, the seconds, and percent."""
+    parts = (
+        ("counted", "counted", counted),
+        ("waited", "waiting for a processor", timeline.waited),
+        ("paused", "paused by the collector", timeline.paused),
+    )
+    whole = sum(seconds for _, _, seconds in parts) or 1.0
+    return [
+        (form, words, seconds, round(100 * seconds / whole, 3))
+        for form, words, seconds in parts
+        if seconds >= 0.0005 or form == "counted"
+    ]
+
+
+def _before(run: Run, timeline: Timeline) -> Iterator[tuple[float, float, str, str]]:
+    """Start, end, form and words of what the loop did before."""
+    for earlier, after in zip_longest(timeline.earlier, timeline.earlier[1:]):
+        if earlier.since is None:
+            end = 0.0 if after is None else after.at if after.since is None else after.since
+            yield earlier.at, max(earlier.at, end), "idle", "the loop waits for something to do"
+        else:
+            where = f" at {run.where(earlier.place)}" if earlier.place is not None else ""
+            yield earlier.since, earlier.at, "before", f"another step{where}"
+
+
+def _frames(timeline: Timeline) -> Iterator[tuple[float, float, int, Place]]:
+    """Start, end, depth and line of each call, as long as it was seen to last."""
+    spans = timeline.spans
+    edges = [0.0]
+    edges += [(one.last + other.first) / 2 for one, other in pairwise(spans)]
+    edges.append(timeline.length)
+    depth = max((len(span.stack) for span in spans), default=0)
+    for row in range(depth):
+        begun, calls = 0, [span.stack[: row + 1] for span in spans]
+        for number in range(1, len(calls) + 1):
+            if number == len(calls) or calls[number] != calls[begun]:
+                if len(calls[begun]) > row:
+                    yield edges[begun], edges[number], row, calls[begun][row]
+                begun = number
+
+
+def _form(place: Place) -> str:
+    return "user" if is_users(place.path) else "other"
+
+
+def _blamed(span: Span) -> Place | None:
+    """The innermost line of the user's, else the innermost of all."""
+    users = [place for place in span.stack if is_users(place.path)]
+    places = users or [*span.stack]
+    return places[-1] if places else None
+
+
+def _stood(run: Run, spans: Sequence[Span], whole: int) -> Iterator[Stood]:
+    lines: Counter[Place] = Counter()
+    for span in spans:
+        place = _blamed(span)
+        if place is not None:
+            lines[place] += span.looks
+    for place, looks in lines.most_common():
+        share = round(100 * looks / whole)
+        yield Stood(run.where(place), place.function, _code(place), looks, share)
+
+
+def _stack(run: Run, spans: Sequence[Span]) -> list[Frame]:
+    """The stack that most looks have found."""
+    if not spans:
+        return []
+    stacks: Counter[tuple[Place, ...]] = Counter()
+    for span in spans:
+        stacks[span.stack] += span.looks
+    ((stack, _),) = stacks.most_common(1)
+    return [Frame(run.where(p), p.function, _code(p), _form(p)) for p in stack]
+
+
+def _code(place: Place) -> str:
+    return linecache.getline(place.path, place.line).strip()

@@ -1,0 +1,546 @@
+"""The HTML report, as text and in a browser."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from pytest_asyncio_traps.core.finding import (
+    Consent,
+    Earlier,
+    Finding,
+    Owner,
+    Place,
+    Span,
+    Timeline,
+)
+from pytest_asyncio_traps.reports.run import Run
+from pytest_asyncio_traps.reports.writing import write
+from pytest_asyncio_traps.traps import KINDS, TRAPS
+
+from ..browser import ask, needs_browser
+from ..run import Suite
+
+TRAP = """
+import asyncio
+
+async def poll():
+    await asyncio.sleep(3600)
+
+async def test_it():
+    task = asyncio.create_task(poll())  # here
+    await asyncio.sleep(0)
+"""
+
+#: What the parser of HTML is not to take for more than text.
+HOSTILE = (
+    "<script>window.hurt = 1</script>",
+    '"><img src=http://example.invalid/x onerror="top.hurt = 1">',
+    "</script></style></title></textarea>--><h1>x</h1>",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;&amp;&#60;",
+    "x" * 900,
+    "\u202ereversed \x1b[31m \ud800",
+    "' onmouseover='window.hurt = 1",
+)
+
+VOID = {"meta", "input", "br", "rect", "line", "link", "img"}
+
+
+class Page(HTMLParser):
+    """The tags of a page, in their order, which has to be sound."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.pieces: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> ends nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.pieces).split())
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+    def loads(self) -> list[str]:
+        """What a browser would fetch, or go to."""
+        names = ("src", "srcset", "href", "xlink:href", "data", "action", "poster", "background")
+        return [
+            f"{tag} {value}"
+            for tag, attributes in self.tags
+            for name, value in attributes.items()
+            if name in names and not (tag == "a" and (value or "").startswith("#"))
+        ]
+
+
+def read(suite: Suite, name: str = "traps.html") -> Page:
+    return Page((suite.pytester.path / name).read_text(encoding="utf-8"))
+
+
+def make(
+    folder: Path, findings: list[tuple[Finding, int]], change: Callable[[Run], Run] | None = None
+) -> Path:
+    """A report of ``findings``."""
+    run = Run(
+        findings,
+        {},
+        {},
+        {"tool": "1.0", "pytest": "9.0"},
+        folder,
+        lambda path: path.removeprefix(f"{folder}/"),
+        ended=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    )
+    path = folder / "traps.html"
+    write(path, run if change is None else change(run))
+    return path
+
+
+def finding(number: int, folder: Path, text: str = "plain", **more: Any) -> Finding:
+    kind = KINDS[number % len(KINDS)]
+    nodeid = f"tests/test_{number}.py::test_{text}"
+    place = Place(f"{folder}/app_{number}_{text}.py", number + 1, f"f_{text}")
+    summary = f"number {number}: {text}"
+    owner = Owner("test", nodeid, "function", nodeid)
+    plain = Finding(kind, summary, "Mend it.", owner, origin=place, when="call", action="fail")
+    return plain._replace(**more)
+
+
+def slow(number: int, folder: Path, text: str = "plain") -> Finding:
+    """A slow step with a deep stack."""
+    places = [Place(f"{folder}/app_{text}.py", n + 1, f"call_{n}_{text}") for n in range(30)]
+    timeline = Timeline(
+        length=0.5,
+        threshold=0.1,
+        waited=0.1,
+        paused=0.05,
+        spans=(
+            Span(0.01, 0.2, 8, tuple(places)),
+            Span(0.25, 0.45, 8, (*places[:10], Place(socket.__file__, 3, "recv"))),
+        ),
+        earlier=(Earlier(-0.2, None, None), Earlier(-0.1, -0.12, places[0])),
+    )
+    return finding(
+        number, folder, text, kind="slow-callback", timeline=timeline, duration=0.35, action="fail"
+    )
+
+
+# -- what a user sees -----------------------------------------------------------
+
+
+def test_a_cause(suite: Suite) -> None:
+    """Kind, line, code with the guilty line marked, what to do, how to allow it, and the tests."""
+    suite.test(TRAP, "--asyncio-traps-report=traps.html").no_fault()
+
+    page = read(suite)
+    line = suite.line_of("here")
+    assert "1 finding of 1 cause in 1 test." in page.text
+    assert "1 failed 0 warned 0 allowed 0 known" in page.text
+    assert f"pending-task test_it.py:{line} test_it" in page.text
+    assert "task running 'poll' was left pending" in page.text
+    assert f"> {line} task = asyncio.create_task(poll()) # here" in page.text
+    assert "waiting at test_it.py:4 , in poll" in page.text
+    assert "> 4 await asyncio.sleep(3600)" in page.text
+    assert "It was left for the runner to cancel." in page.text
+    assert "start it in an asyncio.TaskGroup" in page.text
+    assert '@pytest.mark.asyncio_allow("pending-task", reason="...")' in page.text
+    assert "allow:pending-task" in page.text
+    assert "test_it.py::test_it teardown failed" in page.text
+    assert "async def test_good" in page.text
+
+
+def test_nothing_was_found(suite: Suite) -> None:
+    suite.test("def test_it(): pass", "--asyncio-traps-report=traps.html").clean()
+
+    page = read(suite)
+    assert "No trap was sprung." in page.text
+    assert "Causes" not in page.text
+    assert page.count("form") == 0
+
+
+def test_causes_are_ranked(suite: Suite) -> None:
+    """What most tests sprang comes first; what fails nothing comes behind the rest, with reasons."""
+    suite.test(
+        """
+        import asyncio, pytest
+
+        async def work(): pass
+
+        @pytest.mark.asyncio_allow("never-awaited", reason="it is <meant> so")
+        @pytest.mark.parametrize("n", range(5))
+        async def test_allowed(n): work()
+
+        async def test_one(): asyncio.get_running_loop().create_task(asyncio.sleep(3600))
+
+        @pytest.mark.parametrize("n", range(3))
+        async def test_many(n): asyncio.get_running_loop().create_task(asyncio.sleep(3600))
+        """,
+        "--asyncio-traps-report=traps.html",
+    )
+
+    page = read(suite)
+    tests = re.findall(r"(\d+) tests? (failed|allowed)", page.text)
+    assert tests == [("3", "failed"), ("1", "failed"), ("5", "allowed")]
+    assert page.text.index("Known or allowed") > page.text.index("1 test failed")
+    assert "by the marker: it is <meant> so" in page.text
+
+
+def test_a_slow_step_has_a_timeline(suite: Suite) -> None:
+    """The lines at which it stood, the stack, and the time in all."""
+    suite.test(
+        """
+        import asyncio, time
+
+        def helper():
+            time.sleep(0.4)  # here
+
+        async def test_it():
+            await asyncio.sleep(0.1)
+            helper()  # called
+        """,
+        "--asyncio-traps-report=traps.html",
+    ).no_fault()
+
+    page = read(suite)
+    called, line = suite.line_of("called"), suite.line_of("here")
+    assert re.search(
+        rf"Where it stood, in \d+ looks \d+ % test_it.py:{line} , in helper time.sleep\(0.4\)",
+        page.text,
+    )
+    assert (
+        f"The stack that most looks have found test_it.py:{called} , in test_it helper() # called "
+        f"test_it.py:{line} , in helper time.sleep(0.4) # here"
+    ) in page.text
+    assert re.search(r"0\.[4-9]\d\d s in all: 0\.\d\d\d s counted", page.text)
+    bars = [a for tag, a in page.tags if tag == "g" and str(a.get("class")).startswith("bar")]
+    forms = [str(a["class"]).removeprefix("bar ") for a in bars]
+    assert forms.count("step") == 1
+    assert forms.count("user") >= 2
+    assert "idle" in forms  # the test slept before
+
+
+def test_findings_of_workers_arrive_with_their_timelines(suite: Suite) -> None:
+    pytest.importorskip("xdist")
+    suite.test(
+        """
+        import time
+
+        async def test_it(): time.sleep(0.3)
+        async def test_other(): time.sleep(0.3)
+        """,
+        "-n2",
+        "--asyncio-traps-report=traps.html",
+        plugins=("xdist",),
+    ).no_fault()
+
+    assert read(suite).text.count("Where it stood") == 2
+
+
+def test_what_could_not_be_watched_and_what_failed(tmp_path: Path) -> None:
+    def change(run: Run) -> Run:
+        return Run(
+            run.findings,
+            {"the <far> side": "it is dark"},
+            {"a part": "Traceback\n  <line>\nValueError: x"},
+            run.versions,
+            run.root,
+            run.relative,
+        )
+
+    page = Page(make(tmp_path, [], change).read_text(encoding="utf-8"))
+    assert "the <far> side: it is dark." in page.text
+    assert "a part Traceback <line> ValueError: x" in page.text
+
+
+def test_without_jinja2_the_run_does_not_begin(suite: Suite) -> None:
+    """One error, which says what to install; and the other formats do without."""
+    suite.write(
+        sitecustomize="""
+        import importlib.machinery
+
+        class Finder:
+            real = importlib.machinery.PathFinder.find_spec
+
+            def __call__(self, name, *args):
+                return None if name == "jinja2" else self.real(name, *args)
+
+        importlib.machinery.PathFinder.find_spec = Finder()
+        """
+    )
+
+    for more in ((), ("-n2",)):
+        outcome = suite.test(
+            "def test_it(): print('it ran')",
+            "-s",
+            "--asyncio-traps-report=traps.html",
+            *more,
+            plugins=("xdist",) if more else (),
+        )
+
+        assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
+        text = outcome.result.stdout.str() + outcome.result.stderr.str()
+        assert text.count("ERROR: ") == 1
+        assert "--asyncio-traps-report traps.html: jinja2 is not installed: " in text
+        assert "pip install 'pytest-asyncio-traps[html]'" in text
+        assert "it ran" not in text
+        assert not (suite.pytester.path / "traps.html").exists()
+
+
+def test_a_fault_in_the_report_is_ours(suite: Suite) -> None:
+    """The tests keep their outcomes, the other report is written, and the old file stays."""
+    (suite.pytester.path / "traps.html").write_text("old")
+    suite.pytester.makeconftest(
+        """
+        from pytest_asyncio_traps.reports import as_html
+
+        def broken(run): raise ValueError("no page today")
+
+        as_html.render = broken
+        """
+    )
+    outcome = suite.test("def test_it(): pass", "--asyncio-traps-report=traps.html")
+
+    assert outcome.result.ret == 0
+    outcome.result.stdout.fnmatch_lines(
+        ["*a fault of pytest-asyncio-traps*", "Its part 'report *traps.html' failed*"]
+    )
+    assert (suite.pytester.path / "traps.html").read_text() == "old"
+    assert outcome.report["schema"] == 1
+
+
+# -- what it is made of -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_nothing_is_loaded(tmp_path: Path, count: int) -> None:
+    """No address in any place from which a browser fetches; and a policy that forbids it."""
+    path = make(tmp_path, [(finding(n, tmp_path), 1) for n in range(count)])
+    text = path.read_text(encoding="utf-8")
+
+    page = Page(text)
+    assert page.loads() == []
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", text, re.IGNORECASE)
+    (policy,) = (
+        a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert page.count("details") >= count
+
+
+def test_everything_from_user_code_is_escaped(tmp_path: Path) -> None:
+    """Names, paths, summaries, notes, reasons, stacks and code are text and nothing else."""
+    findings = []
+    for number, text in enumerate(HOSTILE):
+        (tmp_path / "source.py").write_text(f"x = 1  # {text}\n", "utf-8", "backslashreplace")
+        odd = finding(
+            number,
+            tmp_path,
+            text,
+            notes=(text,),
+            exception=text,
+            location=Place(f"{tmp_path}/source.py", 1, text),
+            owner=Owner("fixture", text, text, f"{text}.py::{text}"),
+            consent=Consent("marker", text),
+            action=("fail", "warn", "allow", "baseline")[number % 4],
+        )
+        findings += [(odd, 1), (slow(100 + number, tmp_path, text), 2)]
+
+    def change(run: Run) -> Run:
+        odd = "".join(HOSTILE)
+        return Run(findings, {odd: odd}, {odd: odd}, run.versions, run.root, run.relative)
+
+    text = make(tmp_path, [], change).read_text(encoding="utf-8")
+
+    page = Page(text)
+    assert page.loads() == []
+    assert page.count("script") == page.count("style") == page.count("h1") == 1
+    assert page.count("img") == page.count("textarea") == 0
+    handlers = [n for _, attributes in page.tags for n in attributes if n.startswith("on")]
+    assert handlers == []
+    assert "49" not in re.findall(r"\d+", page.text)
+    assert "{{ 7 * 7 }}{% raw %}" in page.text
+    assert "&lt;&amp;&#60;" in page.text
+    assert not re.search("[\u202e\x1b]", text)
+
+
+def test_it_is_read_without_a_script(tmp_path: Path) -> None:
+    """All causes are there to be opened; what needs the script is hidden until it runs."""
+    page = Page(make(tmp_path, [(finding(n, tmp_path), 1) for n in range(20)]).read_text("utf-8"))
+
+    hidden = [tag for tag, attributes in page.tags if "hidden" in attributes]
+    assert hidden == ["form"]
+    assert all(f"number {n}: plain" in page.text for n in range(20))
+
+
+def test_each_kind_says_what_to_do(tmp_path: Path) -> None:
+    findings = [(finding(n, tmp_path), 1) for n in range(len(KINDS))]
+    page = Page(make(tmp_path, findings).read_text(encoding="utf-8"))
+
+    anchors = {a["id"] for _, a in page.tags if "id" in a}
+    assert anchors == {f"about-{kind}" for kind in KINDS}
+    links = {a["href"] for tag, a in page.tags if tag == "a"}
+    assert links == {f"#{anchor}" for anchor in anchors}
+    for trap in TRAPS:
+        assert trap.title in page.text
+
+
+def test_each_consent_has_its_words(tmp_path: Path) -> None:
+    for by in get_args(Consent.__annotations__["by"]) or ("marker", "rule", "baseline"):
+        consented = finding(0, tmp_path, action="allow", consent=Consent(by, "because"))
+        page = Page(make(tmp_path, [(consented, 1)]).read_text(encoding="utf-8"))
+        assert f"by the {by}: because" in page.text
+
+
+# -- in a browser -------------------------------------------------------------------
+
+
+@needs_browser
+def test_the_filter(tmp_path: Path) -> None:
+    """By kind, by several kinds, by words; what is left is counted, an empty heading goes."""
+    findings = [(finding(n, tmp_path), 1) for n in range(26)]
+    findings += [(finding(100, tmp_path, kind="never-awaited", action="allow"), 1)]
+    path = make(tmp_path, findings)
+
+    answers = ask(
+        path,
+        """
+        const form = page.querySelector("form.filter"), field = form.elements.text;
+        const shown = () => all(".cause").filter((c) => c.checkVisibility()).length;
+        const press = (kind) => form.querySelector(`[data-kind="${kind}"]`).click();
+        const type = (text) => { field.value = text; field.dispatchEvent(new view.Event("input")); };
+        const answers = { begin: shown(), visible: form.checkVisibility() };
+        press("pending-task"); answers.one = shown();
+        answers.headings = all("section.causes").filter((s) => s.checkVisibility()).length;
+        press("never-awaited"); answers.two = shown();
+        press("pending-task"); press("never-awaited"); answers.back = shown();
+        type("APP_7_plain.py"); answers.path = shown();
+        type("test_3.py  number"); answers.words = shown();
+        answers.said = form.querySelector("output").textContent;
+        type("no such thing"); answers.none = shown();
+        type("");
+        form.elements.close.click(); answers.open = all(".cause[open]").length;
+        form.elements.open.click(); answers.all = all(".cause[open]").length;
+        return answers;
+        """,
+    )
+
+    assert answers == {
+        "begin": 27,
+        "visible": True,
+        "one": 2,
+        "headings": 1,
+        "two": 5,
+        "back": 27,
+        "path": 1,
+        "words": 1,
+        "said": "1 of 27 shown.",
+        "none": 0,
+        "open": 0,
+        "all": 27,
+    }
+
+
+_LOOKS = """
+    for (const part of all("details")) part.open = true;
+    const root = page.documentElement, back = view.getComputedStyle(page.body).backgroundColor;
+    const wide = all("body *").filter((e) => !e.closest("pre, .wide, svg, .scroller")
+        && e.getBoundingClientRect().right > root.clientWidth + 1).map((e) => e.outerHTML.slice(0, 90));
+    const small = all("p, td, code").filter(
+        (e) => parseFloat(view.getComputedStyle(e).fontSize) < 11).length;
+    return { scroll: root.scrollWidth, client: root.clientWidth, back, wide, small,
+        hurt: view.hurt || window.hurt || 0 };
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("count", "scheme"), [(0, "light"), (1, "dark"), (300, "light"), (300, "dark")]
+)
+def test_on_a_phone(tmp_path: Path, count: int, scheme: Any) -> None:
+    """Nothing is wider than the screen, whatever names there are; dark is dark, light is light."""
+    findings = [(finding(n, tmp_path, HOSTILE[n % len(HOSTILE)]), 1) for n in range(count)]
+    findings += [(slow(1000 + n, tmp_path, HOSTILE[n]), 1) for n in range(min(count, 6))]
+
+    answer = ask(make(tmp_path, findings), _LOOKS, width=390, scheme=scheme)
+
+    red, green, blue = map(int, re.findall(r"\d+", answer["back"])[:3])
+    assert (red + green + blue > 600) is (scheme == "light")
+    assert answer["scroll"] == answer["client"] <= 390
+    assert answer["wide"] == []
+    assert answer["small"] == 0
+    assert answer["hurt"] == 0
+
+
+@needs_browser
+def test_the_policy_holds(tmp_path: Path) -> None:
+    """Our own style and script run; a script, a style or a picture that got in would not."""
+    answer = ask(
+        make(tmp_path, [(finding(1, tmp_path), 1)]),
+        """
+        const script = page.createElement("script");
+        script.textContent = "window.hurt = 1";
+        page.body.append(script);
+        const style = page.createElement("style");
+        style.textContent = "body { max-width: 7px !important }";
+        page.head.append(style);
+        page.body.setAttribute("style", "max-width: 7px");
+        return {
+          hurt: view.hurt || 0,
+          width: view.getComputedStyle(page.body).maxWidth,
+          form: page.querySelector("form.filter").hidden,
+        };
+        """,
+    )
+
+    assert answer == {"hurt": 0, "width": "1152px", "form": False}
+
+
+@needs_browser
+def test_the_timeline_is_drawn(tmp_path: Path) -> None:
+    """In order, within the width, and with colours of its own."""
+    answer = ask(
+        make(tmp_path, [(slow(1, tmp_path), 1)]),
+        """
+        const drawing = page.querySelector(".flame").getBoundingClientRect();
+        const part = (form) => all(`.flame .${form} rect`).map((r) => r.getBoundingClientRect());
+        const [step] = part("step"), [idle] = part("idle"), [before] = part("before");
+        const calls = [...part("user"), ...part("other")];
+        return {
+          inside: [step, idle, before, ...calls].every(
+            (r) => r.left >= drawing.left - 1 && r.right <= drawing.right + 1 && r.width > 1),
+          order: idle.right <= before.left + 1 && before.right <= step.left + 1,
+          below: calls.every((r) => r.top >= step.bottom && r.left >= step.left - 1),
+          calls: calls.length,
+          fills: new Set(all(".flame rect").map((r) => view.getComputedStyle(r).fill)).size,
+        };
+        """,
+    )
+
+    assert answer == {"inside": True, "order": True, "below": True, "calls": 31, "fills": 5}
