@@ -69,7 +69,7 @@ class Lifecycle:
         # What happens at every test is asked only of those that have something to say to it.
         self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
-        self.reporter = Reporter(config.rootpath)
+        self.reporter = Reporter(config.rootpath, config.invocation_params.dir)
         self.adoption = _adoption(config, settings, self.reporter)
         self.filters = Filters(config)
         self.verdicts = Verdicts(settings, self._knows, self._raises)

@@ -39,10 +39,15 @@ def clean(text: str) -> str:
 
 
 class Reporter:
-    """Words findings, with paths relative to ``root`` where they lie in it."""
+    """Words findings, with paths relative to ``root`` where they lie in it.
 
-    def __init__(self, root: Path) -> None:
+    ``start`` is the folder in which pytest was started: where an editor, or whoever marks lines
+    in CI, looks for what a failure points to.
+    """
+
+    def __init__(self, root: Path, start: Path) -> None:
         self._root = str(root)
+        self._start = str(start)
 
     def relative(self, path: str) -> str:
         """``path`` as the reader knows it."""
@@ -53,6 +58,16 @@ class Reporter:
         except ValueError:  # another drive
             return path
         return path if relative.startswith("..") else relative.replace(os.sep, "/")
+
+    def _from_start(self, path: str) -> str:
+        """``path`` as pytest itself writes it at the end of a failure."""
+        if path.startswith("<"):
+            return path
+        try:
+            relative = os.path.relpath(path, self._start)
+        except ValueError:  # another drive
+            return path
+        return relative if len(relative) < len(path) else path
 
     def where(self, place: Place) -> str:
         """``path:line, in function``."""
@@ -93,7 +108,7 @@ class Reporter:
         lines = list(_code(place))
         lines.append(f"E   {self.headline(finding, count)}")
         lines += [f"E     {line}" for line in self.details(finding)]
-        return lines, (clean(self.relative(place.path)), place.line, finding.kind)
+        return lines, (clean(self._from_start(place.path)), place.line, finding.kind)
 
     def failure(
         self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]
