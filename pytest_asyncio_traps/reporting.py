@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import textwrap
 import unicodedata
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .bridge import Block, ExceptionRepr, make_longrepr
 from .core.finding import Finding, Place
+from .core.lines import line_at
 
 if TYPE_CHECKING:
     from .core.causes import Group
@@ -90,7 +90,7 @@ class Reporter:
         if location is not None and location != origin:
             lines.append(f"{finding.location_label} {self.where(location)}")
         if location is not None and location != finding.place:
-            code = linecache.getline(location.path, location.line).strip()
+            code = line_at(location).strip()
             if code:
                 lines.append(f"    {clean(code)}")
         lines += [clean(note) for note in finding.notes]
@@ -210,12 +210,12 @@ def _number(count: int, noun: str) -> str:
 
 def _code(place: Place) -> Iterable[str]:
     """The line of ``place`` behind a ``>``, and what stands before it in its function."""
-    code = clean(linecache.getline(place.path, place.line).rstrip("\r\n"))
+    code = clean(line_at(place).rstrip("\r\n"))
     if not code.strip():
         return []
     lines = [f">   {code}"]
     for number in range(place.line - 1, max(0, place.line - 1 - _CONTEXT), -1):
-        before = clean(linecache.getline(place.path, number).rstrip("\r\n"))
+        before = clean(line_at(place._replace(line=number)).rstrip("\r\n"))
         if not before.strip() or (_indent(before) < _indent(code) and not _opens(before)):
             break
         if _opens(code):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .finding import Place
+from .lines import lines_of
 
 #: What may begin a text of several lines, and what only seems to.
 _QUOTES = re.compile(r"""#.*|(?P<open>\"{3}|'{3})|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""", re.DOTALL)
@@ -36,7 +36,7 @@ class Sources:
     the test that happens to run; and a wrong name does no harm while it is the same next time.
     """
 
-    def __init__(self, read: Callable[[str], Sequence[str]] = linecache.getlines) -> None:
+    def __init__(self, read: Callable[[str], Sequence[str]] = lines_of) -> None:
         self._read = read
         self._files: dict[str, list[_Line]] = {}
 

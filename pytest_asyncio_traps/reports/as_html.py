@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import linecache
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
@@ -20,8 +19,8 @@ from markupsafe import Markup
 
 from ..core.causes import Counted, Group
 from ..core.finding import Finding, Place
+from ..core.lines import lines_of
 from ..core.text import clean
-from ..core.trap import Trap
 from ..explain import explain
 from ..rules import BadRuleError
 from .drawing import Drawing, draw
@@ -208,7 +207,7 @@ def _excerpts(run: Run, finding: Finding) -> Iterator[Excerpt]:
 
 def _lines(place: Place) -> list[Line]:
     """The code around ``place``, as far as it belongs to the same function."""
-    source = [line.expandtabs(4).rstrip() for line in linecache.getlines(place.path)]
+    source = [line.expandtabs(4).rstrip() for line in lines_of(place.path)]
     if not 0 < place.line <= len(source):
         return []
     here = place.line - 1
@@ -249,9 +248,11 @@ class Block(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind, and what the page says about it."""
+    """A kind, and what there is to say about it."""
 
-    trap: type[Trap]
+    kind: str
+    title: str
+    advice: str
     causes: int
     page: Sequence[Block]
 
@@ -259,13 +260,15 @@ class Kind(NamedTuple):
 def _kinds(run: Run) -> Iterator[Kind]:
     """Those that were found, what has most causes first."""
     causes = Counter(group.cause.kind for group in run.groups)
-    traps = {trap.kind: trap for trap in run.traps}
+    titles = {trap.kind: trap.title for trap in run.traps}
+    advice = {finding.kind: finding.advice for finding, _ in run.findings}
+    advice |= {trap.kind: trap.advice for trap in run.traps}
     for kind, count in sorted(causes.items(), key=lambda item: (-item[1], item[0])):
         try:
             page = explain(kind)
-        except BadRuleError:  # the pages are not installed
+        except BadRuleError:  # the pages are not installed, or it is a kind of somebody's own
             page = ""
-        yield Kind(traps[kind], count, _blocks(page))
+        yield Kind(kind, titles.get(kind, ""), advice[kind], count, _blocks(page))
 
 
 def _blocks(page: str) -> list[Block]:

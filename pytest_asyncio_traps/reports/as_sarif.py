@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import linecache
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import quote
 from ..baseline import Key, key_of
 from ..core.causes import Counted
 from ..core.finding import Finding, Place
+from ..core.lines import lines_of
 from ..core.sources import Sources
 from ..core.text import clean, shorten
 from ..core.trap import Trap
@@ -124,7 +124,7 @@ def _result(run: Run, key: Key, counted: list[Counted]) -> dict[str, Any]:
     places = [*_places(finding)]
     result: dict[str, Any] = {
         "ruleId": finding.kind,
-        "ruleIndex": next(n for n, trap in enumerate(run.traps) if trap.kind == finding.kind),
+        "ruleIndex": next((n for n, t in enumerate(run.traps) if t.kind == finding.kind), -1),
         "level": _LEVELS[finding.action],
         "message": {"text": _message(finding, tests)},
         "locations": [_location(run, finding)],
@@ -201,7 +201,7 @@ def _at(run: Run, place: Place) -> dict[str, Any]:
         return location  # no line of a file
     region: dict[str, Any] = {"startLine": place.line}
     physical: dict[str, Any] = {"artifactLocation": _artifact(run, place.path), "region": region}
-    lines = linecache.getlines(place.path)
+    lines = lines_of(place.path)
     if 0 < place.line <= len(lines):
         first = max(1, place.line - _AROUND)
         last = min(len(lines), place.line + _AROUND)

@@ -7,13 +7,13 @@ nearer one is drawn.
 
 from __future__ import annotations
 
-import linecache
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
 from ..core.finding import Finding, Place, Span, Timeline
+from ..core.lines import line_at
 from ..core.stacks import is_users
 from .run import Run
 
@@ -196,4 +196,4 @@ def _stack(run: Run, spans: Sequence[Span]) -> list[Frame]:
 
 
 def _code(place: Place) -> str:
-    return linecache.getline(place.path, place.line).strip()
+    return line_at(place).strip()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_asyncio_traps.core.finding import Place
+from pytest_asyncio_traps.core.lines import line_at, lines_of
 from pytest_asyncio_traps.core.sources import Sources, Spot
 
 CODE = '''\
@@ -104,3 +105,18 @@ def test_any_text_will_do(code: str, line: int, function: str) -> None:
 
     assert found.number >= 1
     assert found.code == " ".join(found.code.split())
+
+
+@pytest.mark.parametrize(
+    "path", ["\ud800.py", "a\0b.py", "", "<string>", "no/such/file.py", "x" * 9999]
+)
+def test_a_name_of_no_file_has_no_lines(path: str) -> None:
+    """Code may be compiled under any name; Python itself raises for some."""
+    assert list(lines_of(path)) == []
+    assert line_at(Place(path, 1, "f")) == ""
+
+
+def test_a_line_that_is_not_there() -> None:
+    for number in (0, -1, 10**9):
+        assert line_at(Place(__file__, number, "f")) == ""
+    assert line_at(Place(__file__, 1, "f")).strip()

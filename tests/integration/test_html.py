@@ -104,7 +104,10 @@ def read(suite: Suite, name: str = "traps.html") -> Page:
 
 
 def make(
-    folder: Path, findings: list[tuple[Finding, int]], change: Callable[[Run], Run] | None = None
+    folder: Path,
+    findings: list[tuple[Finding, int]],
+    suffix: str = ".html",
+    change: Callable[[Run], Run] = lambda run: run,
 ) -> Path:
     """A report of ``findings``."""
     run = Run(
@@ -116,8 +119,8 @@ def make(
         lambda path: path.removeprefix(f"{folder}/"),
         ended=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     )
-    path = folder / "traps.html"
-    write(path, run if change is None else change(run))
+    path = folder / f"traps{suffix}"
+    write(path, change(run))
     return path
 
 
@@ -272,7 +275,7 @@ def test_what_could_not_be_watched_and_what_failed(tmp_path: Path) -> None:
             run.relative,
         )
 
-    page = Page(make(tmp_path, [], change).read_text(encoding="utf-8"))
+    page = Page(make(tmp_path, [], change=change).read_text(encoding="utf-8"))
     assert "the <far> side: it is dark." in page.text
     assert "a part Traceback <line> ValueError: x" in page.text
 
@@ -376,7 +379,7 @@ def test_everything_from_user_code_is_escaped(tmp_path: Path) -> None:
         odd = "".join(HOSTILE)
         return Run(findings, {odd: odd}, {odd: odd}, run.versions, run.root, run.relative)
 
-    text = make(tmp_path, [], change).read_text(encoding="utf-8")
+    text = make(tmp_path, [], change=change).read_text(encoding="utf-8")
 
     page = Page(text)
     assert page.loads() == []
@@ -409,6 +412,16 @@ def test_each_kind_says_what_to_do(tmp_path: Path) -> None:
     assert links == {f"#{anchor}" for anchor in anchors}
     for trap in TRAPS:
         assert trap.title in page.text
+
+
+@pytest.mark.parametrize("suffix", [".html", ".sarif", ".json"])
+def test_a_kind_that_is_in_no_list(tmp_path: Path, suffix: str) -> None:
+    """It is written as it is, without a page of its own."""
+    path = make(tmp_path, [(finding(0, tmp_path, kind="of-my-own", advice="Do not."), 1)], suffix)
+
+    text = path.read_text(encoding="utf-8")
+    assert "of-my-own" in text
+    assert ("Do not." in text) is (suffix != ".json")
 
 
 def test_each_consent_has_its_words(tmp_path: Path) -> None:
