@@ -108,7 +108,7 @@ def test_any_text_will_do(code: str, line: int, function: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["\ud800.py", "a\0b.py", "", "<string>", "no/such/file.py", "x" * 9999]
+    "path", ["\ud800.py", "a\0b.py", "", "<no such thing>", "no/such/file.py", "x" * 9999]
 )
 def test_a_name_of_no_file_has_no_lines(path: str) -> None:
     """Code may be compiled under any name; Python itself raises for some."""
