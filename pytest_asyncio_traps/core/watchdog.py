@@ -256,8 +256,8 @@ class Watchdog:
         due = [sentry.due for stack in list(self._sentries.values()) for sentry in stack]
         self._due[0] = due[0] if len(due) == 1 else 0.0 if due else float("inf")
 
-    def leave(self) -> None:
-        """The current thread has stopped to run the loop it entered last."""
+    def leave(self, loop: Any = None) -> None:
+        """The current thread has stopped to run ``loop``, the one that it entered last."""
         thread_id = _thread.get_ident()
         stack = self._sentries.get(thread_id)
         if stack:

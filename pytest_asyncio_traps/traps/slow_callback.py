@@ -45,7 +45,7 @@ class SlowCallback(Trap):
         watch = self.watch
         watch.slow_after = DEFAULT
         watch.on_loop_enters.append(self.watchdog.enter)
-        watch.on_loop_leaves.append(lambda loop: self.watchdog.leave())
+        watch.on_loop_leaves.append(self.watchdog.leave)
         watch.on_step_due.append(self.watchdog.renew)
         watch.on_slow_step.append(self._slow)
         employ(self.watchdog)
