@@ -192,6 +192,7 @@ class Lifecycle:
                     trap.judge(final)
                 except Exception as exc:
                     faults.note(trap.kind, exc)
+        self.watch.census.settle()
 
     @contextmanager
     def collecting(self, collector: pytest.Collector) -> Iterator[None]:

@@ -170,3 +170,42 @@ def test_the_price_has_not_risen(suite: Suite) -> None:
     assert counted.keys() == CEILINGS.keys()
     dearer = {name: n for name, n in counted.items() if n > CEILINGS[name]}
     assert not dearer, f"allowed are {CEILINGS}"
+
+
+ALIVE = """
+import asyncio, pytest, pytest_asyncio
+
+async def forever():
+    await asyncio.Event().wait()
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def tasks():
+    tasks = [asyncio.create_task(forever()) for _ in range(MANY)]
+    await asyncio.sleep(0)
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_warm_up():
+    pass
+""" + "".join(
+    f"@pytest.mark.asyncio(loop_scope='session')\nasync def test_plain{n}(): await asyncio.sleep(0)\n"
+    for n in range(5)
+)
+
+
+@pytest.mark.skipif(_OLD, reason="has no loop of its own for fixtures of a session")
+@pytest.mark.skipif(
+    hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled(), reason="counted with the GIL"
+)
+def test_a_test_costs_the_same_however_many_tasks_live(suite: Suite) -> None:
+    counted = []
+    for many in (10, 1_000):
+        suite.write(conftest=COUNTER, test_alive=ALIVE.replace("MANY", str(many)))
+        suite.run("-p", "no:randomly").clean()
+        counted.append(json.loads((suite.pytester.path / "counted.json").read_text())["test_plain"])
+
+    few, more = counted
+    assert more <= few + 20

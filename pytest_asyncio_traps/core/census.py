@@ -191,6 +191,9 @@ class Census:
         self._index: dict[int, _Sighting] = {}
         self._listed: list[_Listed] = []
         self._too_many = _MANY
+        # Those that nobody has judged yet.
+        self._arrived: list[tuple[weakref.ref[Any], Tenure]] = []
+        self._too_many_arrived = _MANY
         #: Exact classes of which every object is of interest, but only while it lives.
         self.while_they_live: set[type] = set()
         self.collecting = False
@@ -215,6 +218,7 @@ class Census:
         self.seen.clear()
         self._fallen.clear()
         self._listed.clear()
+        self._arrived.clear()
         self._markers.clear()
         self._dull.clear()
         self._dull_names.clear()
@@ -297,6 +301,18 @@ class Census:
                 met.add(id(obj))
                 yield obj, tenure
 
+    def arrived(self) -> list[tuple[weakref.ref[Any], Tenure]]:
+        """References to the objects that were met since `settle` was called, with their tenures.
+
+        Some of them may have died, and one may stand there twice.
+        """
+        return self._arrived
+
+    def settle(self) -> None:
+        """What has arrived was judged. So the next judgement need not look at all that lives."""
+        self._arrived = []
+        self._too_many_arrived = _MANY
+
     def scan(self) -> None:
         """Read what was made since the last reading."""
         if self.blind:
@@ -343,19 +359,23 @@ class Census:
 
     def _read(self, objects: list[Any], tenure: Tenure) -> None:
         """Remember those of ``objects`` that are of interest; the first are of ``tenure``."""
-        seen, listed, ref = self.seen, self._listed, weakref.ref
+        seen, listed, arrived, ref = self.seen, self._listed, self._arrived, weakref.ref
         for obj, keep in self._of_interest(objects):
             if keep is bool:
                 # A marker. One that is being made this very moment has no tenure yet.
                 tenure = getattr(obj, "tenure", tenure)
             elif keep is _always:
-                listed.append((ref(obj), tenure, None))
+                reference = ref(obj)
+                listed.append((reference, tenure, None))
+                arrived.append((reference, tenure))
             elif id(obj) not in seen and keep(obj):
                 origin = getattr(obj, "cr_origin", None)
                 if origin is None:
                     self._remember(obj, tenure)
                 else:
-                    listed.append((ref(obj), tenure, origin))
+                    reference = ref(obj)
+                    listed.append((reference, tenure, origin))
+                    arrived.append((reference, tenure))
 
     def _of_interest(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
@@ -420,6 +440,7 @@ class Census:
         sighting.tenure = tenure
         sighting.cls = type(obj)
         self.seen[sighting.key] = sighting
+        self._arrived.append((sighting, tenure))
 
     def _sweep(self) -> None:
         """Forget those who have died."""
@@ -439,6 +460,9 @@ class Census:
                 if listed[0]() is not None or (listed[2] is not None and refs(listed[2]) > _OURS)
             ]
             self._too_many = 2 * len(alive) + _MANY
+        if len(self._arrived) > self._too_many_arrived:
+            self._arrived = [entry for entry in self._arrived if entry[0]() is not None]
+            self._too_many_arrived = 2 * len(self._arrived) + _MANY
 
     def _resume(self) -> None:
         """The collection is over."""

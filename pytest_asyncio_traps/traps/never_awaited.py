@@ -43,9 +43,6 @@ class NeverAwaited(Trap):
     def arm(self) -> None:
         # Coroutines that die only when the next test begins.
         self._spared: list[Any] = []
-        # Those that were looked at when their test ended.
-        self._told: dict[int, weakref.ref[Any]] = {}
-        self.watch.on_disarm.append(self._told.clear)
         self.watch.on_disarm.append(self._spared.clear)
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
         self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
@@ -124,29 +121,20 @@ class NeverAwaited(Trap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
-        unstarted = [obj for obj in self._living() if _is_unstarted(obj)]
-        told, self._told = self._told, {id(obj): weakref.ref(obj) for obj in unstarted}
-        fresh = any(key not in told or told[key]() is not obj() for key, obj in self._told.items())
-        unstarted.clear()
-        if fresh or (final and next(watch.census.living(), None) is not None):
+        if self._is_fresh() or (final and next(watch.census.living(), None) is not None):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()
         if not final:
             return
-        for obj in self._living():
-            if _is_unstarted(obj):
+        for obj, _ in list(watch.census.living()):
+            if _is_left(obj):
                 finding = self._finding(obj, None)
                 if finding is not None:
                     watch.report(finding)
 
-    def _living(self) -> list[Any]:
-        # One whose destructor has spoken was reported, and brought back to life by whoever
-        # keeps the warning.
-        return [
-            obj
-            for obj, _ in self.watch.census.living()
-            if isinstance(obj, types.CoroutineType) and not gc.is_finalized(obj)
-        ]
+    def _is_fresh(self) -> bool:
+        """Whether a coroutine was left that no judgement has met before."""
+        return any(_is_left(ref()) for ref, _ in self.watch.census.arrived())
 
     def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
         watch = self.watch
@@ -201,6 +189,15 @@ def _from_one_frame_further(hook: FunctionType) -> Callable[[Any], None]:
         hook.__defaults__,
         hook.__closure__,
     )
+
+
+def _is_left(obj: object) -> bool:
+    """Whether ``obj`` is a coroutine that nobody has begun.
+
+    One whose destructor has spoken was reported, and brought back to life by whoever keeps
+    the warning.
+    """
+    return isinstance(obj, types.CoroutineType) and _is_unstarted(obj) and not gc.is_finalized(obj)
 
 
 def _is_unstarted(coro: Any) -> bool:

@@ -35,9 +35,10 @@ class UnretrievedException(Trap):
     def arm(self) -> None:
         self.watch.census.watch_type(asyncio.Future, _may_fail)
         self.watch.census.while_they_live.add(asyncio.Task)  # its context says whose it is
-        # Those that were looked at when their test ended.
-        self._told: dict[int, weakref.ref[Any]] = {}
-        self.watch.on_disarm.append(self._told.clear)
+        # Those that a test has left and that may still fail, or that somebody may still ask,
+        # by the id of their loop.
+        self._left: dict[int, _Left] = {}
+        self.watch.on_disarm.append(self._left.clear)
         self.watch.on_context.append(self._context)
         self._thread_futures: weakref.WeakSet[concurrent.futures.Future[Any]] = weakref.WeakSet()
         self._thread_future = self._make_thread_future()
@@ -130,32 +131,45 @@ class UnretrievedException(Trap):
         if final:
             for future in list(self._thread_futures):
                 self._thread_future_ends(future)
-        unretrieved = self._unretrieved()
-        if not unretrieved:
-            return
-        told, self._told = self._told, {id(obj): weakref.ref(obj) for obj, _ in unretrieved}
-        fresh = [obj for obj, _ in unretrieved if told.get(id(obj), _nobody)() is not obj]
-        if fresh:
+        looked_at = self._over(final) + watch.census.arrived()
+        if any(_is_failed(ref()) for ref, _ in watch.census.arrived()):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
-            unretrieved.clear()
-            fresh.clear()
             watch.flush()
-            unretrieved = self._unretrieved()
-        for obj, tenure in unretrieved:
+        for ref, tenure in looked_at:
+            obj = ref()
+            if not isinstance(obj, asyncio.Future):
+                continue
             made = watch.made(obj)
             tenure = made[1] if made is not None else tenure
-            loop = obj.get_loop()
-            if final or (tenure.ended and loop.is_closed()):
-                if is_reported(obj) or watch.user_has_handler(loop):
+            if not (final or (tenure.ended and _is_closed(obj))):
+                self._leave(obj, ref, tenure)
+            elif _is_unretrieved(obj):
+                if is_reported(obj) or watch.user_has_handler(obj.get_loop()):
                     continue
                 self._report(obj, _peek(obj), tenure)
 
-    def _unretrieved(self) -> list[tuple[Any, Tenure]]:
-        return [
-            (obj, tenure)
-            for obj, tenure in self.watch.census.living()
-            if isinstance(obj, asyncio.Future) and _is_unretrieved(obj)
-        ]
+    def _leave(self, future: Any, ref: weakref.ref[Any], tenure: Tenure) -> None:
+        """Look at ``future`` again when its loop is closed, and not at every test until then."""
+        if not _may_fail(future):
+            return
+        try:
+            loop = future.get_loop()
+        except RuntimeError:  # its constructor has failed
+            return
+        left = self._left.get(id(loop))
+        if left is None or left.loop() is not loop:
+            left = self._left[id(loop)] = _Left(loop)
+        left.add(ref, tenure)
+
+    def _over(self, final: bool) -> list[tuple[weakref.ref[Any], Tenure]]:
+        """What was left on loops that are closed, or gone, by now."""
+        over: list[tuple[weakref.ref[Any], Tenure]] = []
+        for key, left in list(self._left.items()):
+            loop = left.loop()
+            if final or loop is None or loop.is_closed():
+                over += left.entries
+                del self._left[key]
+        return over
 
     def _report(self, future: Any, exc: BaseException | None, tenure: Tenure) -> None:
         watch = self.watch
@@ -202,6 +216,32 @@ class UnretrievedException(Trap):
         )
 
 
+class _Left:
+    """Futures that were left on one loop."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop: Callable[[], Any] = weakref.ref(loop)
+        self.entries: list[tuple[weakref.ref[Any], Tenure]] = []
+        self._too_many = 1_000
+
+    def add(self, ref: weakref.ref[Any], tenure: Tenure) -> None:
+        if len(self.entries) >= self._too_many:
+            self.entries = [entry for entry in self.entries if entry[0]() is not None]
+            self._too_many = 2 * len(self.entries) + 1_000
+        self.entries.append((ref, tenure))
+
+
+def _is_failed(obj: object) -> bool:
+    return isinstance(obj, asyncio.Future) and _is_unretrieved(obj)
+
+
+def _is_closed(future: Any) -> bool:
+    try:
+        return bool(future.get_loop().is_closed())
+    except RuntimeError:  # its constructor has failed
+        return False
+
+
 # By the base class's own: a subclass's may not be ready to be called from a collection.
 _done = asyncio.Future.done
 _log_traceback = asyncio.Future.__dict__["_log_traceback"].__get__
@@ -209,10 +249,6 @@ _log_traceback = asyncio.Future.__dict__["_log_traceback"].__get__
 
 def _may_fail(future: Any) -> bool:
     return not _done(future) or _is_unretrieved(future)
-
-
-def _nobody() -> None:
-    """A weak reference to nothing."""
 
 
 def _is_unretrieved(future: Any) -> bool:
