@@ -25,6 +25,8 @@ from .finding import Place
 from .text import LIMIT, shorten, text_of
 
 Mark = tuple[CodeType, int]
+#: Marks, one after another: to the collector, one object.
+Stack = list[CodeType | int]
 
 # What kind of code a file holds, the more a user's own the higher. pluggy is a
 # boundary: every piece of a user's code runs inside of some hook call, so what
@@ -160,7 +162,7 @@ def user_mark(frame: FrameType | None) -> Mark | None:
     return library
 
 
-def stack_of(thread_id: int) -> list[Mark]:
+def stack_of(thread_id: int) -> Stack:
     """The stack of another thread, innermost first; empty if there is no such thread.
 
     A frame that one thread holds while another goes on keeps the user's objects
@@ -170,17 +172,22 @@ def stack_of(thread_id: int) -> list[Mark]:
     Empty, too, while there is a second interpreter in the process: its frames would
     be made into objects of this one, which it would free, and the process would end.
     """
-    stack: list[Mark] = []
+    stack: Stack = []
     alone = map((1).__eq__, map(len, starmap(_interpreters, ((),))))
     innermost = map(
         methodcaller("get", thread_id), starmap(sys._current_frames, compress(((),), alone))
     )
     frames = accumulate(chain(innermost, repeat("f_back", _DEEPEST)), getattr)
     try:
-        stack.extend(map(_AS_MARK, frames))
+        stack.extend(chain.from_iterable(map(_AS_MARK, frames)))
     except AttributeError:
         pass  # None comes after the outermost frame
     return stack
+
+
+def marks_of(stack: Stack) -> list[Mark]:
+    """The marks of which `stack_of` has made one list."""
+    return cast("list[Mark]", list(zip(stack[::2], stack[1::2], strict=True)))
 
 
 def _find_interpreters() -> Callable[[], Sized]:
@@ -199,7 +206,7 @@ _DEEPEST = 2_000
 
 
 def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
-    """What `user_mark` says, of a stack that was taken with `stack_of`."""
+    """What `user_mark` says, of the marks of a whole stack."""
     library: Mark | None = None
     for mark in stack:
         code = mark[0]

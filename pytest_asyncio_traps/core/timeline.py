@@ -7,11 +7,10 @@ step has turned out to be slow does `develop` find out which lines they were at.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from itertools import groupby
 
 from .finding import Earlier, Place, Span, Timeline
-from .stacks import Mark, place_of, user_mark_of, within_step
+from .stacks import Mark, Stack, marks_of, place_of, user_mark_of, within_step
 
 #: How many looks at one step are kept, and how many from before it.
 MOST = 64
@@ -26,21 +25,21 @@ class Film:
     __slots__ = ("_before", "_every", "_looks", "_seen")
 
     def __init__(self) -> None:
-        self._looks: list[tuple[float, Sequence[Mark]]] = []
+        self._looks: list[tuple[float, Stack]] = []
         # When; when the step began that the loop was in, or 0; and where that stood.
-        self._before: deque[tuple[float, float, Sequence[Mark]]] = deque(maxlen=BEFORE)
+        self._before: deque[tuple[float, float, Stack]] = deque(maxlen=BEFORE)
         self._seen = 0
         self._every = 1
 
     def cut(self, now: float, step: float) -> None:
         """At ``now``, the loop is in another step, begun at ``step``, or in none, which is 0."""
         if not step:
-            self._before.append((now, 0.0, ()))
+            self._before.append((now, 0.0, []))
         self._looks = []
         self._seen = 0
         self._every = 1
 
-    def add(self, now: float, step: float, stack: Sequence[Mark]) -> None:
+    def add(self, now: float, step: float, stack: Stack) -> None:
         """At ``now``, the step begun at ``step`` stands at ``stack``.
 
         Of a long step, each second look is kept, then each fourth, and so on.
@@ -71,11 +70,11 @@ class Film:
                 places[key] = place
             return places.get(key)
 
-        def stack(marks: Sequence[Mark]) -> tuple[Place, ...]:
-            inner = within_step(marks)[:DEEPEST]
+        def stack(seen: Stack) -> tuple[Place, ...]:
+            inner = within_step(marks_of(seen))[:DEEPEST]
             return tuple(place for mark in reversed(inner) if (place := known(mark)))
 
-        looks = [(at - began, stack(marks)) for at, marks in list(self._looks) if at >= began]
+        looks = [(at - began, stack(seen)) for at, seen in list(self._looks) if at >= began]
         spans = []
         for lines, group in groupby(looks, key=lambda look: look[1]):
             times = [round(at, 6) for at, _ in group]
@@ -84,9 +83,9 @@ class Film:
             Earlier(
                 round(at - began, 6),
                 round(step - began, 6) if step else None,
-                known(user_mark_of(marks)),
+                known(user_mark_of(marks_of(seen))),
             )
-            for at, step, marks in self._before.copy()  # the watchdog goes on
+            for at, step, seen in self._before.copy()  # the watchdog goes on
             if at < began
         )
         return Timeline(

@@ -11,7 +11,6 @@ waiting time is unknown and counts as zero).
 from __future__ import annotations
 
 import _thread
-import gc
 import os
 import threading
 from collections import Counter
@@ -21,7 +20,8 @@ from typing import Any
 from .clock import KNOWS_WAITING, REAL
 from .faults import Faults
 from .finding import Place
-from .stacks import Mark, first_time, place_of, stack_of, user_mark_of
+from .headroom import Headroom
+from .stacks import Stack, first_time, marks_of, place_of, stack_of, user_mark_of
 from .timeline import Film
 
 #: Not by the lock's attribute: what detects calls that block replaces that, and would
@@ -70,7 +70,7 @@ class Sentry:
         self.step = 0.0
         # The user's lines, and what is done there for the first time only, by number of looks.
         self._looks: _Looks | None = None
-        self._last: list[Mark] | None = None
+        self._last: Stack | None = None
         # The looks themselves, once there is one.
         self.film: Film | None = None
 
@@ -84,7 +84,7 @@ class Sentry:
             self.film = Film()
         return self.film
 
-    def note(self, stack: list[Mark]) -> None:
+    def note(self, stack: Stack) -> None:
         """The step stands at ``stack``.
 
         Which line that is, is found out later: it means to look up files, which lets the
@@ -123,8 +123,9 @@ class Sentry:
 _Looks = Counter[tuple[Place | None, str]]
 
 
-def _said_by(stack: list[Mark]) -> tuple[Place | None, str]:
-    return place_of(user_mark_of(stack)), first_time(stack)
+def _said_by(stack: Stack) -> tuple[Place | None, str]:
+    marks = marks_of(stack)
+    return place_of(user_mark_of(marks)), first_time(marks)
 
 
 def _read(native_id: int | None, name: str) -> bytes:
@@ -134,10 +135,16 @@ def _read(native_id: int | None, name: str) -> bytes:
     try:
         if native_id == _main_thread.native_id:
             return os.pread(_main_thread.files[name], 999, 0)
-        with open(f"/proc/self/task/{native_id}/{name}", "rb", buffering=0) as file:
-            return file.read()
+        # Not open(), which makes objects between the moments at which other threads run.
+        file = os.open(f"/proc/self/task/{native_id}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(file, 999)
+        finally:
+            os.close(file)
     except OSError:
         return b""
+    finally:
+        _headroom.make()  # while the file was read, others have made objects
 
 
 def waited(native_id: int | None) -> float:
@@ -180,6 +187,7 @@ class _MainThread:
 
 
 _main_thread = _MainThread()
+_headroom = Headroom()
 
 
 class Watchdog:
@@ -262,6 +270,7 @@ class Watchdog:
         stack = self._sentries.get(thread_id)
         if stack:
             sentry = stack.pop()
+            # Whoever looks at it just now must not be the last to let go of the loop.
             sentry.loop = sentry.stepping = None
             if not stack:
                 del self._sentries[thread_id]
@@ -298,6 +307,7 @@ class Watchdog:
         self._gone = _thread.allocate_lock()
         _acquire(self._gone)
         self._started = True
+        _headroom.fill()
         try:
             _thread.start_new_thread(self._run, (self._alarm, self._gone))
         except RuntimeError as exc:  # no more threads to be had
@@ -334,6 +344,7 @@ class Watchdog:
         try:
             idle = 0
             while not self._stopping and not self._faults.off("watchdog"):
+                _headroom.make()
                 if self._sentries:
                     idle = 0
                     with self._faults.guard("watchdog"):
@@ -387,13 +398,7 @@ class Watchdog:
 
     def _sample(self, sentry: Sentry) -> None:
         step = sentry.step
-        # A collection that began here would run the user's destructors in this thread.
-        enabled = gc.isenabled()
-        if enabled:
-            gc.disable()
         stack = stack_of(sentry.thread_id)
-        if enabled:
-            gc.enable()
         if getattr(sentry.stepping, "_asyncio_traps_step", 0.0) == step:
             sentry.note(stack)
             sentry.filmed().add(self._now(), step, stack)

@@ -53,7 +53,7 @@ def test_looks_at_the_same_lines_are_one_span() -> None:
     film = Film()
     film.cut(10.01, 10.0)
     for now, mark in ((10.01, ONE), (10.03, ONE), (10.06, OTHER)):
-        film.add(now, 10.0, [mark, OUTER])
+        film.add(now, 10.0, [*mark, *OUTER])
 
     timeline = film.develop(10.0, 10.1, 0.05, 0.0, 0.02)
 
@@ -75,10 +75,10 @@ def test_what_was_seen_before_the_step() -> None:
     film = Film()
     film.cut(9.0, 0.0)
     film.cut(9.5, 9.4)
-    film.add(9.5, 9.4, [ONE])
-    film.add(9.6, 9.4, [OTHER])
+    film.add(9.5, 9.4, [*ONE])
+    film.add(9.6, 9.4, [*OTHER])
     film.cut(10.5, 10.0)
-    film.add(10.5, 10.0, [ONE])
+    film.add(10.5, 10.0, [*ONE])
 
     timeline = film.develop(10.0, 11.0, 0.1, 0.0, 0.0)
 
@@ -95,7 +95,7 @@ def test_a_long_step_is_thinned_out() -> None:
     film.cut(0.0, 1.0)
     count = 10 * MOST
     for number in range(count):
-        film.add(1.0 + number, 1.0, [ONE if number % 2 else OTHER, OUTER])
+        film.add(1.0 + number, 1.0, [*(ONE if number % 2 else OTHER), *OUTER])
 
     spans = film.develop(1.0, 1.0 + count, 0.1, 0.0, 0.0).spans
 
@@ -121,7 +121,7 @@ def test_a_finding_crosses_processes_whole(consent: Consent | None) -> None:
     film = Film()
     film.cut(9.0, 0.0)
     film.cut(10.0, 10.0)
-    film.add(10.5, 10.0, [ONE, OUTER])
+    film.add(10.5, 10.0, [*ONE, *OUTER])
     finding = Finding(
         "slow-callback",
         "slow",

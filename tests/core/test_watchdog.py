@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import types
@@ -154,3 +155,32 @@ def test_what_counts_as_waiting_while_asleep_is_no_excuse(
     now.update(waited=3.75, asleep=False)
     assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.75)
     watchdog._sentries.clear()
+
+
+def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
+    """The user's destructors would run there, and a collection of the user's own do nothing."""
+    collected_in: list[int] = []
+
+    def collector(phase: str, info: dict[str, int]) -> None:
+        collected_in.append(threading.get_ident())
+
+    loop = types.SimpleNamespace(_asyncio_traps_step=0.0)
+    watchdog.enter(loop)
+    sentry = watchdog.sentry()
+    assert sentry is not None
+    gc.collect()
+    kept: list[list[None]] = []
+    gc.callbacks.append(collector)
+    try:
+        while not kept or gc.get_count()[0] < gc.get_threshold()[0]:
+            kept.append([])
+        loop._asyncio_traps_step = time.perf_counter()  # the next object has all collected
+        before = len(collected_in)
+        time.sleep(watchdog.TICK * 8)
+        after = len(collected_in)
+    finally:
+        gc.callbacks.remove(collector)
+    watchdog.leave()
+
+    assert after == before
+    assert sum(sentry.lines().values()) > 2
