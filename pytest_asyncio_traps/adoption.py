@@ -13,9 +13,10 @@ from .baseline import Entry, key_of, render
 from .core.files import write_whole
 from .core.finding import Finding
 from .core.sources import Sources
+from .core.text import clean
 from .options import Settings
 from .ratchet import Course, Ratchet, Result
-from .reporting import Reporter, clean
+from .reporting import Reporter
 from .rules import OFF, Rule
 from .traps import TRAPS
 

@@ -15,13 +15,14 @@ from .bridge import Failed, expected_failure
 from .core.faults import Faults
 from .core.finding import Finding, Owner
 from .core.ownership import TENURE, Tenure
+from .core.text import LIMIT, clean, shorten, text_of
 from .core.trap import Trap
 from .core.watch import Watch, carried_by
 from .filters import AsyncioTrapWarning, Filters, Verdict, module_of
 from .harness import Harnesses
 from .logcapture import AsyncioLog
 from .options import Settings
-from .reporting import Reporter, clean
+from .reporting import Reporter
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
 from .verdicts import Verdicts
@@ -362,9 +363,9 @@ class Lifecycle:
         ]
         if records:
             text = "\n".join(
-                clean(f"{record.levelname} {line}")
+                clean(f"{shorten(str(record.levelname), 50)} {line}")
                 for record in records
-                for line in _message(record).splitlines()
+                for line in _lines(_message(record))
             )
             report.sections.append((f"Captured asyncio log {report.when}", text))
         shown = [
@@ -374,7 +375,7 @@ class Lifecycle:
             text = "\n".join(
                 clean(f"{w.category.__name__} {w.filename}:{w.lineno} {line}")
                 for w in shown
-                for line in str(w.message).splitlines()
+                for line in _lines(text_of(w.message))
             )
             report.sections.append((f"Captured asyncio warnings {report.when}", text))
 
@@ -533,12 +534,17 @@ def _adoption(config: pytest.Config, settings: Settings, reporter: Reporter) -> 
     return Adoption(config, settings, reporter)
 
 
-def _message(record: logging.LogRecord) -> str:
+def _lines(text: str | None) -> list[str]:
+    """What is shown of a message, which may be endless."""
+    return [shorten(line) for line in shorten(text or "", 10 * LIMIT).splitlines()]
+
+
+def _message(record: logging.LogRecord) -> str | None:
     """The text of ``record``, even if its arguments do not fit."""
     try:
-        return record.getMessage()
+        return str.__str__(record.getMessage())
     except Exception:
-        return str(record.msg)
+        return text_of(record.msg)
 
 
 def _place_of_item(item: pytest.Item) -> tuple[str, int]:

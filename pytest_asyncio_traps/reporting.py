@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from .bridge import Block, ExceptionRepr, make_longrepr
 from .core.finding import Finding, Place
 from .core.lines import line_at
+from .core.text import clean, shorten
 
 if TYPE_CHECKING:
     from .core.causes import Group
@@ -24,18 +24,10 @@ _WIDTH = 90
 #: How many causes the summary names, and how many of them it shows in full, without -v.
 _NAMED = 40
 _SHOWN = 5
+#: Where a line of source is cut.
+_LONGEST = 500
 #: What was done about a finding, as the summary says it.
 _DONE = {"fail": "failed", "warn": "warned", "allow": "allowed", "baseline": "known"}
-
-
-def clean(text: str) -> str:
-    """``text`` without control characters, so that what users name cannot steer a terminal."""
-    return "".join(
-        char
-        if char == "\t" or unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")
-        else char.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for char in text
-    )
 
 
 class Reporter:
@@ -92,7 +84,7 @@ class Reporter:
         if location is not None and location != finding.place:
             code = line_at(location).strip()
             if code:
-                lines.append(f"    {clean(code)}")
+                lines.append(f"    {_fit(code)}")
         lines += [clean(note) for note in finding.notes]
         lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
         if finding.owner.nodeid:
@@ -210,12 +202,12 @@ def _number(count: int, noun: str) -> str:
 
 def _code(place: Place) -> Iterable[str]:
     """The line of ``place`` behind a ``>``, and what stands before it in its function."""
-    code = clean(line_at(place).rstrip("\r\n"))
+    code = _fit(line_at(place).rstrip("\r\n"))
     if not code.strip():
         return []
     lines = [f">   {code}"]
     for number in range(place.line - 1, max(0, place.line - 1 - _CONTEXT), -1):
-        before = clean(line_at(place._replace(line=number)).rstrip("\r\n"))
+        before = _fit(line_at(place._replace(line=number)).rstrip("\r\n"))
         if not before.strip() or (_indent(before) < _indent(code) and not _opens(before)):
             break
         if _opens(code):
@@ -224,6 +216,11 @@ def _code(place: Place) -> Iterable[str]:
         if _indent(before) < _indent(code):
             break
     return lines
+
+
+def _fit(code: str) -> str:
+    """A line of source, fit to be shown: there are files that are one line."""
+    return clean(shorten(code, _LONGEST))
 
 
 def _indent(line: str) -> int:

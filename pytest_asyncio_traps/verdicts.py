@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import markers
-from .core.finding import Consent, Finding
+from .core.finding import Consent, Finding, bounded
 from .core.text import clean, shown
 from .options import Settings
 from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
@@ -60,13 +60,13 @@ class Verdicts:
         """
         failing: list[Counted] = []
         warned: list[Counted] = []
-        for finding, count in _grouped(findings):
+        for finding, count in _grouped(list(map(bounded, findings))):
             nodeid = finding.owner.nodeid
             action, consent = self._action(finding, find_item)
             if action == OFF:
                 continue
             shows = ("session" if not nodeid else "late") if nodeid != here else when
-            settled = finding._replace(when=shows, action=action, consent=consent)
+            settled = bounded(finding._replace(when=shows, action=action, consent=consent))
             self.settled.append((settled, count))
             if action == WARN:
                 warned.append((settled, count))

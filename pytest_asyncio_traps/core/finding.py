@@ -7,7 +7,9 @@ never refers to one of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+from .text import shorten
 
 OwnerType = Literal["test", "fixture", "module", "session", "unknown"]
 
@@ -118,6 +120,45 @@ class Finding(NamedTuple):
         if self.at_location:
             return self.location or self.origin
         return self.origin or self.location
+
+
+#: Where the name of a function is cut, and the path of a file.
+_LONGEST_NAME: Final = 200
+_LONGEST_PATH: Final = 4096
+
+
+def bounded(finding: Finding) -> Finding:
+    """``finding``, with every text but its nodeid cut to a length that a report can bear.
+
+    Summary, exception, subject and each note are of at most `LIMIT` characters.
+    """
+
+    def place(value: Place | None) -> Place | None:
+        if value is None:
+            return None
+        path = shorten(value.path, _LONGEST_PATH)
+        return Place(path, value.line, shorten(value.function, _LONGEST_NAME))
+
+    timeline, consent = finding.timeline, finding.consent
+    if timeline is not None:
+        spans = tuple(
+            span._replace(stack=tuple(cut for line in span.stack if (cut := place(line))))
+            for span in timeline.spans
+        )
+        earlier = tuple(look._replace(place=place(look.place)) for look in timeline.earlier)
+        timeline = timeline._replace(spans=spans, earlier=earlier)
+    if consent is not None:
+        consent = consent._replace(text=shorten(consent.text))
+    return finding._replace(
+        timeline=timeline,
+        consent=consent,
+        summary=shorten(finding.summary),
+        origin=place(finding.origin),
+        location=place(finding.location),
+        notes=tuple(map(shorten, finding.notes)),
+        exception=None if finding.exception is None else shorten(finding.exception),
+        subject=shorten(finding.subject),
+    )
 
 
 def to_plain(finding: Finding) -> dict[str, Any]:

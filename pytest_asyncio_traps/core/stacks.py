@@ -22,6 +22,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, cast
 
 from .finding import Place
+from .objects import ask, class_name, is_a
 from .text import LIMIT, shorten, text_of
 
 Mark = tuple[CodeType, int]
@@ -331,21 +332,18 @@ def coroutine_of(task: Any) -> Any:
 
 def name_of(coroutine: object) -> str:
     """What a reader knows ``coroutine``, or a callback, as."""
-    while isinstance(coroutine, functools.partial):
+    while is_a(coroutine, functools.partial):
         coroutine = coroutine.func
-    try:
-        for attribute in ("__qualname__", "__name__"):
-            name = getattr(coroutine, attribute, None)
-            if isinstance(name, str) and name:
-                return shorten(name, 200)
-    except Exception:
-        pass  # whatever it does when it is asked for an attribute
-    return shorten(type(coroutine).__name__, 200)
+    for attribute in ("__qualname__", "__name__"):
+        name = ask(coroutine, attribute)
+        if is_a(name, str) and (plain := str.__str__(name)):
+            return shorten(plain, 200)
+    return shorten(class_name(coroutine), 200)
 
 
 def describe(exc: BaseException | None) -> str:
     """``exc`` on one line, whatever its ``__str__`` does."""
-    name = type(exc).__name__
+    name = shorten(class_name(exc), 200)
     text = text_of(exc)
     if text is None:
         return name

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .objects import class_name
+
 #: How much of a text that stands for one thing is shown.
 LIMIT: Final = 1_000
 
@@ -37,14 +39,19 @@ def shorten(text: str, limit: int = LIMIT) -> str:
 def shown(obj: object, limit: int = 200) -> str:
     """The ``repr`` of ``obj`` on one line, even where its ``__repr__`` raises."""
     try:
-        return shorten(clean(repr(obj)), limit)
-    except Exception:
-        return f"<{clean(type(obj).__name__)} whose repr() fails>"
+        # Not more of it than may be shown: there may be megabytes.
+        return shorten(clean(str.__str__(repr(obj))[: limit + 1]), limit)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # an exit, or a failure of pytest's, is none of ours here
+        return f"<{shorten(clean(class_name(obj)), limit)} whose repr() fails>"
 
 
 def text_of(obj: object) -> str | None:
-    """``str(obj)``, or None where its ``__str__`` raises."""
+    """``str(obj)``, without methods of its own, or None where its ``__str__`` raises."""
     try:
-        return str(obj)
-    except Exception:
+        return str.__str__(str(obj))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return None

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from .census import Census
 from .faults import Faults
 from .finding import Finding, Place
+from .objects import ask, is_a
 from .origins import OriginTracking
 from .ownership import TENURE, Ownership, Tenure
 from .patches import Patches
@@ -66,7 +67,7 @@ _REPORTED = "_asyncio_traps_reported"
 
 def is_reported(obj: object) -> bool:
     """Whether ``obj`` was reported, or is part of what was: one cause, one finding."""
-    return getattr(obj, _REPORTED, False) is True  # a mock answers for any attribute
+    return ask(obj, _REPORTED) is True  # a mock answers for any attribute
 
 
 def set_reported(obj: object) -> bool:
@@ -214,7 +215,10 @@ class Watch:
 
     def made(self, obj: object) -> Made | None:
         """Where and in whose tenure ``obj`` was made, if a hook saw it."""
-        made = getattr(obj, ATTRIBUTE, None)
+        try:
+            made = getattr(obj, ATTRIBUTE, None)
+        except Exception:  # whatever it does when it is asked for an attribute
+            return None
         # A mock answers for any attribute.
         if type(made) is tuple:
             return made
@@ -235,8 +239,8 @@ class Watch:
         made = self.made(obj)
         if made is not None:
             return made[1]
-        context = getattr(obj, "get_context", None)
-        if context is not None and isinstance(obj, asyncio.Future):
+        context = ask(obj, "get_context")
+        if context is not None and is_a(obj, asyncio.Future):
             tenure = context().get(TENURE)
             if isinstance(tenure, Tenure):
                 return tenure
@@ -244,18 +248,18 @@ class Watch:
 
     def tenure_of_handle(self, handle: object) -> Tenure | None:
         """In whose tenure a callback was scheduled, if that can be known."""
-        context = getattr(handle, "_context", None)
-        if not isinstance(context, contextvars.Context):
+        context = ask(handle, "_context")
+        if not is_a(context, contextvars.Context):
             return None
         tenure = context.get(TENURE)
         return tenure if isinstance(tenure, Tenure) else None
 
     def asked_by(self, handle: object) -> Mark | None:
         """The user's instruction that scheduled ``handle``, if it is known."""
-        mark = getattr(handle, ASKED, None)
+        mark = ask(handle, ASKED)
         if type(mark) is tuple:
             return mark
-        code = getattr(handle, ASKED_CODE, None)
+        code = ask(handle, ASKED_CODE)
         return asked_at(code, getattr(handle, ASKED_LASTI)) if type(code) is CodeType else None
 
     def asked_in(self, frame: FrameType | None) -> Mark | None:
@@ -281,7 +285,7 @@ class Watch:
             return self.asked_by(handle), self.ownership.now()
         for name in ("transport", "protocol", "server", "asyncgen"):
             obj = context.get(name)
-            for thing in (obj, getattr(obj, "_server", None)):
+            for thing in (obj, ask(obj, "_server")):
                 made = self.made(thing)
                 if made is not None:
                     return None, made[1]
@@ -337,7 +341,7 @@ class Watch:
 
     def lateness(self, exc: BaseException | None) -> Late | None:
         """What is known of the future that was done already, if ``exc`` is about that."""
-        late = getattr(exc, _LATE, None)
+        late = ask(exc, _LATE)
         return late if isinstance(late, Late) else None
 
     def user_has_handler(self, loop: asyncio.AbstractEventLoop) -> bool:
@@ -345,9 +349,8 @@ class Watch:
         handler = loop.get_exception_handler() if hasattr(loop, "get_exception_handler") else None
         if handler is None:
             return False
-        function = getattr(handler, "__func__", handler)
-        code = getattr(function, "__code__", None)
-        if code is None:
+        code = ask(ask(handler, "__func__", handler), "__code__")
+        if type(code) is not CodeType:
             return True
         kind = KINDS[code.co_filename]
         # anyio installs a handler for each of its test runners.
@@ -472,11 +475,11 @@ def carried_by(exc: BaseException | None) -> Iterator[Finding]:
         if exc is None or id(exc) in seen or len(seen) > 1000:
             continue
         seen.add(id(exc))
-        finding = getattr(exc, CARRIED, None)
+        finding = ask(exc, CARRIED)
         if isinstance(finding, Finding):
             yield finding
         waiting += [exc.__cause__, exc.__context__]
-        if isinstance(exc, BaseExceptionGroup):
+        if is_a(exc, BaseExceptionGroup):
             waiting += exc.exceptions
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import base_events
 
+from ..core.objects import class_path
 from ..core.text import clean
 from ..core.watch import Watch
 from . import stdlib, uvloop
@@ -16,10 +17,9 @@ def arm(watch: Watch) -> None:
     uvloop.arm(watch)
 
     def meet(loop: asyncio.AbstractEventLoop) -> bool:
-        cls = type(loop)
-        if not isinstance(loop, base_events.BaseEventLoop) and "uvloop" not in str(cls.__module__):
+        if not isinstance(loop, base_events.BaseEventLoop) and "uvloop" not in class_path(loop):
             watch.blind(
-                clean(f"loops of {cls.__module__}.{cls.__qualname__}"),
+                clean(f"loops of {class_path(loop)}"),
                 "only asyncio's loops, their subclasses and uvloop's have hooks",
             )
         return False

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.finding import Finding, Place
+from ..core.objects import ask, class_name, is_a
 from ..core.ownership import Tenure
 from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at
+from ..core.text import shorten, text_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
 
@@ -62,7 +64,7 @@ class CallbackException(Trap):
         exc: BaseException = context["exception"]
         watch = self.watch
         task = context.get("task")
-        if isinstance(task, asyncio.Task):
+        if is_a(task, asyncio.Task):
             # A runner cancelled it, and its answer was an exception.
             made = watch.made(task)
             if is_reported(task) or is_harness(coroutine_of(task), made[0] if made else None):
@@ -73,10 +75,12 @@ class CallbackException(Trap):
             return
         asked, tenure = watch.blame(loop, context)
         origin, label = place_of(asked), "scheduled at"
-        transport = context.get("transport") or _loses_connection(context)
+        transport = context.get("transport")
+        if transport is None:
+            transport = _loses_connection(context)
         if origin is None and transport is not None:
             origin, label = watch.origin_of(transport), "its transport was made at"
-            server = getattr(transport, "_server", None)
+            server = ask(transport, "_server")
             if origin is None and server is not None:
                 origin, label = watch.origin_of(server), "its server was made at"
         self._report(_name(context), exc, tenure, origin, label)
@@ -85,10 +89,10 @@ class CallbackException(Trap):
         """asyncio closes a dropped async generator in a task of its own, which nobody awaits."""
         watch = self.watch
         task, exc = context.get("future"), context.get("exception")
-        if not isinstance(task, asyncio.Task) or not isinstance(exc, BaseException):
+        if not is_a(task, asyncio.Task) or not is_a(exc, BaseException):
             return
         coroutine = coroutine_of(task)
-        if "async_generator" not in type(coroutine).__name__ or watch.origin_of(task) is not None:
+        if "async_generator" not in class_name(coroutine) or watch.origin_of(task) is not None:
             return
         set_reported(task)
         self._report("the closing of an async generator", exc, watch.tenure_of(task), None, "")
@@ -96,19 +100,19 @@ class CallbackException(Trap):
     def _unraisable(self, unraisable: Any) -> None:
         function = unraisable.object
         if (
-            getattr(function, "__name__", None) != "__del__"
-            or not str(getattr(function, "__module__", "")).startswith("asyncio.")
-            or not isinstance(unraisable.exc_value, BaseException)
+            ask(function, "__name__") != "__del__"
+            or not str(ask(function, "__module__")).startswith("asyncio.")
+            or not is_a(unraisable.exc_value, BaseException)
         ):
             return
         obj = _self_of(unraisable.exc_traceback)
-        obj = getattr(obj, "_transport", obj)
+        obj = ask(obj, "_transport", obj)
         watch = self.watch
         made = watch.made(obj)
         if made is None or is_reported(obj):
             return  # not the user's, or part of what was reported
         self._report(
-            f"the destructor of {type(obj).__name__}",
+            f"the destructor of {class_name(obj)}",
             unraisable.exc_value,
             made[1],
             place_of(made[0]),
@@ -141,14 +145,14 @@ def _name(context: dict[str, Any]) -> str:
     if _loses_connection(context) is not None:
         return "protocol method 'connection_lost'"  # the transport has let go of its protocol
     handle = context.get("handle")
-    callback = getattr(handle, "_callback", None)
+    callback = ask(handle, "_callback")
     if callback is not None:
         return f"callback {name_of(callback)!r}"
-    message = str(context.get("message", ""))
+    message = shorten(text_of(context.get("message", "")) or "", 200)
     protocol = context.get("protocol")
     if protocol is not None and "protocol." in message:
         method = message.partition("protocol.")[2].partition("(")[0]
-        return f"protocol method {type(protocol).__name__ + '.' + method!r}"
+        return f"protocol method {class_name(protocol) + '.' + method!r}"
     if "client_connected_cb" in message:
         return "client_connected_cb"
     if "asyncgen" in context:
@@ -159,10 +163,11 @@ def _name(context: dict[str, Any]) -> str:
 
 def _loses_connection(context: dict[str, Any]) -> Any:
     """The transport whose callback told its protocol that the connection is lost, if it did."""
-    callback = getattr(context.get("handle"), "_callback", None)
-    if getattr(callback, "__name__", None) != "_call_connection_lost":
+    callback = ask(context.get("handle"), "_callback")
+    name = ask(callback, "__name__")
+    if type(name) is not str or name != "_call_connection_lost":
         return None
-    return getattr(callback, "__self__", None)
+    return ask(callback, "__self__")
 
 
 def _self_of(traceback: TracebackType | None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.contexts import TOO_LATE, subject
 from ..core.finding import Finding
+from ..core.objects import class_name
 from ..core.stacks import is_user, place_of, raised_at
 from ..core.trap import Trap
 
@@ -53,6 +54,6 @@ class InvalidState(Trap):
                 origin_label=label,
                 location=location,
                 location_label=f"{before} before at",
-                exception=type(exc).__name__,
+                exception=class_name(exc),
             )
         )

@@ -23,6 +23,7 @@ from ..core.stacks import (
     place_of_code,
     user_place,
 )
+from ..core.text import text_of
 from ..core.trap import Trap
 
 
@@ -101,7 +102,7 @@ class NeverAwaited(Trap):
 
     def _of_asyncgen(self, warning: Any, frame: FrameType | None) -> None:
         """``asend()`` and its like: from Python 3.13 on there is a warning, but no hook."""
-        match = _UNAWAITED_METHOD.match(str(warning.message))
+        match = _UNAWAITED_METHOD.match(text_of(warning.message) or "")
         if match is None or not self.watch.active or self.watch.census.collecting:
             return
         place = user_place(frame)

@@ -12,8 +12,10 @@ from typing import Any
 
 from ..core.contexts import DESTROYED, subject
 from ..core.finding import Finding
+from ..core.objects import ask, is_a
 from ..core.ownership import Tenure
 from ..core.stacks import coroutine_of, is_user, name_of, waits_at
+from ..core.text import shown
 from ..core.trap import Trap
 from ..core.watch import callbacks_of, is_harness, is_reported, pending, set_reported
 
@@ -124,7 +126,7 @@ class PendingTask(Trap):
         tenure: Tenure = self.watch.tenure_of(task)
         notes: tuple[str, ...] = (how,)
         if not task.get_name().startswith("Task-"):
-            notes = (f"Its name is {task.get_name()!r}.", how)
+            notes = (f"Its name is {shown(task.get_name())}.", how)
         origin, label = self.watch.origin_of_task(task)
         self.watch.report(
             Finding(
@@ -188,9 +190,10 @@ def _wakes(task: asyncio.Task[Any]) -> set[int]:
     """The ids of what the end of ``task`` is to wake: asyncio.wait() and its like wait so."""
     woken: set[int] = set()
     for callback in callbacks_of(task):
-        if isinstance(callback, functools.partial):
+        if is_a(callback, functools.partial):
             woken.update(id(arg) for arg in callback.args)
-        for cell in getattr(callback, "__closure__", None) or ():
+        cells = ask(callback, "__closure__")
+        for cell in cells if type(cells) is tuple else ():
             try:
                 woken.add(id(cell.cell_contents))
             except ValueError:  # empty
@@ -201,7 +204,7 @@ def _wakes(task: asyncio.Task[Any]) -> set[int]:
 def _group_parent(task: asyncio.Task[Any]) -> int | None:
     """The id of the task whose TaskGroup ``task`` is a child of."""
     for callback in callbacks_of(task):
-        group = getattr(callback, "__self__", None)
-        if isinstance(group, asyncio.TaskGroup):
+        group = ask(callback, "__self__")
+        if is_a(group, asyncio.TaskGroup):
             return id(getattr(group, "_parent_task", None))
     return None

@@ -9,6 +9,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from ..core.finding import Finding, Place
+from ..core.objects import ask, is_a
 from ..core.ownership import TENURE, Tenure
 from ..core.stacks import Mark, coroutine_of, name_of, place_of, place_of_code
 from ..core.timeline import Film
@@ -106,8 +107,8 @@ class SlowCallback(Trap):
         )
 
     def _threshold(self, loop: Any) -> float:
-        own = getattr(loop, "slow_callback_duration", DEFAULT)
-        if isinstance(own, (int, float)) and own != DEFAULT:
+        own = ask(loop, "slow_callback_duration", DEFAULT)
+        if type(own) in (int, float) and own != DEFAULT:
             return float(max(own, self.watch.slow_after))
         return self.watch.slow_after
 
@@ -142,13 +143,13 @@ def _excuse(excused: float) -> tuple[str, ...]:
 
 def _who(callback: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
     """The task whose step ``callback`` is, the code it runs, and a name for it."""
-    owner = getattr(callback, "__self__", None)
-    if isinstance(owner, asyncio.Task):
+    owner = ask(callback, "__self__")
+    if is_a(owner, asyncio.Task):
         coroutine = coroutine_of(owner)
         code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
         return owner, code, name_of(coroutine)
-    while isinstance(callback, functools.partial):
+    while is_a(callback, functools.partial):
         callback = callback.func
-    function = callback.__func__ if isinstance(callback, MethodType) else callback
-    code = function.__code__ if isinstance(function, FunctionType) else None
+    function: Any = callback.__func__ if is_a(callback, MethodType) else callback
+    code = function.__code__ if is_a(function, FunctionType) else None
     return None, code, name_of(function)

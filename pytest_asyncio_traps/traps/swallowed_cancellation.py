@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.finding import Finding
+from ..core.objects import ask, is_a
 from ..core.stacks import ASYNCIO, KINDS, coroutine_of, name_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported
@@ -44,11 +45,11 @@ class SwallowedCancellation(Trap):
 
     def _step_ended(self, callback: Any) -> None:
         try:
-            task = getattr(callback, "__self__", None)
+            task = ask(callback, "__self__")
         except Exception:
             return  # a proxy that stands for nothing now
         if (
-            not isinstance(task, asyncio.Task)
+            not is_a(task, asyncio.Task)
             or not task.done()
             or task.cancelled()
             or task.cancelling() <= getattr(task, _EXCUSED, 0)

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from ..core.finding import Finding
+from ..core.objects import ask, is_a
 from ..core.stacks import ASYNCIO, KINDS, is_user, name_of, place_of
 from ..core.trap import Trap
 from ..core.watch import callbacks_of, is_reported, set_reported
@@ -158,16 +159,14 @@ class UnclosedLoop(Trap):
 
 def _is_awaited(job: Any) -> bool:
     """Whether somebody waits for ``job``, beside the callback that hands on its cancellation."""
-    return any(
-        getattr(callback, "__module__", None) != "asyncio.futures" for callback in callbacks_of(job)
-    )
+    return any(ask(callback, "__module__") != "asyncio.futures" for callback in callbacks_of(job))
 
 
 def _name(func: Any) -> str:
     """What runs in the thread; to_thread() wraps it twice."""
-    while isinstance(func, functools.partial):
+    while is_a(func, functools.partial):
         inner = func.func
-        if getattr(inner, "__name__", "") == "run" and func.args:  # Context.run
+        if ask(inner, "__name__") == "run" and func.args:  # Context.run
             inner = func.args[0]
         func = inner
     return name_of(func)

@@ -15,8 +15,9 @@ from types import FrameType
 from typing import Any
 
 from ..core.finding import Finding
+from ..core.objects import class_name, class_path
 from ..core.stacks import place_of, place_of_code, user_mark
-from ..core.text import clean
+from ..core.text import clean, shorten
 from ..core.transports import base_classes
 from ..core.trap import Trap
 from ..core.watch import Made, is_reported, set_reported
@@ -100,7 +101,7 @@ class UnclosedTransport(Trap):
         try:
             self._open[transport] = weakref.ref(loop), made
         except TypeError:
-            name = clean(f"{type(transport).__module__}.{type(transport).__qualname__}")
+            name = clean(class_path(transport))
             self.watch.blind(
                 f"unclosed-transport of a {name}", "its class, in C, allows no weak references"
             )
@@ -188,7 +189,7 @@ def _itself(transport: Any) -> Any:
 
 
 def _is_server(transport: Any) -> bool:
-    return isinstance(transport, asyncio.AbstractServer) or type(transport).__name__ == "Server"
+    return isinstance(transport, asyncio.AbstractServer) or class_name(transport) == "Server"
 
 
 def _is_open(transport: Any) -> bool:
@@ -225,7 +226,7 @@ def _name(transport: Any) -> str:
     """What a reader knows ``transport`` as."""
     if _is_server(transport):
         return "server"
-    name = type(transport).__name__
+    name = shorten(class_name(transport), 200)
     protocol = _protocol_of(transport)
     if "Process" in name or "Subprocess" in name:
         return "subprocess"

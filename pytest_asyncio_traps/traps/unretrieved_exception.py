@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.contexts import UNRETRIEVED, subject
 from ..core.finding import Finding
+from ..core.objects import is_a
 from ..core.ownership import Tenure
 from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at, user_mark
 from ..core.trap import Trap
@@ -95,7 +96,7 @@ class UnretrievedException(Trap):
         exc = getattr(future, "_exception", None)
         if exc is None or future._asyncio_traps_asked or not watch.active:
             return
-        if isinstance(exc, (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+        if issubclass(type(exc), (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
             return
         with watch.faults.guard(self.kind):
             future._asyncio_traps_asked = True
@@ -173,7 +174,7 @@ class UnretrievedException(Trap):
 
     def _report(self, future: Any, exc: BaseException | None, tenure: Tenure) -> None:
         watch = self.watch
-        if isinstance(exc, (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+        if issubclass(type(exc), (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
             # An exit has left the loop by itself, and whoever ran the loop has seen it; a
             # cancellation that gather() hands on is no error of anybody's.
             return
@@ -261,4 +262,4 @@ def _is_unretrieved(future: Any) -> bool:
 def _peek(future: Any) -> BaseException | None:
     """The exception, without counting as its retrieval."""
     exc = getattr(future, "_exception", None)
-    return exc if isinstance(exc, BaseException) else None
+    return exc if is_a(exc, BaseException) else None

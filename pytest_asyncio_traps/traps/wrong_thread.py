@@ -12,9 +12,11 @@ from types import FrameType
 from typing import Any
 
 from ..core.finding import Finding, Place
+from ..core.objects import ask, is_a
 from ..core.ownership import THREAD_MARK
 from ..core.patches import Patches
 from ..core.stacks import ASYNCIO, HARNESS, KINDS, USER, coroutine_of, place_of, user_mark
+from ..core.text import shorten, text_of
 from ..core.transports import all_classes
 from ..core.trap import Trap
 from ..core.watch import CARRIED, callbacks_of
@@ -110,8 +112,8 @@ class WrongThread(Trap):
 
         def excepthook(args: Any, /) -> None:
             with watch.faults.guard(self.kind):
-                finding = getattr(args.exc_value, CARRIED, None)
-                if watch.active and isinstance(finding, Finding):
+                finding = ask(args.exc_value, CARRIED)
+                if watch.active and is_a(finding, Finding):
                     watch.report(finding)
             original(args)
 
@@ -159,8 +161,8 @@ class WrongThread(Trap):
         location, location_label = self._owner_of(loop, obj)
         return Finding(
             self.kind,
-            f"{_called(what, frame)}() was called in thread {thread.name!r}, but its loop runs in "
-            f"thread {_name(runs_in)!r}",
+            f"{_called(what, frame)}() was called in thread {_shown(thread)}, but its loop runs in "
+            f"thread {_name(runs_in)}",
             self.advice,
             watch.ownership.now().owner,
             origin=place_of(mark),
@@ -187,13 +189,13 @@ class WrongThread(Trap):
 
 def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
     """The tasks that ``obj``, a callback or a future, is to wake."""
-    owner = getattr(obj, "__self__", None)
-    if isinstance(owner, asyncio.Task):
+    owner = ask(obj, "__self__")
+    if is_a(owner, asyncio.Task):
         yield owner
-    if isinstance(obj, asyncio.Future):
+    if is_a(obj, asyncio.Future):
         for callback in callbacks_of(obj):
-            owner = getattr(callback, "__self__", None)
-            if isinstance(owner, asyncio.Task):
+            owner = ask(callback, "__self__")
+            if is_a(owner, asyncio.Task):
                 yield owner
 
 
@@ -244,5 +246,10 @@ def _thread_of(loop: Any) -> int | None:
 def _name(thread_id: int) -> str:
     for thread in threading.enumerate():
         if thread.ident == thread_id:
-            return thread.name
-    return str(thread_id)
+            return _shown(thread)
+    return repr(str(thread_id))
+
+
+def _shown(thread: threading.Thread) -> str:
+    """The name of ``thread``, in quotes."""
+    return repr(shorten(text_of(thread.name) or "", 200))
