@@ -121,6 +121,7 @@ class Watch:
         "on_loop_enters",
         "on_loop_leaves",
         "on_loop_made",
+        "on_refused",
         "on_slow_step",
         "on_step_due",
         "on_step_end",
@@ -165,6 +166,7 @@ class Watch:
         self.on_slow_step: list[Callable[[Any, Any, Any, float, float], None]] = []
         self.on_transport_made: list[Callable[[Any, FrameType | None, Any], None]] = []
         self.on_touch: list[Callable[[Any, str, FrameType | None, Any], None]] = []
+        self.on_refused: list[Callable[[Any, str, FrameType | None, BaseException], None]] = []
         self.on_asyncgen_begun: list[Callable[[Any, Any, FrameType | None], None]] = []
         self.on_asyncgen_dropped: list[Callable[[Any, Any], None]] = []
         self.on_asyncgens_shut: list[Callable[[Any], None]] = []
@@ -399,6 +401,11 @@ class Watch:
         """Another thread than the one that runs ``loop`` did ``what``, with ``obj``."""
         if self.active:
             self._tell(self.on_touch, loop, what, frame, obj)
+
+    def refused(self, loop: Any, what: str, frame: FrameType | None, exc: BaseException) -> None:
+        """... and the loop's own check has raised ``exc`` there, which somebody may catch."""
+        if self.active:
+            self._tell(self.on_refused, loop, what, frame, exc)
 
     def asyncgen_begun(self, loop: Any, agen: Any, frame: FrameType | None) -> None:
         if self.active:

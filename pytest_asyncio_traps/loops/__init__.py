@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import base_events
 
-from ..core.objects import class_path
+from ..core.objects import ask, class_path
 from ..core.text import clean
 from ..core.watch import Watch
 from . import stdlib, uvloop
@@ -17,7 +17,9 @@ def arm(watch: Watch) -> None:
     uvloop.arm(watch)
 
     def meet(loop: asyncio.AbstractEventLoop) -> bool:
-        if not isinstance(loop, base_events.BaseEventLoop) and "uvloop" not in class_path(loop):
+        # A subclass of uvloop's lies in a module of its own.
+        of_uvloop = any("uvloop" in str(ask(base, "__module__")) for base in type(loop).__mro__)
+        if not isinstance(loop, base_events.BaseEventLoop) and not of_uvloop:
             watch.blind(
                 clean(f"loops of {class_path(loop)}"),
                 "only asyncio's loops, their subclasses and uvloop's have hooks",

@@ -7,12 +7,13 @@ the class can be replaced, what the C code does within itself cannot be seen.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 import sys
 from _thread import get_ident
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from ..core.clock import REAL
@@ -107,6 +108,34 @@ class _Runner:
         self._asyncio_traps_step = 0.0
 
 
+class _Step(functools.partial[None]):
+    """What stands in uvloop's queue in place of a callback, and passes for it in every text.
+
+    uvloop shows it: in what ``repr()`` says of a handle, in its log, to the exception handler.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.args[-1], name)  # __qualname__, or the task as __self__
+
+    def __repr__(self) -> str:
+        return repr(self.args[-1])
+
+    def __str__(self) -> str:
+        return str(self.args[-1])
+
+    def __format__(self, spec: str) -> str:
+        return format(self.args[-1], spec)
+
+
+def _hide_frame(handle: Any) -> None:
+    """In uvloop's own debug mode: take the wrapper's frame out of where ``handle`` was made."""
+    made_at = getattr(handle, "_source_traceback", None)
+    if made_at:
+        del made_at[-1]
+
+
 def runner_of(loop: Any) -> _Runner:
     """The one of ``loop``, which has none of its own if it was made before us."""
     try:
@@ -195,7 +224,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
     running_loop: Callable[[], Any] = asyncio.get_running_loop
 
     def step(runner: _Runner, code: Any, lasti: int, callback: Any, *args: Any) -> None:
-        """One step of a loop, timed. Stands in uvloop's queue in place of ``callback``."""
+        """One step of a loop, timed. Stands in uvloop's queue, within a `_Step`."""
         __tracebackhide__ = True
         runner._asyncio_traps_step = began = now()
         if began >= due[0]:
@@ -228,6 +257,14 @@ def hook(watch: Watch, loop_class: Any) -> None:
         return stop
 
     getframe = sys._getframe
+    is_debug = loop_class.get_debug
+
+    def elsewhere(loop: Any, what: str, frame: FrameType, callback: Any) -> bool:
+        """Another thread calls a method of a running loop. Whether that refuses by itself."""
+        if is_debug(loop):
+            return True
+        watch.touched(loop, what, frame, callback)
+        return False
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
@@ -239,23 +276,26 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 runner = runner_of(self)
             frame = getframe(1)
             thread = runner._thread_id
+            refuses = False
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_soon", frame, callback)
-            # What need not be unpacked makes a call a good deal quicker.
-            if context is not None:
-                return original(
-                    self,
-                    step,
-                    runner,
-                    frame.f_code,
-                    frame.f_lasti,
-                    callback,
-                    *args,
-                    context=context,
-                )
-            if args:
-                return original(self, step, runner, frame.f_code, frame.f_lasti, callback, *args)
-            return original(self, step, runner, frame.f_code, frame.f_lasti, callback)
+                refuses = elsewhere(self, "loop.call_soon", frame, callback)
+            shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
+            try:
+                # What need not be unpacked makes a call a good deal quicker.
+                if context is not None:
+                    handle = original(self, shown, *args, context=context)
+                elif args:
+                    handle = original(self, shown, *args)
+                else:
+                    handle = original(self, shown)
+            except RuntimeError as exc:
+                __tracebackhide__ = True
+                if refuses:
+                    watch.refused(self, "loop.call_soon", frame, exc)
+                raise
+            if handle._source_traceback:
+                _hide_frame(handle)
+            return handle
 
         return call_soon
 
@@ -265,9 +305,11 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 return original(self, callback, *args, context=context)
             frame = getframe(1)
             code, lasti = frame.f_code, frame.f_lasti
-            return original(
-                self, step, runner_of(self), code, lasti, callback, *args, context=context
-            )
+            shown = _Step(step, runner_of(self), code, lasti, callback)
+            handle = original(self, shown, *args, context=context)
+            if handle._source_traceback:
+                _hide_frame(handle)
+            return handle
 
         return call_soon_threadsafe
 
@@ -280,12 +322,20 @@ def hook(watch: Watch, loop_class: Any) -> None:
             frame = sys._getframe(1)
             runner = runner_of(self)
             thread = runner._thread_id
+            refuses = False
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_later", frame, callback)
+                refuses = elsewhere(self, "loop.call_later", frame, callback)
             code, lasti = frame.f_code, frame.f_lasti
-            handle = original(
-                self, delay, step, runner, code, lasti, callback, *args, context=context
-            )
+            shown = _Step(step, runner, code, lasti, callback)
+            try:
+                handle = original(self, delay, shown, *args, context=context)
+            except RuntimeError as exc:
+                __tracebackhide__ = True
+                if refuses:
+                    watch.refused(self, "loop.call_later", frame, exc)
+                raise
+            if handle._source_traceback:
+                _hide_frame(handle)
             if watch.on_timer_made:
                 watch.timer_made(self, handle, asked_at(code, lasti), callback)
             return handle

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.finding import Finding, Place
@@ -16,6 +17,9 @@ from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at
 from ..core.text import shorten, text_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
+
+#: What uvloop, whose handles do not show their callbacks, says of one.
+_CALLBACK: Final = re.compile(r"Exception in callback <(?:function|bound method) (\S+)")
 
 
 class CallbackException(Trap):
@@ -149,6 +153,9 @@ def _name(context: dict[str, Any]) -> str:
     if callback is not None:
         return f"callback {name_of(callback)!r}"
     message = shorten(text_of(context.get("message", "")) or "", 200)
+    named = _CALLBACK.match(message)
+    if named is not None:
+        return f"callback {named[1]!r}"
     protocol = context.get("protocol")
     if protocol is not None and "protocol." in message:
         method = message.partition("protocol.")[2].partition("(")[0]

@@ -145,7 +145,13 @@ class UnclosedTransport(Trap):
             self._open.pop(transport, None)  # of C: told once, then forgotten
 
     def _made_of(self, transport: Any) -> Made | None:
-        return self.watch.made(transport) or self._open.get(transport, (None, None))[1]
+        made = self.watch.made(transport)
+        if made is None:
+            try:
+                made = self._open.get(transport, (None, None))[1]
+            except TypeError:
+                pass  # of C, without weak references: `_made` has said that it is not watched
+        return made
 
     def _is_users(self, transport: Any) -> bool:
         if transport is None or is_reported(transport):

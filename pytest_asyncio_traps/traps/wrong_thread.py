@@ -51,6 +51,7 @@ class WrongThread(Trap):
         self._last: object = None
         watch = self.watch
         watch.on_touch.append(self._touched)
+        watch.on_refused.append(self._refused)
         self._checks = Patches()
         self._checking = False
         watch.ownership.on_thread_start.append(self._check_objects)
@@ -99,10 +100,7 @@ class WrongThread(Trap):
                 original(loop)
             except RuntimeError as exc:
                 __tracebackhide__ = True
-                if watch.active:
-                    with watch.faults.guard(self.kind):
-                        finding = self._finding(loop, "loop.call_soon", sys._getframe(1), None)
-                        setattr(exc, CARRIED, finding)
+                watch.refused(loop, "loop.call_soon", sys._getframe(1), exc)
                 raise
 
         return _check_thread
@@ -148,6 +146,10 @@ class WrongThread(Trap):
         finding = self._finding(loop, what, frame, obj)
         if finding is not None:
             self.watch.report(finding)
+
+    def _refused(self, loop: Any, what: str, frame: FrameType | None, exc: BaseException) -> None:
+        # Whoever catches the error has dealt with it; the finding goes where the error goes.
+        setattr(exc, CARRIED, self._finding(loop, what, frame, None))
 
     def _finding(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> Finding | None:
         watch = self.watch

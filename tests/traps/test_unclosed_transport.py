@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ..run import Suite
-from .variants import check
+from .variants import HEAD, check
 
 KIND = "unclosed-transport"
 
@@ -187,6 +187,37 @@ def test_a_subprocess_on_uvloop(suite: Suite) -> None:
     spots = [spot["what"] for spot in outcome.report["blind_spots"]]
     assert "unclosed-transport of a uvloop.loop.UVProcessTransport" in spots
     outcome.no_fault()
+
+
+def test_a_stream_over_tls_on_uvloop(suite: Suite) -> None:
+    """uvloop's class for these cannot be watched, which is said; the rest is."""
+    pytest.importorskip("uvloop")
+    outcome = suite.test(
+        HEAD
+        + TLS.partition("async def")[0]
+        + """
+import uvloop
+
+def test_it(address, contexts):
+    async def main():
+        # Dropped, like the one that is watched.
+        await asyncio.open_connection(*address, ssl=contexts[1], server_hostname="localhost")
+        gc.collect()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+def test_plain(address):
+    async def main():
+        await asyncio.open_connection(*address)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+"""
+    )
+
+    outcome.no_fault()
+    assert outcome.only()["nodeid"] == "test_it.py::test_plain"
+    spots = [spot["what"] for spot in outcome.report["blind_spots"]]
+    assert "unclosed-transport of a uvloop.loop._SSLProtocolTransport" in spots
 
 
 TLS = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -231,6 +233,53 @@ def test_the_thread_may_go_on(suite: Suite) -> None:
         "test_it", "test_debug_mode_and_lost", "test_debug_mode_and_raised",
     ]  # fmt: skip
     outcome.result.assert_outcomes(passed=1, failed=3)
+
+
+def test_debug_mode_of_uvloop(suite: Suite) -> None:
+    """There, too, what debug mode refuses is found only where nobody has caught the error."""
+    pytest.importorskip("uvloop")
+    outcome = suite.test("""
+        import asyncio, threading
+        import pytest, uvloop
+
+        def run(touch):
+            async def main():
+                loop = asyncio.get_running_loop()
+                loop.set_debug(True)
+                await touch(loop)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(main())
+
+        def test_caught():
+            async def touch(loop):
+                def in_thread():
+                    with pytest.raises(RuntimeError, match="thread-safe"):
+                        loop.call_soon(print)
+                    with pytest.raises(RuntimeError, match="thread-safe"):
+                        loop.call_later(1, print)
+                    with pytest.raises(RuntimeError, match="thread-safe"):
+                        loop.call_at(loop.time() + 1, print)
+                await asyncio.to_thread(in_thread)
+            run(touch)
+
+        @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+        def test_lost():
+            async def touch(loop):
+                thread = threading.Thread(target=lambda: loop.call_soon(print))
+                thread.start()
+                await asyncio.to_thread(thread.join)
+            run(touch)
+
+        def test_raised():
+            async def touch(loop):
+                await asyncio.to_thread(lambda: loop.call_later(1, print))
+            run(touch)
+    """)
+
+    assert [f["nodeid"].partition("::")[2] for f in outcome.findings] == [
+        "test_lost", "test_raised",
+    ]  # fmt: skip
+    outcome.result.assert_outcomes(passed=1, failed=2)
 
 
 def test_near_misses(suite: Suite) -> None:
