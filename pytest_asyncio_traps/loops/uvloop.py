@@ -176,6 +176,11 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 runner_of(self)._thread_id = get_ident()
             try:
                 return original(self, *args, **kwargs)
+            except (SystemExit, KeyboardInterrupt):
+                # Other exceptions may be what run_until_complete() hands on as a result.
+                with guard("uvloop"):
+                    watch.loop_cut_short(self)
+                raise
             finally:
                 with guard("uvloop"):
                     runner_of(self)._thread_id = None

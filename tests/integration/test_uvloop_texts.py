@@ -145,3 +145,55 @@ def test_a_subclass_is_watched(suite: Suite) -> None:
 
     outcome.clean()
     assert not any("Mine" in spot["what"] for spot in outcome.report["blind_spots"])
+
+
+def test_an_exit_that_cuts_a_run_short(suite: Suite) -> None:
+    """What was at work then did not have its time, here as on asyncio's own loop."""
+    outcome = suite.test(
+        """
+        import asyncio
+        import pytest, uvloop
+
+        @pytest.mark.parametrize("factory", [None, uvloop.new_event_loop])
+        @pytest.mark.parametrize("exit", [SystemExit, KeyboardInterrupt])
+        def test_it(factory, exit):
+            async def leave():
+                raise exit
+
+            async def main():
+                task = asyncio.create_task(leave())
+                try:
+                    await asyncio.sleep(3600)
+                finally:
+                    raise ValueError("on the way out")
+
+            with pytest.raises(exit):
+                with asyncio.Runner(loop_factory=factory) as runner:
+                    runner.run(main())
+        """
+    )
+
+    outcome.clean()
+    outcome.result.assert_outcomes(passed=4)
+
+
+def test_an_error_that_ends_a_run(suite: Suite) -> None:
+    """What main() raises cuts nothing short: what it has left is found."""
+    outcome = suite.test(
+        """
+        import asyncio
+        import pytest, uvloop
+
+        @pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+        def test_it(error):
+            async def main():
+                asyncio.create_task(asyncio.sleep(3600))
+                raise error
+
+            with pytest.raises(error):
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(main())
+        """
+    )
+
+    assert outcome.kinds == ["pending-task", "pending-task"]
