@@ -45,7 +45,13 @@ class Verdict:
                 said.append(f"the run {name} the plugin {how}:\n{run.output[-6000:]}")
         if self.with_.fault:
             said.append(self.with_.fault)
-        said += [f"no test entered {hook}" for hook, n in self.with_.hooks.items() if not n]
+        said += [
+            f"no test entered {hook}"
+            for hook, modules in self.with_.hooks.items()
+            if not modules
+            and hook.startswith(self.suite.hooks)
+            and hook not in dict(self.suite.no_test)
+        ]
         return said
 
     @property
@@ -147,7 +153,7 @@ def show(verdict: Verdict) -> None:
     for hook, modules in sorted(verdict.with_.hooks.items()):
         most = sorted(modules, key=modules.__getitem__, reverse=True)
         shown = ", ".join(f"{module} {modules[module]}" for module in most[:4])
-        print(f"{hook}: {shown or 'NO TEST'}")
+        print(f"{hook}: {shown or 'no test'}")
     for complaint in verdict.complaints:
         print(f"WRONG: {complaint}")
 

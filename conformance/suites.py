@@ -40,6 +40,10 @@ class Suite:
     #: Tests of debug mode itself, and why they read it. They are compared with asyncio's own
     #: debug mode in place of a run without the plugin.
     about_debug: tuple[tuple[str, str], ...] = ()
+    #: How the names of those hooks begin that this suite is to enter.
+    hooks: str = ""
+    #: Hooks that it has no test for, and who tests them instead.
+    no_test: tuple[tuple[str, str], ...] = ()
     #: Tests that show a limit which ``docs/limitations.rst`` names, and which.
     limits: tuple[tuple[str, str], ...] = ()
 
@@ -76,6 +80,11 @@ CPYTHON = Suite(
     targets=("test.test_asyncio", *_BESIDE),
     part=(*(f"test.test_asyncio.test_{name}" for name in _PART), *_BESIDE),
     ini=_UNITTEST,
+    # Its tests put hooks of their own there, or call Python's by name.
+    no_test=(
+        ("sys.unraisablehook", "tests/traps/test_callback_exception.py"),
+        ("threading.excepthook", "tests/traps/test_wrong_thread.py"),
+    ),
     limits=(
         (
             "test_coroutines.py::OriginTrackingTest::test_origin_tracking",
@@ -90,8 +99,9 @@ UVLOOP = Suite(
     tests="tests",
     needs=("aiohttp>=3.10.5", "psutil", "pyOpenSSL>=26.4"),
     targets=("tests",),
-    part=("tests/test_base.py", "tests/test_context.py", "tests/test_signals.py"),
+    part=("tests/test_base.py", "tests/test_context.py"),
     ini=_UNITTEST,
+    hooks="uvloop.",
 )
 
 ANYIO = Suite(
