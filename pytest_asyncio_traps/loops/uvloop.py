@@ -99,11 +99,12 @@ def arm(watch: Watch) -> None:
 
 class _Runner:
     """What a loop in C shows nobody, or would be slow to: in which thread it runs, if it does,
-    and when its step began."""
+    when its step began, and whether it is in uvloop's own debug mode."""
 
-    __slots__ = ("_asyncio_traps_step", "_thread_id")
+    __slots__ = ("_asyncio_traps_step", "_thread_id", "debug")
 
     def __init__(self) -> None:
+        self.debug = False
         self._thread_id: int | None = None
         self._asyncio_traps_step = 0.0
 
@@ -149,13 +150,14 @@ def hook(watch: Watch, loop_class: Any) -> None:
     """Replace the methods of ``uvloop.Loop`` that its C code, or its users, call by name."""
     patches = watch.patches
     guard = watch.faults.guard
+    is_debug = loop_class.get_debug
 
     def make_init(original: Callable[..., None]) -> Callable[..., None]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             if watch.active:
                 with guard("uvloop"):
-                    runner_of(self)
+                    runner_of(self).debug = is_debug(self)
                     # The constructor sets debug mode from the environment.
                     vars(self).pop(debug.EXPLICIT, None)
                     for what, reason in BLIND_SPOTS.items():
@@ -218,6 +220,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if not enabled and watch.active and debug.by_harness(sys._getframe(1)):
                 return
             original(self, enabled)
+            runner_of(self).debug = bool(enabled)
             if watch.active:
                 setattr(self, debug.EXPLICIT, bool(enabled))
 
@@ -262,7 +265,6 @@ def hook(watch: Watch, loop_class: Any) -> None:
         return stop
 
     getframe = sys._getframe
-    is_debug = loop_class.get_debug
 
     def elsewhere(loop: Any, what: str, frame: FrameType, callback: Any) -> bool:
         """Another thread calls a method of a running loop. Whether that refuses by itself."""
@@ -298,7 +300,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 if refuses:
                     watch.refused(self, "loop.call_soon", frame, exc)
                 raise
-            if handle._source_traceback:
+            if runner.debug:
                 _hide_frame(handle)
             return handle
 
@@ -310,9 +312,10 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 return original(self, callback, *args, context=context)
             frame = getframe(1)
             code, lasti = frame.f_code, frame.f_lasti
-            shown = _Step(step, runner_of(self), code, lasti, callback)
+            runner = runner_of(self)
+            shown = _Step(step, runner, code, lasti, callback)
             handle = original(self, shown, *args, context=context)
-            if handle._source_traceback:
+            if runner.debug:
                 _hide_frame(handle)
             return handle
 
@@ -339,7 +342,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 if refuses:
                     watch.refused(self, "loop.call_later", frame, exc)
                 raise
-            if handle._source_traceback:
+            if runner.debug:
                 _hide_frame(handle)
             if watch.on_timer_made:
                 watch.timer_made(self, handle, asked_at(code, lasti), callback)
