@@ -5,7 +5,7 @@ is still in the step it was in at the last look. If so, it notes the user's line
 at which the loop's thread stands, so that a slow step can be blamed on the line
 that blocks rather than on its end. It also reads how long the thread has waited
 for a processor, which is not the step's fault (Linux's ``schedstat``; elsewhere
-waiting time is unknown and counts as zero).
+that is guessed, from the processor time that the step has used).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from .clock import KNOWS_WAITING, REAL
+from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
 from .finding import Place
 from .headroom import Headroom
@@ -155,6 +155,20 @@ def waited(native_id: int | None) -> float:
         return 0.0
 
 
+#: The share of a processor below which a thread is taken to sleep, where nothing tells that it
+#: waits for one.
+_ASLEEP_BELOW = 0.2
+
+
+def _guess(lasted: float, worked: float) -> float:
+    """Seconds of ``lasted`` for which a thread that ``worked`` so long waited for a processor.
+
+    A guess, for systems that do not say: a step that works has to wait on a busy machine, but
+    gets its share of it. One that blocks gets hardly anything.
+    """
+    return lasted - worked if worked >= _ASLEEP_BELOW * lasted else 0.0
+
+
 def asleep(native_id: int | None) -> bool:
     """Whether a thread sleeps at this moment, or waits for a disk."""
     # The state follows the program's name, which stands in parentheses and may hold any.
@@ -205,6 +219,8 @@ class Watchdog:
     ) -> None:
         self._due = due if due is not None else [float("inf")]
         self._paused = paused
+        self._knows_waiting = KNOWS_WAITING
+        self._worked = WORKED[0]
         self._faults = faults
         self._now = REAL[0]
         self._sentries: dict[int, list[Sentry]] = {}
@@ -254,7 +270,7 @@ class Watchdog:
         """
         sentry = self.sentry()
         if sentry is not None and sentry.loop is loop and began >= sentry.due:
-            sentry.baseline = waited(sentry.native_id), self._paused()
+            sentry.baseline = self._reading(sentry.native_id), self._paused()
             self._last_reading = began, sentry.thread_id, sentry.baseline
             sentry.due = began + self.FRESH
             self._set_due()
@@ -293,10 +309,17 @@ class Watchdog:
     def kept(self, sentry: Sentry, step: float) -> tuple[float, float]:
         """Seconds in which the step begun at ``step`` waited for a processor, and was paused."""
         wait, pause = sentry.baseline
-        wait = waited(sentry.native_id) - wait
-        if sentry.step == step:
-            wait -= sentry.slept
+        if not self._knows_waiting:
+            wait = _guess(self._now() - step, self._worked() - wait)
+        else:
+            wait = waited(sentry.native_id) - wait
+            if sentry.step == step:
+                wait -= sentry.slept
         return max(0.0, wait), max(0.0, self._paused() - pause)
+
+    def _reading(self, native_id: int | None) -> float:
+        """What `kept` has to know of the moment at which a step begins."""
+        return waited(native_id) if self._knows_waiting else self._worked()
 
     def start(self) -> None:
         """Start the thread. It is no `threading.Thread`, so that those who count them miss none."""

@@ -157,6 +157,32 @@ def test_what_counts_as_waiting_while_asleep_is_no_excuse(
     watchdog._sentries.clear()
 
 
+@pytest.mark.parametrize(
+    ("worked", "excused"),
+    [
+        (0.30, 0.0),  # it worked all the time
+        (0.10, 0.20),  # it got a third of a busy processor
+        (0.001, 0.0),  # it slept
+    ],
+)
+def test_where_nothing_tells_who_waits(watchdog: Watchdog, worked: float, excused: float) -> None:
+    """A step that works gets its share of a processor, one that sleeps next to nothing."""
+    clock = {"now": 10.0, "worked": 5.0}
+    watchdog._knows_waiting = False
+    watchdog._now = lambda: clock["now"]
+    watchdog._worked = lambda: clock["worked"]
+    loop = types.SimpleNamespace(_asyncio_traps_step=10.0)
+    sentry = Sentry(loop, threading.get_ident(), None)
+    watchdog._sentries[threading.get_ident()] = [sentry]
+    watchdog.renew(loop, 10.0)
+
+    clock["now"] += 0.3
+    clock["worked"] += worked
+
+    assert watchdog.excused(sentry, 10.0) == pytest.approx(excused)
+    watchdog._sentries.clear()
+
+
 def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
     """The user's destructors would run there, and a collection of the user's own do nothing."""
     collected_in: list[int] = []
