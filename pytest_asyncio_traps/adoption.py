@@ -14,18 +14,21 @@ from .core.files import write_whole
 from .core.finding import Finding
 from .core.sources import Sources
 from .core.text import clean
+from .kinds import Kinds
 from .options import Settings
 from .ratchet import Course, Ratchet, Result
 from .reporting import Reporter
 from .rules import OFF, Rule
-from .traps import TRAPS
 
 
 class Adoption:
     """Holds the findings of a run against the baseline, where there is one."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, reporter: Reporter) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, reporter: Reporter, kinds: Kinds
+    ) -> None:
         self._config = config
+        self._kinds = kinds
         self._settings = settings
         sources = Sources()
         self._ratchet = Ratchet(
@@ -111,7 +114,7 @@ class Adoption:
         course.covers = self._covers
         course.exists = lambda file: os.path.lexists(self._config.rootpath / file)
         if not self._settings.update:
-            self.stale = self._ratchet.stale(findings, course, _is_steady)
+            self.stale = self._ratchet.stale(findings, course, self._is_steady)
             return bool(self.stale)
         if self._config.getoption("collectonly", False):
             return False
@@ -158,8 +161,14 @@ class Adoption:
         return any(folder.is_dir() and path.is_relative_to(folder) for folder in folders)
 
     def _can_find(self, kind: str) -> bool:
-        (trap,) = (trap for trap in TRAPS if trap.kind == kind)
-        return self._settings.turns_on(trap) and not _hidden(kind, self._settings.rules)
+        trap = self._kinds.find(kind)
+        if trap is None or not self._settings.turns_on(trap):
+            return False
+        return not _hidden(kind, self._settings.rules)
+
+    def _is_steady(self, kind: str) -> bool:
+        trap = self._kinds.find(kind)
+        return trap is not None and trap.steady
 
     # -- wording --------------------------------------------------------------
 
@@ -189,10 +198,6 @@ class Adoption:
             text = f"Take {them} out of {name}, or have --asyncio-traps-update-baseline do so. "
             lines.append((f"{text}What shows in some runs only is kept by 'sometimes: yes'.", True))
         return lines
-
-
-def _is_steady(kind: str) -> bool:
-    return next(trap.steady for trap in TRAPS if trap.kind == kind)
 
 
 def _hidden(kind: str, rules: Iterable[Rule]) -> bool:

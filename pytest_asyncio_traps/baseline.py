@@ -156,8 +156,11 @@ def _escaped(char: str) -> str:
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 
 
-def parse(data: bytes, kinds: Sequence[str]) -> tuple[Entry, ...]:
-    """The entries of a file. Raises `BadBaselineError`."""
+def parse(data: bytes, kinds: Sequence[str] | None) -> tuple[Entry, ...]:
+    """The entries of a file. Raises `BadBaselineError`.
+
+    ``kinds`` None means that not all kinds are known yet: any may be named.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -174,7 +177,7 @@ def parse(data: bytes, kinds: Sequence[str]) -> tuple[Entry, ...]:
 
 
 class _Reader:
-    def __init__(self, kinds: Sequence[str]) -> None:
+    def __init__(self, kinds: Sequence[str] | None) -> None:
         self._kinds = kinds
         self._number = 0
         self._head: list[str] | None = None
@@ -204,7 +207,7 @@ class _Reader:
             if rest and not rest[0].isspace():
                 raise self._bad("a blank is missing after the closing quote")
             rest = rest.lstrip()
-        if self._head[0] not in self._kinds:
+        if self._kinds is not None and self._head[0] not in self._kinds:
             raise self._bad(
                 f"unknown kind {self._head[0]!r}, must be one of {', '.join(self._kinds)}"
             )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from .rules import BadRuleError
+from .core.text import clean
+from .core.trap import Trap
+from .rules import BadRuleError, check_kind
 from .traps import KINDS, TRAPS
 
 #: Where the pages stand in an installed package, and in a checkout.
@@ -25,24 +29,42 @@ _WHEN: Final = {
 }
 
 
-def overview() -> str:
+def overview(traps: Iterable[type[Trap]] = TRAPS) -> str:
     """Each kind, what it is, and when it is on."""
-    width = max(map(len, KINDS))
-    lines = [f"{trap.kind:{width}}  {trap.title}{_WHEN[trap.enabled]}" for trap in TRAPS]
+    traps = list(traps)
+    width = max(len(trap.kind) for trap in traps)
+    lines = [f"{t.kind:{width}}  {clean(t.title)}{_WHEN[t.enabled]}" for t in traps]
     lines += ["", "pytest --asyncio-traps-explain KIND says more about one of them."]
     return "\n".join(lines)
 
 
-def explain(kind: str) -> str:
+def explain(kind: str, traps: Iterable[type[Trap]] = TRAPS) -> str:
     """The page about ``kind``. Raises `BadRuleError` for an unknown kind, or a missing page."""
+    known = {trap.kind: trap for trap in traps}
+    check_kind(kind, tuple(known), "--asyncio-traps-explain")
     if kind not in KINDS:
-        raise BadRuleError(
-            f"--asyncio-traps-explain: unknown kind {kind!r}, must be one of {', '.join(KINDS)}"
-        )
+        return _of_class(known[kind])
     page = _find(_PAGES, f"{kind}.rst")
     if page is None:
         raise BadRuleError(f"--asyncio-traps-explain: the page about {kind} is not installed")
     return plain(page.read_text(encoding="utf-8"))
+
+
+def _of_class(trap: type[Trap]) -> str:
+    """What there is to say of a kind that somebody else has added: it brings its own docstring."""
+    doc = inspect.cleandoc(trap.__doc__) if trap.__doc__ else ""
+    about = [clean(line) for line in plain(doc).splitlines()]
+    parts = {
+        "What it is": "\n".join([clean(trap.title) + _WHEN[trap.enabled] + ".", "", *about]),
+        "How to mend it": clean(trap.advice),
+        "How to allow": f'@pytest.mark.asyncio_allow("{trap.kind}", reason="..."), or the rule '
+        f"allow:{trap.kind}.",
+        "Where it comes from": clean(f"{trap.__module__}.{trap.__qualname__}"),
+    }
+    lines = [trap.kind, "=" * len(trap.kind)]
+    for heading, text in parts.items():
+        lines += ["", heading, "-" * len(heading), "", text.rstrip()]
+    return "\n".join(lines)
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import LogRecord
@@ -15,9 +15,9 @@ import pytest
 from .core.faults import Faults
 from .core.finding import Finding
 from .guards import faults_of
+from .kinds import Kinds, kinds_of
 from .lifecycle import Lifecycle, lifecycle_key
 from .rules import BadRuleError, check_kind, parse_pattern
-from .traps import KINDS
 
 _PART = "the fixture asyncio_traps"
 
@@ -29,6 +29,7 @@ class TrapRecorder:
     #: None if the plugin has failed to start.
     _lifecycle: Lifecycle | None
     _faults: Faults
+    _kinds: Kinds
 
     @property
     def findings(self) -> list[Finding]:
@@ -66,7 +67,7 @@ class TrapRecorder:
         bad = ""
         with self._faults.guard(_PART):
             try:
-                pattern = _checked(kind, match)
+                pattern = _checked(kind, match, self._kinds.names)
             except BadRuleError as exc:
                 bad = str(exc)
         if bad:
@@ -103,15 +104,17 @@ class TrapRecorder:
         ]
         self._put_back([*before, *(f for f in during if f not in met)])
         # While a part of the plugin is off, that nothing was found is not the test's fault.
-        if not met and not self._faults.texts:
+        if not met and not self._faults.texts and not self._kinds.faults.texts:
             wanted = f" matching {pattern.pattern!r}" if pattern is not None else ""
             seen = ", ".join(f"{f.kind}: {f.summary}" for f in during) or "none"
             pytest.fail(f"expected the trap {kind}{wanted}, but it was not sprung; found: {seen}")
 
 
-def _checked(kind: str, match: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+def _checked(
+    kind: str, match: str | re.Pattern[str] | None, kinds: Sequence[str]
+) -> re.Pattern[str] | None:
     """The pattern that ``match`` is. Raises `BadRuleError`."""
-    check_kind(kind, KINDS, "asyncio_traps.expect")
+    check_kind(kind, kinds, "asyncio_traps.expect")
     return parse_pattern(match, "asyncio_traps.expect") if isinstance(match, str) else match
 
 
@@ -119,7 +122,7 @@ def _checked(kind: str, match: str | re.Pattern[str] | None) -> re.Pattern[str] 
 def asyncio_traps(request: pytest.FixtureRequest) -> TrapRecorder:
     """What the plugin has seen of this test so far, and a way to expect a trap."""
     config = request.config
-    return TrapRecorder(config.stash.get(lifecycle_key, None), faults_of(config))
+    return TrapRecorder(config.stash.get(lifecycle_key, None), faults_of(config), kinds_of(config))
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import loops, markers
+from .amending import Amending
 from .bridge import Failed, expected_failure
 from .core.faults import Faults
 from .core.finding import Finding, Owner
@@ -20,6 +21,7 @@ from .core.trap import Trap
 from .core.watch import Watch, carried_by
 from .filters import AsyncioTrapWarning, Filters, Verdict, module_of
 from .harness import Harnesses
+from .kinds import Kinds
 from .logcapture import AsyncioLog
 from .options import Settings
 from .reporting import Reporter
@@ -59,10 +61,14 @@ class Phase:
 class Lifecycle:
     """One run of pytest, from configure to unconfigure."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, faults: Faults) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, faults: Faults, kinds: Kinds
+    ) -> None:
         self.config = config
         self.settings = settings
+        self.kinds = kinds
         self.watch = Watch(faults)
+        self.watch.foreign = kinds.faults
         faults.apart |= {"baseline", "warning filters", "report sections", "disarm", "summary"}
         faults.apart |= {f"report {path}" for path in settings.reports}
         self.log = AsyncioLog(faults)
@@ -70,10 +76,14 @@ class Lifecycle:
         # What happens at every test is asked only of those that have something to say to it.
         self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
+        #: The kinds of others, as far as they are armed, and those of them that judge.
+        self._guests: dict[type[Trap], Trap | None] = {}
+        self._patient: list[Trap] = []
         self.reporter = Reporter(config.rootpath, config.invocation_params.dir)
-        self.adoption = _adoption(config, settings, self.reporter)
+        self.adoption = _adoption(config, settings, self.reporter, kinds)
         self.filters = Filters(config)
-        self.verdicts = Verdicts(settings, self._knows, self._raises)
+        amending = Amending(config, kinds)
+        self.verdicts = Verdicts(settings, self._knows, self._raises, amending.amended)
         self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
         #: What the phase that has just ended has shown, if anything.
@@ -122,6 +132,24 @@ class Lifecycle:
             self.stop()
             raise
         watch.active = not watch.failed
+        self.welcome()
+
+    def welcome(self) -> None:
+        """Arm the kinds of others that are new. What fails there is their fault, not the run's."""
+        watch = self.watch
+        for cls in self.kinds.added:
+            if cls in self._guests or not self.settings.turns_on(cls):
+                continue
+            self._guests[cls] = None
+            depth = watch.patches.depth
+            with watch.foreign.guard(cls.kind):
+                trap = cls(watch)
+                trap.arm()
+                self._guests[cls] = trap
+                if cls.judge is not Trap.judge:
+                    self._patient.append(trap)
+            if self._guests[cls] is None:
+                watch.patches.undo(down_to=depth)
 
     def stop(self) -> None:
         """Put everything back, in reverse. What cannot be put back keeps nothing else from it."""
@@ -160,6 +188,8 @@ class Lifecycle:
         self.harnesses.refresh()
         for trap in self._refreshed:
             trap.refresh()
+        if self._guests:
+            self._have_guests(lambda trap: trap.refresh(), self._guests.values())
         watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
 
     def refuse_bad_marker(self) -> None:
@@ -173,6 +203,8 @@ class Lifecycle:
         self._tenure.ended = True
         if watch.busy:
             self._judge(final=False)
+        if self._patient:
+            self._have_guests(lambda trap: trap.judge(final=False), self._patient)
         watch.shared = bool(watch.loops) and any(not loop.is_closed() for loop in watch.loops)
         watch.ownership.enter(watch.ownership.session)
         watch.census.mark(watch.ownership.session)
@@ -194,6 +226,16 @@ class Lifecycle:
                 except Exception as exc:
                     faults.note(trap.kind, exc)
         self.watch.census.settle()
+
+    def _have_guests(self, do: Callable[[Trap], None], guests: Iterable[Trap | None]) -> None:
+        """Call the kinds of others. They may need no loop to be of use."""
+        foreign = self.watch.foreign
+        for trap in guests:
+            if trap is not None and not foreign.off(trap.kind):
+                try:
+                    do(trap)
+                except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:
+                    foreign.note(trap.kind, exc)
 
     @contextmanager
     def collecting(self, collector: pytest.Collector) -> Iterator[None]:
@@ -432,7 +474,9 @@ class Lifecycle:
         with guard("late reports"):
             self.emit_late()
         faults = self.watch.faults
-        broken = "a part of the plugin failed" if faults.texts or faults.heard else ""
+        foreign = self.kinds.faults
+        failed = faults.texts or faults.heard or foreign.texts or foreign.heard
+        broken = "a part of the plugin failed" if failed else ""
         findings = [finding for finding, _ in self.verdicts.settled]
         with guard("baseline"):
             if self.adoption is not None and self.adoption.finish(findings, interrupted, broken):
@@ -446,6 +490,7 @@ class Lifecycle:
         self.item = None
         self.watch.ownership.session.ended = True
         self._judge(final=True)
+        self._have_guests(lambda trap: trap.judge(final=True), self._patient)
         self._settle(self.watch.take(), "late")
 
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
@@ -469,6 +514,11 @@ class Lifecycle:
         if self.verdicts.settled or self.config.get_verbosity() > 0:
             for what, reason in sorted(self.watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
+        if self.kinds.faults.texts or self.kinds.faults.heard:
+            terminal.section("a fault of what extends pytest-asyncio-traps", red=True)
+            for part, text in {**self.kinds.faults.heard, **self.kinds.faults.texts}.items():
+                terminal.line(f"{part} failed; your tests kept their outcomes. What it raised:")
+                terminal.line(text.rstrip())
 
     def write_reports(self) -> None:
         """Write what ``--asyncio-traps-report`` asks for. A fault in one is told, as ours."""
@@ -487,6 +537,7 @@ class Lifecycle:
             {"tool": metadata.version("pytest-asyncio-traps"), "pytest": pytest.__version__},
             self.config.rootpath,
             self.reporter.relative,
+            self.kinds.traps,
         )
         for path in self.settings.reports:
             with self.watch.faults.guard(f"report {path}"):
@@ -526,12 +577,14 @@ class Lifecycle:
                 trap.excused = True
 
 
-def _adoption(config: pytest.Config, settings: Settings, reporter: Reporter) -> Adoption | None:
+def _adoption(
+    config: pytest.Config, settings: Settings, reporter: Reporter, kinds: Kinds
+) -> Adoption | None:
     if settings.baseline is None:
         return None
     from .adoption import Adoption  # most runs can do without
 
-    return Adoption(config, settings, reporter)
+    return Adoption(config, settings, reporter, kinds)
 
 
 def _lines(text: str | None) -> list[str]:

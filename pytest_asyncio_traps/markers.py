@@ -10,8 +10,8 @@ import pytest
 
 from .core.finding import Finding
 from .core.text import clean, shown
+from .kinds import kinds_of
 from .rules import BadRuleError, check_kind, parse_pattern, parse_threshold
-from .traps import KINDS
 
 NAMES = frozenset({"asyncio_allow", "asyncio_slow_callback_duration"})
 LINES = (
@@ -46,12 +46,16 @@ def describe(mark: pytest.Mark) -> str:
 
 def allowances(item: pytest.Item) -> list[Allowance]:
     """The allow markers of ``item``, the closest first. Raises `BadRuleError`."""
-    return [_allowance(mark, item.nodeid) for mark in item.iter_markers("asyncio_allow")]
+    marks = list(item.iter_markers("asyncio_allow"))
+    if not marks:
+        return []
+    known = kinds_of(item.config).names
+    return [_allowance(mark, item.nodeid, known) for mark in marks]
 
 
-def _allowance(mark: pytest.Mark, nodeid: str) -> Allowance:
+def _allowance(mark: pytest.Mark, nodeid: str, known: Sequence[str]) -> Allowance:
     where = f"{clean(nodeid)}: marker asyncio_allow"
-    kinds = tuple(check_kind(kind, KINDS, where) for kind in mark.args)
+    kinds = tuple(check_kind(kind, known, where) for kind in mark.args)
     unknown = set(mark.kwargs) - {"match", "reason"}
     if unknown:
         raise BadRuleError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +13,6 @@ import pytest
 from .core.trap import Trap
 from .reports.formats import FORMATS, missing
 from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
-from .traps import KINDS
 from .traps.slow_callback import DEFAULT
 
 if TYPE_CHECKING:
@@ -97,14 +96,17 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("asyncio_traps_baseline", default="", help="as --asyncio-traps-baseline")
 
 
-def read_settings(config: pytest.Config, given: argparse.Namespace) -> Settings:
+def read_settings(
+    config: pytest.Config, given: argparse.Namespace, kinds: Sequence[str] | None
+) -> Settings:
     """The settings of this run, from the ini file and from what the command line has ``given``.
 
-    Raises `pytest.UsageError` for what cannot be understood, before any test runs.
+    Raises `pytest.UsageError` for what cannot be understood, before any test runs. ``kinds`` None
+    means that not all kinds are known yet: any may be named.
     """
     try:
         rules = tuple(
-            parse_rule(text, KINDS)
+            parse_rule(text, kinds)
             for text in (*config.getini("asyncio_traps"), *given.asyncio_traps)
         )
         slow_after = DEFAULT
@@ -120,7 +122,7 @@ def read_settings(config: pytest.Config, given: argparse.Namespace) -> Settings:
         reports = tuple(_report_path(config, path) for path in given.asyncio_traps_report)
         update = given.asyncio_traps_update_baseline
         baseline = _baseline_path(config, given.asyncio_traps_baseline, update)
-        known = _known(baseline, update) if baseline is not None else ()
+        known = _known(baseline, update, kinds) if baseline is not None else ()
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
     return Settings(rules, given.asyncio_strict, slow_after, reports, baseline, known, update)
@@ -142,14 +144,14 @@ def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Pat
     return None
 
 
-def _known(path: Path, update: bool) -> tuple[Entry, ...]:
+def _known(path: Path, update: bool, kinds: Sequence[str] | None) -> tuple[Entry, ...]:
     """What the file holds. Only one that is to be written may be missing."""
     from .baseline import BadBaselineError, parse  # most runs can do without
 
     try:
         if update:
             _check_writable(path, str(path))
-        return parse(path.read_bytes(), KINDS)
+        return parse(path.read_bytes(), kinds)
     except FileNotFoundError:
         if update:
             return ()

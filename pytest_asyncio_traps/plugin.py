@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import bridge, options, xdist
+from . import bridge, hookspecs, options, xdist
 from .fixtures import asyncio_traps, debug_loop
 from .guards import Guarded, early_faults, faults_of, guarded
+from .kinds import kinds_of
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
 from .rules import BadRuleError
@@ -30,6 +31,11 @@ def _guarded_early(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_guarded_early
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@_guarded_early
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
@@ -43,10 +49,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     from . import explain  # most runs can do without
 
+    kinds = kinds_of(config)
+    kinds.ask(config)
+    kinds.check()
     try:
-        text = explain.explain(kind) if kind else explain.overview()
+        text = explain.explain(kind, kinds.traps) if kind else explain.overview(kinds.traps)
     except BadRuleError as exc:
-        raise pytest.UsageError(f"asyncio-traps: {exc}") from None
+        raise pytest.UsageError(f"asyncio-traps: {exc}{kinds.excuse()}") from None
     sys.stdout.write(f"{text}\n")
     return 0
 
@@ -55,8 +64,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Hook in before the first conftest.py imports the code under test, and takes names from it."""
+    kinds_of(early_config).ask(early_config)
     try:
-        settings = options.read_settings(early_config, early_config.known_args_namespace)
+        # A conftest.py may still add kinds, so any may be named.
+        settings = options.read_settings(early_config, early_config.known_args_namespace, None)
     except pytest.UsageError:
         return  # pytest_configure says so, when pytest is ready to
     _begin(early_config, settings)
@@ -66,7 +77,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for line in LINES:
         config.addinivalue_line("markers", line)
-    settings = options.read_settings(config, config.option)
+    kinds = kinds_of(config)
+    kinds.ask(config)
+    kinds.check()
+    try:
+        settings = options.read_settings(config, config.option, kinds.names)
+    except pytest.UsageError as exc:
+        raise pytest.UsageError(f"{exc}{kinds.excuse()}") from None
     lifecycle = config.stash.get(lifecycle_key, None)
     if lifecycle is None and faults_of(config).all_off():
         return  # what has failed before is not tried again
@@ -75,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if lifecycle is not None:
             lifecycle.stop()
         lifecycle = _begin(config, settings)
+    lifecycle.welcome()
     register = config.pluginmanager.register
     register(Hooks(lifecycle), "asyncio_traps_hooks")
     if settings.strict:
@@ -87,7 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:
-    lifecycle = Lifecycle(config, settings, faults_of(config))
+    lifecycle = Lifecycle(config, settings, faults_of(config), kinds_of(config))
     lifecycle.start()
     config.stash[lifecycle_key] = lifecycle
     config.add_cleanup(lifecycle.stop)
@@ -100,6 +118,9 @@ class Hooks(Guarded):
     def __init__(self, lifecycle: Lifecycle) -> None:
         super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
+
+    def pytest_plugin_registered(self, plugin: object) -> None:
+        self.lifecycle.kinds.refuse_late(self.lifecycle.config, plugin)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:

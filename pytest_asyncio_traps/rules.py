@@ -40,8 +40,11 @@ class Rule(NamedTuple):
         return self.pattern is None or self.pattern.search(finding.summary) is not None
 
 
-def parse_rule(text: str, kinds: Sequence[str]) -> Rule:
-    """The rule that ``text`` stands for. Raises `BadRuleError`."""
+def parse_rule(text: str, kinds: Sequence[str] | None) -> Rule:
+    """The rule that ``text`` stands for. Raises `BadRuleError`.
+
+    ``kinds`` None means that not all kinds are known yet: any may be named.
+    """
     action, _, rest = text.strip().partition(":")
     kind, _, pattern = rest.partition(":")
     action, kind = action.strip(), kind.strip()
@@ -50,7 +53,7 @@ def parse_rule(text: str, kinds: Sequence[str]) -> Rule:
             f"rule {shown(text)}: unknown action {shown(action)}, must be one of "
             + ", ".join(ACTIONS)
         )
-    if kind:
+    if kind and kinds is not None:
         check_kind(kind, kinds, f"rule {shown(text)}")
     return Rule(
         text.strip(),

@@ -28,12 +28,15 @@ class Verdicts:
         settings: Settings,
         knows: Callable[[Finding], bool] = lambda finding: False,
         raises: Callable[[Finding], bool] = lambda finding: False,
+        amended: Callable[[Finding, pytest.Item | None], Finding | None] = lambda f, item: f,
     ) -> None:
         self.settings = settings
         #: Whether a finding is known, so that it is only to be listed.
         self._knows = knows
         #: Whether the filters make an error of the warning that a finding is.
         self._raises = raises
+        #: What others make of a finding, or None where they drop it.
+        self._amended = amended
         self.rulebook = Rulebook(settings.rules)
         #: Everything that was decided so far.
         self.settled: list[Counted] = []
@@ -60,8 +63,12 @@ class Verdicts:
         """
         failing: list[Counted] = []
         warned: list[Counted] = []
-        for finding, count in _grouped(list(map(bounded, findings))):
-            nodeid = finding.owner.nodeid
+        for found, count in _grouped(list(map(bounded, findings))):
+            nodeid = found.owner.nodeid
+            amended = self._amended(found, find_item(nodeid))
+            if amended is None:
+                continue
+            finding = bounded(amended)
             action, consent = self._action(finding, find_item)
             if action == OFF:
                 continue

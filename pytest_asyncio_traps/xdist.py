@@ -79,6 +79,7 @@ def _pack(
             ],
             "blind_spots": watch.blind_spots,
             "faults": watch.faults.texts,
+            "foreign": watch.foreign.texts,
             "rules": [rule.text for rule in verdicts.rulebook.matched],
             "marked": marked or {},
             "used": sorted(verdicts.used),
@@ -99,6 +100,8 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
         watch.blind(what, reason)
     for part, fault in data["faults"].items():
         watch.faults.heard.setdefault(part, fault)
+    for part, fault in data["foreign"].items():
+        watch.foreign.heard.setdefault(part, fault)
     verdicts.rulebook.matched.update(
         rule for rule in verdicts.rulebook.rules if rule.text in data["rules"]
     )

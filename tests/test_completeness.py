@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import pytest_asyncio_traps
 from pytest_asyncio_traps.traps import KINDS, TRAPS
 
 ROOT = Path(__file__).parent.parent
@@ -47,11 +46,3 @@ def test_nothing_is_left_over() -> None:
 
 def test_kinds_have_one_module_each() -> None:
     assert len({trap.__module__ for trap in TRAPS}) == len(TRAPS) == len(KINDS)
-
-
-def test_exports_are_what_all_says() -> None:
-    """``__all__`` is sorted, and holds all that is public."""
-    names = pytest_asyncio_traps.__all__
-
-    assert names == sorted(names)
-    assert all(hasattr(pytest_asyncio_traps, name) for name in names)

@@ -7,6 +7,7 @@ never refers to one of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, Final, Literal, NamedTuple
 
 from .text import shorten
@@ -159,6 +160,16 @@ def bounded(finding: Finding) -> Finding:
         exception=None if finding.exception is None else shorten(finding.exception),
         subject=shorten(finding.subject),
     )
+
+
+class Drop(Enum):
+    """What `DROP` is of."""
+
+    DROP = "drop"
+
+
+#: What the hook ``pytest_asyncio_traps_finding`` returns so that nobody hears of a finding.
+DROP: Final = Drop.DROP
 
 
 def to_plain(finding: Finding) -> dict[str, Any]:

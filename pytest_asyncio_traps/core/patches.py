@@ -32,13 +32,18 @@ class Patches:
         functools.update_wrapper(wrapper, original)
         self.set(target, name, wrapper)
 
-    def undo(self) -> None:
-        """Put everything back, the newest first.
+    @property
+    def depth(self) -> int:
+        """How many attributes are replaced."""
+        return len(self._undo)
+
+    def undo(self, down_to: int = 0) -> None:
+        """Put back, the newest first, what was replaced; the first ``down_to`` stay as they are.
 
         What cannot be put back keeps nothing else from it; its exception is raised at the end.
         """
         failed: Exception | None = None
-        while self._undo:
+        while len(self._undo) > down_to:
             target, name, old, ours = self._undo.pop()
             try:
                 if vars(target).get(name, _ABSENT) is not ours:

@@ -108,6 +108,7 @@ class Watch:
         "due",
         "failed",
         "faults",
+        "foreign",
         "found",
         "loops",
         "on_asyncgen_begun",
@@ -139,6 +140,8 @@ class Watch:
     def __init__(self, faults: Faults | None = None) -> None:
         self.active = False
         self.faults = faults if faults is not None else Faults()
+        #: What fails in kinds that others have added: it ends nothing else.
+        self.foreign = Faults()
         #: Whether the plugin has failed: then nothing is watched any more.
         self.failed = self.faults.all_off()
         self.faults.on_fault.append(self._heed_fault)

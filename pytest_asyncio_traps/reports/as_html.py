@@ -265,8 +265,8 @@ def _kinds(run: Run) -> Iterator[Kind]:
     advice |= {trap.kind: trap.advice for trap in run.traps}
     for kind, count in sorted(causes.items(), key=lambda item: (-item[1], item[0])):
         try:
-            page = explain(kind)
-        except BadRuleError:  # the pages are not installed, or it is a kind of somebody's own
+            page = explain(kind, run.traps)
+        except BadRuleError:  # the pages are not installed
             page = ""
         yield Kind(kind, titles.get(kind, ""), advice[kind], count, _blocks(page))
 

@@ -77,7 +77,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 def _rule(trap: type[Trap]) -> dict[str, Any]:
     try:
-        page = explain(trap.kind)
+        page = explain(trap.kind, [trap])
     except BadRuleError:  # the pages are not installed
         page = f"{trap.title}.\n\n{trap.advice}"
     return {

@@ -1,0 +1,144 @@
+"""The kinds of a run: those of the plugin, and those that others add."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pytest
+
+from .core.faults import Faults
+from .core.text import clean, shown
+from .core.trap import Trap
+from .traps import KINDS, TRAPS
+
+HOOK: Final = "pytest_asyncio_traps_kinds"
+_ID: Final = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+class BadKindError(ValueError):
+    """A class that is no kind; the message says which, whose and why."""
+
+
+class Kinds:
+    """Which kinds there are in a run. Starts with the plugin's own."""
+
+    def __init__(self) -> None:
+        self.traps: tuple[type[Trap], ...] = TRAPS
+        self.names: tuple[str, ...] = KINDS
+        #: What fails in hooks and kinds of others. It is theirs, and ends nothing else.
+        self.faults = Faults()
+        self._error = ""
+        self._asked: list[object] = []
+
+    @property
+    def added(self) -> tuple[type[Trap], ...]:
+        """Those of others."""
+        return self.traps[len(TRAPS) :]
+
+    def find(self, kind: str) -> type[Trap] | None:
+        """The class of ``kind``, if there is one."""
+        return next((trap for trap in self.traps if trap.kind == kind), None)
+
+    def ask(self, config: pytest.Config) -> None:
+        """Take up the kinds of the plugins that were not asked before. Raises nothing: see `check`.
+
+        Each is asked by itself, so that a fault of one takes nothing from the others.
+        """
+        for impl in reversed(_implementations(config)):
+            if self._was_asked(impl.plugin):
+                continue
+            self._asked.append(impl.plugin)
+            where = f"{HOOK} of {clean(impl.plugin_name)}"
+            try:
+                self._add(impl.function(), where)
+            except BadKindError as exc:
+                self._error = self._error or str(exc)
+            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:
+                self.faults.note(where, exc)
+
+    def check(self) -> None:
+        """Raise `pytest.UsageError` if something that was added is no kind."""
+        if self._error:
+            raise pytest.UsageError(f"asyncio-traps: {self._error}")
+
+    def refuse_late(self, config: pytest.Config, plugin: object) -> None:
+        """Raise `pytest.UsageError` if ``plugin`` adds kinds, now that the run is armed."""
+        for impl in _implementations(config):
+            if impl.plugin is plugin and not self._was_asked(plugin):
+                raise pytest.UsageError(
+                    f"asyncio-traps: {HOOK} of {clean(impl.plugin_name)} comes too late: kinds are "
+                    "added by plugins, and by the conftest.py files that pytest loads at its start "
+                    "(of the rootdir, of testpaths, and of what is named on the command line)"
+                )
+
+    def excuse(self) -> str:
+        """What to say besides where a kind is unknown: it may be one that could not be added."""
+        return "".join(
+            f"\n{clean(part)} failed:\n{text}" for part, text in self.faults.texts.items()
+        )
+
+    def _was_asked(self, plugin: object) -> bool:
+        return any(plugin is asked for asked in self._asked)
+
+    def _add(self, given: object, where: str) -> None:
+        if given is None:
+            return
+        if isinstance(given, (str, type)) or not isinstance(given, Iterable):
+            raise BadKindError(f"{where}: {shown(given)} is not a list of subclasses of Trap")
+        for cls in given:
+            trap = _checked(cls, where)
+            known = self.find(trap.kind)
+            if known is trap:
+                continue  # two plugins may share one
+            if known is not None:
+                raise BadKindError(
+                    f"{where}: the kind {trap.kind!r} of {_name(trap)} is there already, "
+                    f"from {_name(known)}"
+                )
+            self.traps = (*self.traps, trap)
+            self.names = (*self.names, trap.kind)
+
+
+kinds_key = pytest.StashKey[Kinds]()
+
+
+def kinds_of(config: pytest.Config) -> Kinds:
+    """The kinds of a run."""
+    if kinds_key not in config.stash:
+        config.stash[kinds_key] = Kinds()
+    return config.stash[kinds_key]
+
+
+def _implementations(config: pytest.Config) -> list[Any]:
+    return list(config.pluginmanager.hook.pytest_asyncio_traps_kinds.get_hookimpls())
+
+
+def _name(cls: type) -> str:
+    return clean(f"{cls.__module__}.{cls.__qualname__}")
+
+
+def _checked(cls: object, where: str) -> type[Trap]:
+    """``cls`` as a kind. Raises `BadKindError`."""
+    if not (isinstance(cls, type) and issubclass(cls, Trap)) or cls is Trap:
+        raise BadKindError(f"{where}: {shown(cls)} is not a subclass of pytest_asyncio_traps.Trap")
+    kind: object = getattr(cls, "kind", None)
+    if not isinstance(kind, str) or not _ID.fullmatch(kind):
+        raise BadKindError(
+            f"{where}: the kind of {_name(cls)} must be words in small letters, joined by hyphens, "
+            f"not {shown(kind)}"
+        )
+    for name in ("title", "advice"):
+        text: object = getattr(cls, name, None)
+        if not isinstance(text, str) or not text.strip():
+            raise BadKindError(f"{where}: {_name(cls)} lacks a {name}, a sentence for the reader")
+    enabled: object = cls.enabled
+    if enabled not in ("always", "strict", "named"):
+        raise BadKindError(
+            f"{where}: enabled of {_name(cls)} must be always, strict or named, "
+            f"not {shown(enabled)}"
+        )
+    if cls.arm is Trap.arm:
+        raise BadKindError(f"{where}: {_name(cls)} lacks the method arm")
+    return cls
