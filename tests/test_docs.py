@@ -13,8 +13,14 @@ and output that the page shows has to be what the command prints. Comments in th
 ``.. tests: output``, ``.. tests: output of COMMAND``
     The block is part of what the command before it, or this one, prints: its lines in their order,
     ``...`` for whatever stands between.
+``.. tests: run COMMAND``
+    Run that command, which readers do not see, and which ends with 0.
+``.. tests: shows FILE``
+    The block is part of that file.
 ``.. tests: json of COMMAND``
     The block is what the command writes to ``report.json``, save for versions.
+``.. tests: page FILE``
+    That test file runs the blocks of this page from here on.
 ``.. tests: new``
     Begin a new folder.
 ``.. tests: not run: REASON``
@@ -59,6 +65,7 @@ class Story:
         self._count = 0
         self._printed = ""
         self._bad: Block | None = None
+        self._over = False
         self._new()
 
     def tell(self, block: Block) -> None:
@@ -72,12 +79,19 @@ class Story:
                 self._write(order.rest, order.body)
             elif order.verb == "exit":
                 code = int(order.rest)
-            elif order.verb in ("file", "output", "json", "not"):
+            elif order.verb == "page":
+                told_by = (ROOT / "tests" / order.rest).read_text(encoding="utf-8")
+                assert block.page.name in told_by, f"{block}: {order.rest} does not read the page"
+                self._over = True
+            elif order.verb == "run":
+                returned = self._run(order.rest)
+                assert returned == 0, f"{block}: before it: {self._printed}"
+            elif order.verb in ("file", "output", "shows", "json", "not"):
                 assert treat is None, f"{block}: two orders"
                 treat = self._treatment(block, order)
             else:
                 pytest.fail(f"{block}: unknown order {order.text!r}")
-        if block.language == "end":
+        if block.language == "end" or self._over:
             return
         if treat is None:
             treat = self._usual(block, code)
@@ -89,6 +103,8 @@ class Story:
             return lambda: self._write(order.rest, text)
         if order.verb == "output":
             return lambda: self._compare(block, order.rest.removeprefix("of "))
+        if order.verb == "shows":
+            return lambda: compare(block, block.text, self._read(order.rest))
         if order.verb == "json":
             return lambda: self._compare_json(block, order.rest.removeprefix("of "))
         reason = order.text.removeprefix("not run: ")
@@ -115,6 +131,9 @@ class Story:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
+
+    def _read(self, name: str) -> str:
+        return (self._folder / name).read_text(encoding="utf-8")
 
     def _run(self, command: str) -> int:
         words = shlex.split(command)
@@ -155,7 +174,7 @@ class Story:
 
     def _compare_json(self, block: Block, command: str) -> None:
         self._run(f"{command} --asyncio-traps-report=report.json")
-        printed = json.loads((self._folder / "report.json").read_text(encoding="utf-8"))
+        printed = json.loads(self._read("report.json"))
         shown: dict[str, Any] = json.loads(block.text)
         for name in ("tool", "python", "pytest"):
             assert type(shown.pop(name)) is type(printed.pop(name)), f"{block}: {name}"
