@@ -24,6 +24,9 @@ from .rules import OFF, Rule
 class Adoption:
     """Holds the findings of a run against the baseline, where there is one."""
 
+    follows: bool
+    course: Course
+
     def __init__(
         self, config: pytest.Config, settings: Settings, reporter: Reporter, kinds: Kinds
     ) -> None:

@@ -19,7 +19,7 @@ import pytest
 from .core.faults import Faults
 
 #: Where a run keeps its `Faults`.
-faults_key = pytest.StashKey[Faults]()
+faults_key: pytest.StashKey[Faults] = pytest.StashKey()
 
 #: Where the faults of a worker of pytest-xdist travel, in its last words.
 _KEY = "_asyncio_traps_faults"

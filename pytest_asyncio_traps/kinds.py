@@ -24,6 +24,8 @@ class BadKindError(ValueError):
 class Kinds:
     """Which kinds there are in a run. Starts with the plugin's own."""
 
+    faults: Faults
+
     def __init__(self) -> None:
         self.traps: tuple[type[Trap], ...] = TRAPS
         self.names: tuple[str, ...] = KINDS
@@ -101,7 +103,7 @@ class Kinds:
             self.names = (*self.names, trap.kind)
 
 
-kinds_key = pytest.StashKey[Kinds]()
+kinds_key: pytest.StashKey[Kinds] = pytest.StashKey[Kinds]()
 
 
 def kinds_of(config: pytest.Config) -> Kinds:

@@ -38,7 +38,7 @@ _watches: list[Watch] = []
 
 
 #: Where a run keeps its `Lifecycle`.
-lifecycle_key = pytest.StashKey["Lifecycle"]()
+lifecycle_key: pytest.StashKey[Lifecycle] = pytest.StashKey()
 
 
 class TrapsFound(Failed):
@@ -60,6 +60,16 @@ class Phase:
 
 class Lifecycle:
     """One run of pytest, from configure to unconfigure."""
+
+    watch: Watch
+    log: AsyncioLog
+    traps: list[Trap]
+    reporter: Reporter
+    adoption: Adoption | None
+    filters: Filters
+    verdicts: Verdicts
+    harnesses: Harnesses
+    in_phase: bool
 
     def __init__(
         self, config: pytest.Config, settings: Settings, faults: Faults, kinds: Kinds

@@ -100,6 +100,8 @@ def parse_threshold(value: object, where: str) -> float:
 class Rulebook:
     """Rules in their order, the last match wins; remembers which ones matched."""
 
+    rules: tuple[Rule, ...]
+
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
         self.matched: set[Rule] = set()

@@ -23,6 +23,8 @@ FindItem = Callable[[str], pytest.Item | None]
 class Verdicts:
     """Applies rules and markers to findings, and remembers which of them were of use."""
 
+    rulebook: Rulebook
+
     def __init__(
         self,
         settings: Settings,

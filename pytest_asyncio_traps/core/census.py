@@ -146,6 +146,9 @@ class Census:
     read.
     """
 
+    collecting: bool
+    blind: bool
+
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []

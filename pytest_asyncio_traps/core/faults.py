@@ -39,7 +39,7 @@ class Faults:
         #: Exceptions that are an answer to the user, no fault.
         self.passes: tuple[type[BaseException], ...] = ()
         #: A block that runs somebody else's code.
-        self.theirs = _Theirs()
+        self.theirs: _Theirs = _Theirs()
         self._guards: dict[str, _Guard] = {}
 
     def off(self, part: str) -> bool:

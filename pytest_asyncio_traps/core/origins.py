@@ -20,6 +20,8 @@ _DEPTH = 1
 class OriginTracking:
     """Has `sys` track the origin of coroutines, at least one frame deep, thread by thread."""
 
+    active: bool
+
     def __init__(self, faults: Faults | None = None) -> None:
         self._faults = faults if faults is not None else Faults()
         self._get = sys.get_coroutine_origin_tracking_depth

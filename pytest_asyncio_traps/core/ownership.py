@@ -26,6 +26,9 @@ class Tenure:
 
     __slots__ = ("__weakref__", "ended", "owner")
 
+    ended: bool
+    owner: Owner
+
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
         self.ended = False
@@ -52,6 +55,9 @@ def _of_thread() -> Tenure | None:
 
 class Ownership:
     """Who is responsible now."""
+
+    session: Tenure
+    running: Tenure
 
     def __init__(self, faults: Faults | None = None) -> None:
         self._faults = faults if faults is not None else Faults()

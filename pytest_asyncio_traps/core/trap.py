@@ -48,6 +48,10 @@ class Here:
         return f"<Here {self.place}, of {self._tenure!r}>"
 
 
+#: When a kind is on.
+When = Literal["always", "strict", "named"]
+
+
 class Trap:
     """One kind of trap.
 
@@ -64,7 +68,7 @@ class Trap:
     kind: ClassVar[str]
     #: When it is on: ``always``, under ``--asyncio-strict`` (``strict``), or only where a rule
     #: that fails or warns names it (``named``, which turns the others on as well).
-    enabled: ClassVar[Literal["always", "strict", "named"]] = "always"
+    enabled: ClassVar[When] = "always"
     #: Whether the same code shows it in every run, however fast the machine is.
     steady: ClassVar[bool] = True
     #: What happened, for a heading.

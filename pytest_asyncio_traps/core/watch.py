@@ -137,6 +137,20 @@ class Watch:
         "witness",
     )
 
+    active: bool
+    faults: Faults
+    foreign: Faults
+    failed: bool
+    ownership: Ownership
+    census: Census
+    witness: Witness
+    patches: Patches
+    origins: OriginTracking
+    shared: bool
+    busy: bool
+    due: list[float]
+    slow_after: float
+
     def __init__(self, faults: Faults | None = None) -> None:
         self.active = False
         self.faults = faults if faults is not None else Faults()

@@ -49,6 +49,15 @@ class Sentry:
         "thread_id",
     )
 
+    loop: Any
+    thread_id: int
+    native_id: int | None
+    step: float
+    baseline: tuple[float, float]
+    due: float
+    seen: float
+    slept: float
+
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
         self.thread_id = thread_id
         self.native_id = native_id
@@ -66,7 +75,7 @@ class Sentry:
         """Look at ``loop`` from now on."""
         self.loop = loop
         # What shows when the step of the loop began that runs: the loop itself, where it can.
-        self.stepping = getattr(loop, "_asyncio_traps_runner", loop)
+        self.stepping: Any = getattr(loop, "_asyncio_traps_runner", loop)
         self.step = 0.0
         # The user's lines, and what is done there for the first time only, by number of looks.
         self._looks: _Looks | None = None

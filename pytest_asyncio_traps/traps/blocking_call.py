@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.finding import Finding
 from ..core.stacks import (
@@ -27,7 +27,7 @@ from ..core.stacks import (
     place_of,
     user_mark,
 )
-from ..core.trap import Trap
+from ..core.trap import Trap, When
 
 Blocks = Callable[..., bool]
 
@@ -143,7 +143,7 @@ class BlockingCall(Trap):
     """
 
     kind = "blocking-call"
-    enabled = "named"
+    enabled: ClassVar[When] = "named"
     title = "a blocking call was made on the loop's thread"
     advice = (
         "While it waits, so does everything on the loop. Use what asyncio has for it, or "

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.finding import Finding
 from ..core.ownership import Tenure
 from ..core.stacks import Mark, is_user, name_of, place_of
-from ..core.trap import Trap
+from ..core.trap import Trap, When
 
 
 class LingeringTimer(Trap):
@@ -22,7 +22,7 @@ class LingeringTimer(Trap):
     """
 
     kind = "lingering-timer"
-    enabled = "strict"
+    enabled: ClassVar[When] = "strict"
     title = "a timer was left scheduled"
     advice = (
         "Keep what call_later() or call_at() returns, and cancel() it when the test or fixture "

@@ -28,6 +28,9 @@ class SlowCallback(Trap):
     the wait for a processor are taken off.
     """
 
+    watchdog: Watchdog
+    excused: bool
+
     kind = "slow-callback"
     steady = False
     title = "a step of the loop took too long"

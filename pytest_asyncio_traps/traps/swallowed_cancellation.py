@@ -6,12 +6,12 @@ import asyncio
 import sys
 from asyncio import tasks
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.finding import Finding
 from ..core.objects import ask, is_a
 from ..core.stacks import ASYNCIO, KINDS, coroutine_of, name_of
-from ..core.trap import Trap
+from ..core.trap import Trap, When
 from ..core.watch import is_harness, is_reported
 
 #: On a task: how many requests to cancel it are not its own to answer.
@@ -26,7 +26,7 @@ class SwallowedCancellation(Trap):
     """
 
     kind = "swallowed-cancellation"
-    enabled = "strict"
+    enabled: ClassVar[When] = "strict"
     title = "a cancellation was swallowed"
     advice = (
         "Clean up in a finally block, or raise again at the end of except CancelledError: "
