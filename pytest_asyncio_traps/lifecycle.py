@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -479,7 +480,7 @@ class Lifecycle:
             if self.verdicts.nobodys():
                 session.testsfailed += 1  # strict: what belongs to no test fails the run
         with guard("idle rules and markers"):
-            if self.settings.strict and not self.watch.failed and self.verdicts.idle():
+            if self._idle():
                 session.testsfailed += 1
         with guard("late reports"):
             self.emit_late()
@@ -491,6 +492,12 @@ class Lifecycle:
         with guard("baseline"):
             if self.adoption is not None and self.adoption.finish(findings, interrupted, broken):
                 session.testsfailed += 1
+
+    def _idle(self) -> list[str]:
+        """The ``allow`` rules and markers that strict calls idle."""
+        if not self.settings.strict or self.watch.failed:
+            return []
+        return self.verdicts.idle(rules=not _narrowed(self.config))
 
     def finish_worker(self) -> None:
         """As much of `finish` as concerns this process alone."""
@@ -506,8 +513,7 @@ class Lifecycle:
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
         """Say what was found, and what could not be watched."""
         nobodys = self.verdicts.nobodys()
-        strict = self.settings.strict and not self.watch.failed
-        idle = self.verdicts.idle() if strict else []
+        idle = self._idle()
         news = self.adoption.news() if self.adoption is not None else []
         if self.verdicts.settled or idle or news:
             terminal.section("asyncio traps")
@@ -585,6 +591,15 @@ class Lifecycle:
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.excused = True
+
+
+def _narrowed(config: pytest.Config) -> bool:
+    """Whether the command line asks for a part of the suite: what it allows may be in the other."""
+    names = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "collectonly")
+    if any(config.getoption(name, None) for name in (*names, "stepwise")):
+        return True
+    start = config.invocation_params.dir
+    return any("::" in arg or Path(start, arg).is_file() for arg in config.args)
 
 
 def _adoption(

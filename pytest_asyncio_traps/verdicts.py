@@ -129,12 +129,13 @@ class Verdicts:
         if report.when == "call" and not skipped:
             self._ran.add(report.nodeid)
 
-    def idle(self) -> list[str]:
-        """The ``allow`` rules and markers that matched nothing.
+    def idle(self, rules: bool = True) -> list[str]:
+        """The ``allow`` markers, and ``rules``, that matched nothing.
 
         A marker is judged when all of its tests have run.
         """
-        return [f"rule {shown(rule.text)}" for rule in self.rulebook.idle_allows()] + [
+        idle = self.rulebook.idle_allows() if rules else []
+        return [f"rule {shown(rule.text)}" for rule in idle] + [
             name
             for name, nodeids in self.marked.items()
             if name not in self.used and nodeids <= self._ran

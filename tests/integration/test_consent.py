@@ -118,6 +118,37 @@ def test_strict_wants_reasons_and_no_idle_rules(suite: Suite) -> None:
     idle.result.stdout.fnmatch_lines(["*'allow:pending-task' allowed nothing*"])
 
 
+@pytest.mark.parametrize(
+    ("args", "judged"),
+    [
+        ((".",), True),
+        (("-k", "other"), False),
+        (("-m", "not slow"), False),
+        (("test_it.py",), False),
+        (("test_it.py::test_other",), False),
+        (("--deselect", "test_it.py::test_it"), False),
+        (("--ignore", "test_it.py"), False),
+        (("--collect-only",), False),
+    ],
+)
+@pytest.mark.parametrize("ways", [(), ("-n1",)], ids=["one process", "xdist"])
+def test_a_run_of_a_part_calls_no_rule_idle(
+    suite: Suite, args: tuple[str, ...], judged: bool, ways: tuple[str, ...]
+) -> None:
+    """What the rule is for may be in the other part."""
+    suite.write(
+        test_it="def test_it(): pass\n\ndef test_other(): pass", test_b="def test_b(): pass"
+    )
+    outcome = suite.run(
+        *("--asyncio-strict", "--asyncio-traps=allow:pending-task", *args, *ways),
+        plugins=("asyncio", "asyncio_traps", "xdist"),
+    )
+
+    assert outcome.result.ret == int(judged)
+    told = "'allow:pending-task' allowed nothing" in outcome.result.stdout.str()
+    assert told is judged
+
+
 def test_strict_names_an_idle_marker(suite: Suite) -> None:
     """Unless the run was not one of all its tests."""
     marker = '@pytest.mark.asyncio_allow("pending-task", reason="once")'
