@@ -11,6 +11,7 @@ from functools import update_wrapper
 from types import CodeType, FrameType, FunctionType
 from typing import Any, ClassVar, Literal
 
+from .faults import Faults
 from .finding import Finding, Owner, Place
 from .ownership import Tenure
 from .stacks import Mark, place_of, user_mark
@@ -216,11 +217,19 @@ class Trap:
             patches.wrap(target, name, make)
 
     def at_end(self, undo: Callable[[], object]) -> None:
-        """Call ``undo`` when the run ends, before what was wrapped is put back."""
+        """Call ``undo`` when the run ends, before what was wrapped is put back.
+
+        By then pytest has printed its summary: an exception goes to ``sys.stderr``.
+        """
 
         def call() -> None:
-            with self.guard():
+            try:
                 undo()
+            except Exception as exc:
+                faults = Faults()
+                faults.note(self.kind, exc)
+                text = f"asyncio-traps: {self.kind} failed at its end:\n{faults.texts[self.kind]}"
+                sys.stderr.write(text)
 
         self.watch.on_disarm.append(call)
 
