@@ -1,0 +1,1 @@
+"""What other tools catch of the same traps. ``python -m comparison`` finds out."""

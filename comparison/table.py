@@ -1,0 +1,81 @@
+"""The results, as reStructuredText."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .experiment import ELSEWHERE, GUILTY, HUNG, SILENT, WARNED, scenarios
+from .tools import TOOLS
+
+WORDS = {
+    GUILTY: "**fails**",
+    HUNG: "hangs",
+    ELSEWHERE: "elsewhere",
+    WARNED: "warns",
+    SILENT: "no",
+}
+Cells = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+def cell(verdicts: Mapping[str, str]) -> str:
+    """What a tool says of the bad examples of a kind, in a word or two.
+
+    A dagger says that it complains of a good example, too.
+    """
+    counts = Counter(verdict for test, verdict in verdicts.items() if test.startswith("test_bad"))
+    told = [verdict for verdict in (GUILTY, HUNG, ELSEWHERE, WARNED) if counts[verdict]]
+    if len(counts) == 1:
+        text = WORDS[next(iter(counts))]
+    else:
+        text = ", ".join(f"{WORDS[v]} {counts[v]} of {counts.total()}" for v in told)
+    return f"{text} †" if complained_of(verdicts) else text
+
+
+def complained_of(verdicts: Mapping[str, str]) -> list[str]:
+    """The good examples among ``verdicts`` that are complained of."""
+    bad = (GUILTY, ELSEWHERE, HUNG)
+    return [test for test, said in verdicts.items() if test.startswith("test_good") and said in bad]
+
+
+def table(cells: Cells, names: list[str], title: str) -> str:
+    tools = [tool.name for tool in TOOLS]
+    lines = [f".. list-table:: {title}", "   :header-rows: 1", "   :stub-columns: 1", ""]
+    rows = [["", *tools]]
+    rows += [[n.replace("_", "-"), *(cell(cells[n][tool]) for tool in tools)] for n in names]
+    for row in rows:
+        lines += [
+            f"   {'* -' if not number else '  -'} {text}".rstrip()
+            for number, text in enumerate(row)
+        ]
+    return "\n".join(lines)
+
+
+def false_alarms(cells: Cells) -> list[str]:
+    """The good examples that a tool fails, or for which it fails somebody else."""
+    found: dict[str, list[str]] = {}
+    for name, by_tool in cells.items():
+        for tool, verdicts in by_tool.items():
+            tests = [f"``{name}.py::{test}``" for test in complained_of(verdicts)]
+            found.setdefault(tool, []).extend(tests)
+    return [f"* {tool}: {', '.join(tests)}" for tool, tests in sorted(found.items()) if tests]
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """Both tables, the false alarms, and what all of that was made with."""
+    cells: Cells = data["cells"]
+    paths: list[Path] = scenarios()
+    own = [path.stem for path in paths if path.parent.name == "scenarios"]
+    beyond = [path.stem for path in paths if path.parent.name == "beyond"]
+    used = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
+    parts = [
+        ".. Written by python -m comparison --write.",
+        table(cells, own, "The kinds of this plugin"),
+        table(cells, beyond, "What this plugin does not look for"),
+        "Good examples that a tool complains of:",
+        "\n".join(false_alarms(cells)) or "* none",
+        f"Made on {data['date']} on {data['system']}, with {used}.",
+    ]
+    return "\n\n".join(parts) + "\n"
