@@ -42,48 +42,70 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
         _asyncio_traps_lasti: int
 
         def set_result(self, result: Any, /) -> None:
-            thread = thread_of(self)
-            if thread is not None and thread != get_ident():
-                watch.touched(self._loop, "Future.set_result", getframe(1), self)
+            try:
+                thread = thread_of(self)
+                if thread is not None and thread != get_ident():
+                    watch.touched(self._loop, "Future.set_result", getframe(1), self)
+            except Exception as exc:
+                watch.faults.note("futures", exc)
             try:
                 set_result_(self, result)
             except asyncio.InvalidStateError as exc:
                 __tracebackhide__ = True
-                _too_late(self, exc)
+                try:
+                    _too_late(self, exc)
+                except Exception as fault:
+                    watch.faults.note("futures", fault)
                 raise
-            frame = getframe(1)
-            self._asyncio_traps_code = frame.f_code
-            self._asyncio_traps_lasti = frame.f_lasti
+            try:
+                frame = getframe(1)
+                self._asyncio_traps_code = frame.f_code
+                self._asyncio_traps_lasti = frame.f_lasti
+            except Exception as exc:
+                watch.faults.note("futures", exc)
 
         def set_exception(self, exception: type | BaseException, /) -> None:
-            thread = thread_of(self)
-            if thread is not None and thread != get_ident():
-                watch.touched(self._loop, "Future.set_exception", getframe(1), self)
+            try:
+                thread = thread_of(self)
+                if thread is not None and thread != get_ident():
+                    watch.touched(self._loop, "Future.set_exception", getframe(1), self)
+            except Exception as exc:
+                watch.faults.note("futures", exc)
             try:
                 set_exception_(self, exception)
             except asyncio.InvalidStateError as exc:
                 __tracebackhide__ = True
-                _too_late(self, exc)
+                try:
+                    _too_late(self, exc)
+                except Exception as fault:
+                    watch.faults.note("futures", fault)
                 raise
-            if watch.active:
-                with watch.faults.guard("futures"):
+            try:
+                if watch.active:
                     frame = getframe(1)
                     watch.remember(self, frame)
                     self._asyncio_traps_code = frame.f_code
                     self._asyncio_traps_lasti = frame.f_lasti
+            except Exception as exc:
+                watch.faults.note("futures", exc)
 
         def cancel(self, msg: Any | None = None) -> bool:
-            thread = thread_of(self)
-            if thread is not None and thread != get_ident():
-                watch.touched(self._loop, "cancel", getframe(1), self)
+            try:
+                thread = thread_of(self)
+                if thread is not None and thread != get_ident():
+                    watch.touched(self._loop, "cancel", getframe(1), self)
+            except Exception as exc:
+                watch.faults.note("futures", exc)
             done = cancel_(self, msg=msg)
-            if done and watch.active:
-                with watch.faults.guard("futures"):
+            try:
+                if done and watch.active:
                     frame = getframe(1)
                     self._asyncio_traps_code, self._asyncio_traps_lasti = user_mark(frame) or (
                         frame.f_code,
                         frame.f_lasti,
                     )
+            except Exception as exc:
+                watch.faults.note("futures", exc)
             return done
 
     def _done_at(future: Future) -> Mark | None:
@@ -92,16 +114,15 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
 
     def _too_late(future: Future, exc: Exception) -> None:
         if watch.active:
-            with watch.faults.guard("futures"):
-                watch.too_late(
-                    exc,
-                    Late(
-                        user_mark(getframe(2)),
-                        _done_at(future),
-                        future.cancelled(),
-                        watch.ownership.now(),
-                    ),
-                )
+            watch.too_late(
+                exc,
+                Late(
+                    user_mark(getframe(2)),
+                    _done_at(future),
+                    future.cancelled(),
+                    watch.ownership.now(),
+                ),
+            )
 
     for method in (Future.set_result, Future.set_exception, Future.cancel):
         method.__qualname__ = f"Future.{method.__name__}"

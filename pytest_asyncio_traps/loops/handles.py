@@ -14,6 +14,7 @@ from contextvars import copy_context
 from types import BuiltinFunctionType, CodeType, FrameType, MethodType
 from typing import Any, Final
 
+from ..core.faults import Faults
 from ..core.stacks import ASYNCIO, HARNESS, KINDS, LIBRARY, USER, Mark, user_mark
 
 #: asyncio's own class, of which every handle is one.
@@ -43,6 +44,15 @@ KNOWN: Final = (
     and set(events.TimerHandle.__slots__) == {"_scheduled", "_when"}
     and events.Handle.__init__.__code__.co_names == _INIT_NAMES
 )
+
+
+#: Where the faults of handles go, which know no watch: to the run that began last.
+FAULTS: Final[list[Faults]] = []
+
+
+def _note(exc: Exception) -> None:
+    for faults in FAULTS[-1:]:
+        faults.note("loops", exc)
 
 
 def mark_of(frame: FrameType) -> Mark | None:
@@ -123,8 +133,8 @@ def is_known_run(run: Any) -> bool:
 _RUN: Final = events.Handle._run.__code__
 
 
-def failed(handle: Any, exc: BaseException) -> None:
-    """Tell the loop, as ``Handle._run`` does, that the callback of ``handle`` raised ``exc``."""
+def failure(handle: Any, exc: BaseException) -> dict[str, Any]:
+    """What ``Handle._run`` tells the loop when the callback of ``handle`` has raised ``exc``."""
     debug = {"debug": handle._loop.get_debug()} if "get_debug" in _RUN_NAMES else {}
     source = events.format_helpers._format_callback_source  # type: ignore[attr-defined]
     context = {
@@ -134,7 +144,7 @@ def failed(handle: Any, exc: BaseException) -> None:
     }
     if handle._source_traceback:
         context["source_traceback"] = handle._source_traceback
-    handle._loop.call_exception_handler(context)
+    return context
 
 
 def pass_for(run: Any, original: Any) -> Any:
@@ -181,13 +191,16 @@ class Handle(events.Handle, metaclass=_StandsIn):
     _source_traceback: Any
 
     def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
-        self._asyncio_traps_asked = _asker()
-        if getattr(loop, "_debug", True):
-            super().__init__(callback, args, loop, context)
-            if self._source_traceback:
-                del self._source_traceback[-1]
-            return
-        _fill(self, callback, args, loop, context)
+        try:
+            self._asyncio_traps_asked = _asker()
+            if not getattr(loop, "_debug", True):
+                _fill(self, callback, args, loop, context)
+                return
+        except Exception as exc:
+            _note(exc)
+        super().__init__(callback, args, loop, context)
+        if self._source_traceback:
+            del self._source_traceback[-1]
 
 
 class SoonHandle(events.Handle):
@@ -219,15 +232,18 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
         loop: Any,
         context: Any = None,
     ) -> None:
-        self._asyncio_traps_asked = _asker()
-        if getattr(loop, "_debug", True):
-            super().__init__(when, callback, args, loop, context)
-            if self._source_traceback:
-                del self._source_traceback[-1]
-            return
-        _fill(self, callback, args, loop, context)
-        self._when = when
-        self._scheduled = False
+        try:
+            self._asyncio_traps_asked = _asker()
+            if not getattr(loop, "_debug", True):
+                _fill(self, callback, args, loop, context)
+                self._when = when
+                self._scheduled = False
+                return
+        except Exception as exc:
+            _note(exc)
+        super().__init__(when, callback, args, loop, context)
+        if self._source_traceback:
+            del self._source_traceback[-1]
 
 
 class AtHandle(events.TimerHandle):
@@ -261,7 +277,10 @@ if _ThreadSafeHandle is not None:  # from Python 3.14 on
         _source_traceback: Any
 
         def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
-            self._asyncio_traps_asked = _asker()
+            try:
+                self._asyncio_traps_asked = _asker()
+            except Exception as exc:
+                _note(exc)
             super().__init__(callback, args, loop, context)
             if self._source_traceback:
                 del self._source_traceback[-1]

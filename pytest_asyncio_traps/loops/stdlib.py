@@ -35,11 +35,11 @@ def arm(watch: Watch) -> None:
     def make_init(original: Callable[..., None]) -> Callable[..., None]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
-            # No defaults of the class: they would make each access several times slower.
-            self._asyncio_traps_step = 0.0
-            self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
-            if watch.active:
-                with guarded:
+            with guarded:
+                # No defaults of the class: they would make each access several times slower.
+                self._asyncio_traps_step = 0.0
+                self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
+                if watch.active:
                     watch.loop_made(self, sys._getframe(1))
 
         return __init__
@@ -102,7 +102,11 @@ def arm(watch: Watch) -> None:
                     return True
                 if making[0]:
                     return False
-                return module_of(1) not in quiet and watch.active and shown(self)
+                try:
+                    return module_of(1) not in quiet and watch.active and shown(self)
+                except Exception as exc:
+                    watch.faults.note("loops", exc)
+                    return False
 
         else:
 
@@ -111,21 +115,27 @@ def arm(watch: Watch) -> None:
                     return True
                 if making[0]:
                     return False
-                name = getframe(1).f_globals.get("__name__")
-                return name not in quiet and watch.active and shown(self)
+                try:
+                    name = getframe(1).f_globals.get("__name__")
+                    return name not in quiet and watch.active and shown(self)
+                except Exception as exc:
+                    watch.faults.note("loops", exc)
+                    return False
 
         return get_debug
 
     def make_set_debug(original: Callable[..., None]) -> Callable[..., None]:
         def set_debug(self: Any, enabled: bool) -> None:
-            frame = sys._getframe(1)
-            if not enabled and watch.active and debug.by_harness(frame):
-                return
+            with guarded:
+                if not enabled and watch.active and debug.by_harness(sys._getframe(1)):
+                    return
             original(self, enabled)
-            # The constructor sets what the environment says, which is no wish of the code
-            # under test, unless that has put something in place of asyncio's switch.
-            if watch.active and (frame.f_code is not init_code or is_switch_replaced()):
-                setattr(self, debug.EXPLICIT, bool(enabled))
+            with guarded:
+                # The constructor sets what the environment says, which is no wish of the code
+                # under test, unless that has put something in place of asyncio's switch.
+                by_init = sys._getframe(1).f_code is init_code
+                if watch.active and (not by_init or is_switch_replaced()):
+                    setattr(self, debug.EXPLICIT, bool(enabled))
 
         return set_debug
 
@@ -147,81 +157,89 @@ def arm(watch: Watch) -> None:
     steps = handles.STEP_TYPES
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
-        handle_class, getframe, new = handles.SoonHandle, sys._getframe, object.__new__
+        handle_class, getframe = handles.SoonHandle, sys._getframe
+        new: Any = object.__new__
+        note = note_of_loops(watch)
 
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
                 slow: Any = original(self, callback, *args, context=context)
-                _hide_frame(slow)
+                with guarded:
+                    _hide_frame(slow)
                 return slow
-            thread = self._thread_id
-            if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_soon", getframe(1), callback)
             try:
-                plain = self._asyncio_traps_plain and not self._closed
-            except AttributeError:  # made before us
-                plain = False
-            if not plain:
-                return original(self, callback, *args, context=context)
-            handle: Any = new(handle_class)
-            if context is not None and type(callback) in steps:
-                # A task asks for its next step, as it does all the time: it says itself who
-                # made it.
-                handle._asyncio_traps_code = None
-                handle._context = context
-            else:
-                frame = getframe(1)
-                handle._asyncio_traps_code = frame.f_code
-                handle._asyncio_traps_lasti = frame.f_lasti
-                handle._context = copy_context() if context is None else context
-            handle._loop = self
-            handle._callback = callback
-            handle._args = args
-            handle._cancelled = False
-            handle._repr = None
-            handle._source_traceback = None
-            self._ready.append(handle)
-            return handle
+                thread = self._thread_id
+                if thread is not None and thread != get_ident():
+                    watch.touched(self, "loop.call_soon", getframe(1), callback)
+                if self._asyncio_traps_plain and not self._closed:
+                    handle: Any = new(handle_class)
+                    if context is not None and type(callback) in steps:
+                        # A task asks for its next step, as it does all the time: it says
+                        # itself who made it.
+                        handle._asyncio_traps_code = None
+                        handle._context = context
+                    else:
+                        frame = getframe(1)
+                        handle._asyncio_traps_code = frame.f_code
+                        handle._asyncio_traps_lasti = frame.f_lasti
+                        handle._context = copy_context() if context is None else context
+                    handle._loop = self
+                    handle._callback = callback
+                    handle._args = args
+                    handle._cancelled = False
+                    handle._repr = None
+                    handle._source_traceback = None
+                    self._ready.append(handle)
+                    return handle
+            except Exception as exc:
+                note(self, exc)
+            return original(self, callback, *args, context=context)
 
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        timer_class, getframe, new = handles.AtHandle, sys._getframe, object.__new__
+        timer_class, getframe = handles.AtHandle, sys._getframe
+        new: Any = object.__new__
+        note = note_of_loops(watch)
         kinds, mark_of = KINDS, handles.mark_of
         call_later = loop_class.call_later.__code__
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
                 slow: Any = original(self, when, callback, *args, context=context)
-                _hide_frame(slow)
+                with guarded:
+                    _hide_frame(slow)
                 return slow
-            frame: Any = getframe(1)
-            thread = self._thread_id
-            if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_at", frame, callback)
+            timer: Any = None
             try:
-                plain = self._asyncio_traps_plain and not self._closed and when is not None
-            except AttributeError:
-                plain = False
-            if not plain:
+                frame: Any = getframe(1)
+                thread = self._thread_id
+                if thread is not None and thread != get_ident():
+                    watch.touched(self, "loop.call_at", frame, callback)
+                if self._asyncio_traps_plain and not self._closed and when is not None:
+                    if frame.f_code is call_later:
+                        frame = frame.f_back
+                    made = new(timer_class)
+                    code = frame.f_code
+                    if kinds[code.co_filename] == USER:
+                        made._asyncio_traps_asked = code, frame.f_lasti
+                    else:
+                        made._asyncio_traps_asked = mark_of(frame)
+                    made._context = copy_context() if context is None else context
+                    made._loop = self
+                    made._callback = callback
+                    made._args = args
+                    made._cancelled = False
+                    made._repr = None
+                    made._source_traceback = None
+                    made._when = when
+                    made._scheduled = True
+                    timer = made
+            except Exception as exc:
+                note(self, exc)
+            if timer is None:
                 return original(self, when, callback, *args, context=context)
-            if frame.f_code is call_later:
-                frame = frame.f_back
-            timer: Any = new(timer_class)
-            code = frame.f_code
-            if kinds[code.co_filename] == USER:
-                timer._asyncio_traps_asked = code, frame.f_lasti
-            else:
-                timer._asyncio_traps_asked = mark_of(frame)
-            timer._context = copy_context() if context is None else context
-            timer._loop = self
-            timer._callback = callback
-            timer._args = args
-            timer._cancelled = False
-            timer._repr = None
-            timer._source_traceback = None
-            timer._when = when
-            timer._scheduled = True
+            # This compares what the user has given, whose errors are the user's.
             heappush(self._scheduled, timer)
             return timer
 
@@ -229,9 +247,10 @@ def arm(watch: Watch) -> None:
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:
-            thread = self._thread_id
-            if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.stop", sys._getframe(1))
+            with guarded:
+                thread = self._thread_id
+                if thread is not None and thread != get_ident():
+                    watch.touched(self, "loop.stop", sys._getframe(1))
             original(self)
 
         return stop
@@ -239,6 +258,8 @@ def arm(watch: Watch) -> None:
     for name, make in asyncgen_hooks(watch).items():
         patches.wrap(loop_class, name, make)
     if handles.KNOWN:
+        handles.FAULTS.append(watch.faults)
+        watch.on_disarm.append(lambda: handles.FAULTS.remove(watch.faults))
         for name, cls in handles.CLASSES.items():
             patches.set(events, name, cls)
             if hasattr(asyncio, name):
@@ -259,6 +280,17 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "create_task", make_create_task(watch))
     patches.wrap(loop_class, "create_future", make_create_future(watch))
     patches.wrap(handles.BASE, "_run", make_handle_run(watch))
+
+
+def note_of_loops(watch: Watch) -> Callable[[Any, Exception], None]:
+    """What keeps a fault that came up in a method of a loop, or in a step of its."""
+
+    def note(loop: Any, exc: Exception) -> None:
+        # A loop that was made before us, or by nobody we know, lacks what `__init__` gives.
+        if type(exc) is not AttributeError or hasattr(loop, "_asyncio_traps_plain"):
+            watch.faults.note("loops", exc)
+
+    return note
 
 
 def _hide_frame(obj: Any) -> None:
@@ -332,24 +364,28 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
             if self._debug:
-                future = original(self)
-                if future._source_traceback:
-                    del future._source_traceback[-2]
-                return future
+                slow: Any = original(self)
+                with watch.faults.guard("loops"):
+                    if slow._source_traceback:
+                        del slow._source_traceback[-2]
+                return slow
+            try:
+                cls = plain_class if module_of(1) in own else future_class
+            except Exception as exc:
+                watch.faults.note("loops", exc)
+                cls = plain_class
             # The constructor asks for debug mode: the shortest way to say no. Another thread
             # may put an end to that too soon, and the answer then takes the longer way.
             making[0] = True
-            if module_of(1) in own:
-                future = plain_class(loop=self)
+            try:
+                return cls(loop=self)
+            finally:
                 making[0] = False
-                return future
-            future = future_class(loop=self)
-            making[0] = False
-            return future
 
         return create_future
 
-    plain_class, own = asyncio.Future, debug.KEEPS_ITS_FUTURES
+    plain_class: Any = asyncio.Future
+    own = debug.KEEPS_ITS_FUTURES
 
     return make
 
@@ -359,37 +395,52 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     now = REAL[0]
     due = watch.due
     on_step_end = watch.on_step_end
-    failed = handles.failed
+    failure = handles.failure
+    note = note_of_loops(watch)
 
     def make(original: Any) -> Any:
         def _run(self: Any) -> Any:
             __tracebackhide__ = True
             loop = self._loop
             callback = self._callback  # it may cancel itself, and forget this
-            shift = watch.shift_to(self._context) if watch.shared else None
-            began = now()
+            began, shift = now(), None
             try:
                 loop._asyncio_traps_step = began
+                if watch.shared:
+                    shift = watch.shift_to(self._context)
                 if began >= due[0]:
                     watch.step_due(loop, began)
-            except AttributeError:  # not a loop of anybody's
-                return original(self)
+            except Exception as exc:
+                note(loop, exc)
             try:
                 # What the original does, without the price of a call.
                 self._context.run(self._callback, *self._args)
             except (SystemExit, KeyboardInterrupt):
                 raise
-            except BaseException as exc:
-                failed(self, exc)
+            except BaseException as raised:
+                try:
+                    context: Any = failure(self, raised)
+                except Exception as exc:
+                    note(loop, exc)
+                    context = {"message": "Exception in callback", "exception": raised}
+                    context["handle"] = self
+                try:
+                    self._loop.call_exception_handler(context)
+                finally:
+                    context = None
             finally:
-                # A step within which others ran (a loop that was entered again) was not alone.
-                if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                    watch.slow_step(loop, self, callback, began, now())
-                loop._asyncio_traps_step = 0.0
-                if on_step_end:
-                    watch.step_ended(callback)
-                if shift is not None:
-                    watch.census.mark(shift)
+                try:
+                    # A step within which others ran (a loop that was entered again) was not
+                    # alone.
+                    if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
+                        watch.slow_step(loop, self, callback, began, now())
+                    loop._asyncio_traps_step = 0.0
+                    if on_step_end:
+                        watch.step_ended(callback)
+                    if shift is not None:
+                        watch.census.mark(shift)
+                except Exception as exc:
+                    note(loop, exc)
                 # The traceback of an exception in the task reaches this frame through
                 # f_back. A task that it led back to would be kept alive by a cycle.
                 self = callback = loop = None
@@ -398,25 +449,29 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
             __tracebackhide__ = True
             loop = self._loop
             callback = self._callback
-            shift = watch.shift_to(self._context) if watch.shared else None
-            began = now()
+            began, shift = now(), None
             try:
                 loop._asyncio_traps_step = began
+                if watch.shared:
+                    shift = watch.shift_to(self._context)
                 if began >= due[0]:
                     watch.step_due(loop, began)
-            except AttributeError:
-                return original(self)
+            except Exception as exc:
+                note(loop, exc)
             try:
                 return original(self)
             finally:
-                if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                    watch.slow_step(loop, self, callback, began, now())
-                loop._asyncio_traps_step = 0.0
-                if on_step_end:
-                    watch.step_ended(callback)
-                if shift is not None:
-                    watch.census.mark(shift)
-                self = callback = None
+                try:
+                    if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
+                        watch.slow_step(loop, self, callback, began, now())
+                    loop._asyncio_traps_step = 0.0
+                    if on_step_end:
+                        watch.step_ended(callback)
+                    if shift is not None:
+                        watch.census.mark(shift)
+                except Exception as exc:
+                    note(loop, exc)
+                self = callback = loop = None
 
         # What is unknown is another Python's, or another tool's.
         is_known = handles.is_known_run(original)
@@ -430,24 +485,28 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
 
 def asyncgen_hooks(watch: Watch) -> dict[str, Callable[[Any], Any]]:
     """The methods of a loop that see async generators begin and end."""
+    guarded = watch.faults.guard("loops")
 
     def make_firstiter(original: Callable[..., None]) -> Callable[..., None]:
         def _asyncgen_firstiter_hook(self: Any, agen: Any) -> None:
-            watch.asyncgen_begun(self, agen, sys._getframe(1))
+            with guarded:
+                watch.asyncgen_begun(self, agen, sys._getframe(1))
             original(self, agen)
 
         return _asyncgen_firstiter_hook
 
     def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
         def _asyncgen_finalizer_hook(self: Any, agen: Any) -> None:
-            watch.asyncgen_dropped(self, agen)
+            with guarded:
+                watch.asyncgen_dropped(self, agen)
             original(self, agen)
 
         return _asyncgen_finalizer_hook
 
     def make_shutdown(original: Callable[..., Any]) -> Callable[..., Any]:
         async def shutdown_asyncgens(self: Any) -> None:
-            watch.asyncgens_shut(self)
+            with guarded:
+                watch.asyncgens_shut(self)
             await original(self)
 
         return shutdown_asyncgens

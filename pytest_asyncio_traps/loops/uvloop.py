@@ -17,6 +17,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from ..core.clock import REAL
+from ..core.faults import Faults
 from ..core.stacks import STEP_CODES
 from ..core.watch import Watch, asked_at
 from . import debug
@@ -57,25 +58,35 @@ _ENDPOINTS = (
 class _WhenImported:
     """Calls back once uvloop has been imported by whoever needs it."""
 
-    def __init__(self, ready: Callable[[ModuleType], None]) -> None:
+    def __init__(self, ready: Callable[[ModuleType], None], faults: Faults) -> None:
         self._ready = ready
+        self._guarded = faults.guard("uvloop")
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != "uvloop" or path is not None:
             return None
-        self.remove()
+        removed = False
+        with self._guarded:
+            self.remove()
+            removed = True
+        if not removed:
+            return None  # the finders after this one go on
         spec = importlib.util.find_spec(name)
         if spec is None or spec.loader is None:
             return spec
-        execute = spec.loader.exec_module
-        ready = self._ready
+        with self._guarded:
+            self._attend(spec.loader)
+        return spec
+
+    def _attend(self, loader: Any) -> None:
+        execute, ready, guarded = loader.exec_module, self._ready, self._guarded
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            ready(module)
+            with guarded:
+                ready(module)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
+        loader.exec_module = exec_module
 
     def remove(self) -> None:
         if self in sys.meta_path:
@@ -92,7 +103,7 @@ def arm(watch: Watch) -> None:
     if "uvloop" in sys.modules:
         ready(sys.modules["uvloop"])
     else:
-        finder = _WhenImported(ready)
+        finder = _WhenImported(ready, watch.faults)
         sys.meta_path.insert(0, finder)
         watch.on_disarm.append(finder.remove)
 
@@ -149,14 +160,14 @@ def runner_of(loop: Any) -> _Runner:
 def hook(watch: Watch, loop_class: Any) -> None:
     """Replace the methods of ``uvloop.Loop`` that its C code, or its users, call by name."""
     patches = watch.patches
-    guard = watch.faults.guard
+    guarded = watch.faults.guard("uvloop")
     is_debug = loop_class.get_debug
 
     def make_init(original: Callable[..., None]) -> Callable[..., None]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             if watch.active:
-                with guard("uvloop"):
+                with guarded:
                     runner_of(self).debug = is_debug(self)
                     # The constructor sets debug mode from the environment.
                     vars(self).pop(debug.EXPLICIT, None)
@@ -170,22 +181,26 @@ def hook(watch: Watch, loop_class: Any) -> None:
     def make_run(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(self: Any, *args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            if not watch.active or runner_of(self)._thread_id is not None:
+            runner, tracked = None, False
+            if watch.active:
+                with guarded:
+                    outer = runner_of(self)
+                    if outer._thread_id is None:
+                        runner = outer
+                        tracked = watch.loop_enters(self)
+                        runner._thread_id = get_ident()
+            if runner is None:
                 return original(self, *args, **kwargs)
-            tracked = False
-            with guard("uvloop"):
-                tracked = watch.loop_enters(self)
-                runner_of(self)._thread_id = get_ident()
             try:
                 return original(self, *args, **kwargs)
             except (SystemExit, KeyboardInterrupt):
                 # Other exceptions may be what run_until_complete() hands on as a result.
-                with guard("uvloop"):
+                with guarded:
                     watch.loop_cut_short(self)
                 raise
             finally:
-                with guard("uvloop"):
-                    runner_of(self)._thread_id = None
+                with guarded:
+                    runner._thread_id = None
                     watch.loop_leaves(self, tracked)
 
         return run
@@ -193,7 +208,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
             if watch.active and not self.is_closed() and not self.is_running():
-                with guard("uvloop"):
+                with guarded:
                     watch.loop_closing(self)
             original(self)
 
@@ -202,7 +217,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
     def make_call_exception_handler(original: Callable[..., None]) -> Callable[..., None]:
         def call_exception_handler(self: Any, context: Any) -> None:
             if watch.active:
-                with guard("uvloop"):
+                with guarded:
                     watch.exception_context(self, context)
                     self._asyncio_traps_failed = None
             original(self, context)
@@ -211,18 +226,26 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def make_get_debug(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
         def get_debug(self: Any) -> bool:
-            return original(self) or (watch.active and debug.shown(self))
+            if original(self):
+                return True
+            try:
+                return watch.active and debug.shown(self)
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
+                return False
 
         return get_debug
 
     def make_set_debug(original: Callable[..., None]) -> Callable[..., None]:
         def set_debug(self: Any, enabled: bool) -> None:
-            if not enabled and watch.active and debug.by_harness(sys._getframe(1)):
-                return
+            with guarded:
+                if not enabled and watch.active and debug.by_harness(sys._getframe(1)):
+                    return
             original(self, enabled)
-            runner_of(self).debug = bool(enabled)
-            if watch.active:
-                setattr(self, debug.EXPLICIT, bool(enabled))
+            with guarded:
+                runner_of(self).debug = bool(enabled)
+                if watch.active:
+                    setattr(self, debug.EXPLICIT, bool(enabled))
 
         return set_debug
 
@@ -234,21 +257,32 @@ def hook(watch: Watch, loop_class: Any) -> None:
     def step(runner: _Runner, code: Any, lasti: int, callback: Any, *args: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue, within a `_Step`."""
         __tracebackhide__ = True
-        runner._asyncio_traps_step = began = now()
-        if began >= due[0]:
-            watch.step_due(running_loop(), began)
+        try:
+            runner._asyncio_traps_step = began = now()
+            if began >= due[0]:
+                watch.step_due(running_loop(), began)
+        except Exception as exc:
+            watch.faults.note("uvloop", exc)
         try:
             callback(*args)
         except BaseException:
-            # uvloop's handles show nothing: this is for the exception handler, which is next.
-            running_loop()._asyncio_traps_failed = asked_at(code, lasti), watch.ownership.now()
+            try:
+                # uvloop's handles show nothing: this is for the exception handler, which is
+                # next.
+                failed = asked_at(code, lasti), watch.ownership.now()
+                running_loop()._asyncio_traps_failed = failed
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
             raise
         finally:
-            if now() - began >= watch.slow_after and runner._asyncio_traps_step is began:
-                watch.slow_step(running_loop(), None, callback, began, now())
-            runner._asyncio_traps_step = 0.0
-            if on_step_end:
-                watch.step_ended(callback)
+            try:
+                if now() - began >= watch.slow_after and runner._asyncio_traps_step is began:
+                    watch.slow_step(running_loop(), None, callback, began, now())
+                runner._asyncio_traps_step = 0.0
+                if on_step_end:
+                    watch.step_ended(callback)
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
             # The traceback of an exception in the task reaches this frame: see stdlib.py.
             callback = args = None  # type: ignore[assignment]
 
@@ -257,9 +291,10 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:
-            thread = runner_of(self)._thread_id
-            if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.stop", sys._getframe(1))
+            with guarded:
+                thread = runner_of(self)._thread_id
+                if thread is not None and thread != get_ident():
+                    watch.touched(self, "loop.stop", sys._getframe(1))
             original(self)
 
         return stop
@@ -278,31 +313,38 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if not watch.active:
                 return original(self, callback, *args, context=context)
             try:
-                runner = self._asyncio_traps_runner
-            except AttributeError:  # made before us
-                runner = runner_of(self)
-            frame = getframe(1)
-            thread = runner._thread_id
-            refuses = False
-            if thread is not None and thread != get_ident():
-                refuses = elsewhere(self, "loop.call_soon", frame, callback)
-            shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
-            try:
-                # What need not be unpacked makes a call a good deal quicker.
-                if context is not None:
-                    handle = original(self, shown, *args, context=context)
-                elif args:
-                    handle = original(self, shown, *args)
-                else:
-                    handle = original(self, shown)
-            except RuntimeError as exc:
-                __tracebackhide__ = True
-                if refuses:
-                    watch.refused(self, "loop.call_soon", frame, exc)
-                raise
-            if runner.debug:
-                _hide_frame(handle)
-            return handle
+                try:
+                    runner = self._asyncio_traps_runner
+                except AttributeError:  # made before us
+                    runner = runner_of(self)
+                frame = getframe(1)
+                thread = runner._thread_id
+                refuses = False
+                if thread is not None and thread != get_ident():
+                    refuses = elsewhere(self, "loop.call_soon", frame, callback)
+                shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
+            else:
+                try:
+                    # What need not be unpacked makes a call a good deal quicker.
+                    if context is not None:
+                        handle = original(self, shown, *args, context=context)
+                    elif args:
+                        handle = original(self, shown, *args)
+                    else:
+                        handle = original(self, shown)
+                except RuntimeError as exc:
+                    __tracebackhide__ = True
+                    if refuses:
+                        with guarded:
+                            watch.refused(self, "loop.call_soon", frame, exc)
+                    raise
+                if runner.debug:
+                    with guarded:
+                        _hide_frame(handle)
+                return handle
+            return original(self, callback, *args, context=context)
 
         return call_soon
 
@@ -310,14 +352,19 @@ def hook(watch: Watch, loop_class: Any) -> None:
         def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if not watch.active:
                 return original(self, callback, *args, context=context)
-            frame = getframe(1)
-            code, lasti = frame.f_code, frame.f_lasti
-            runner = runner_of(self)
-            shown = _Step(step, runner, code, lasti, callback)
-            handle = original(self, shown, *args, context=context)
-            if runner.debug:
-                _hide_frame(handle)
-            return handle
+            try:
+                frame = getframe(1)
+                runner = runner_of(self)
+                shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
+            else:
+                handle = original(self, shown, *args, context=context)
+                if runner.debug:
+                    with guarded:
+                        _hide_frame(handle)
+                return handle
+            return original(self, callback, *args, context=context)
 
         return call_soon_threadsafe
 
@@ -327,26 +374,35 @@ def hook(watch: Watch, loop_class: Any) -> None:
         ) -> Any:
             if not watch.active:
                 return original(self, delay, callback, *args, context=context)
-            frame = sys._getframe(1)
-            runner = runner_of(self)
-            thread = runner._thread_id
-            refuses = False
-            if thread is not None and thread != get_ident():
-                refuses = elsewhere(self, "loop.call_later", frame, callback)
-            code, lasti = frame.f_code, frame.f_lasti
-            shown = _Step(step, runner, code, lasti, callback)
             try:
-                handle = original(self, delay, shown, *args, context=context)
-            except RuntimeError as exc:
-                __tracebackhide__ = True
-                if refuses:
-                    watch.refused(self, "loop.call_later", frame, exc)
-                raise
-            if runner.debug:
-                _hide_frame(handle)
-            if watch.on_timer_made:
-                watch.timer_made(self, handle, asked_at(code, lasti), callback)
-            return handle
+                frame = sys._getframe(1)
+                runner = runner_of(self)
+                thread = runner._thread_id
+                refuses = False
+                if thread is not None and thread != get_ident():
+                    refuses = elsewhere(self, "loop.call_later", frame, callback)
+                code, lasti = frame.f_code, frame.f_lasti
+                shown = _Step(step, runner, code, lasti, callback)
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
+            else:
+                try:
+                    handle = original(self, delay, shown, *args, context=context)
+                except RuntimeError as exc:
+                    __tracebackhide__ = True
+                    if refuses:
+                        with guarded:
+                            watch.refused(self, "loop.call_later", frame, exc)
+                    raise
+                try:
+                    if runner.debug:
+                        _hide_frame(handle)
+                    if watch.on_timer_made:
+                        watch.timer_made(self, handle, asked_at(code, lasti), callback)
+                except Exception as exc:
+                    watch.faults.note("uvloop", exc)
+                return handle
+            return original(self, delay, callback, *args, context=context)
 
         return call_later
 
@@ -357,8 +413,13 @@ def hook(watch: Watch, loop_class: Any) -> None:
         def create_future(self: Any) -> Any:
             if not watch.active:
                 return original(self)
-            runner_of(self)
-            return future_class(loop=self)
+            try:
+                runner_of(self)
+            except Exception as exc:
+                watch.faults.note("uvloop", exc)
+            else:
+                return future_class(loop=self)
+            return original(self)
 
         return create_future
 
@@ -366,7 +427,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         async def endpoint(self: Any, *args: Any, **kwargs: Any) -> Any:
             made = await original(self, *args, **kwargs)
             if watch.active:
-                with guard("uvloop"):
+                with guarded:
                     transport = made[0] if isinstance(made, tuple) else made
                     watch.transport_made(transport, sys._getframe(1), self)
             return made

@@ -30,6 +30,18 @@ REACHED = "__asyncio_traps_point__"
 #: What catches and tells the faults of all others. Where it fails, nobody is left to do so.
 GUARDS = ("core.faults:", "guards:", "core.watch:Watch._tell", "core.watch:_part_of")
 
+#: What C code calls, of Python or of uvloop: to look at, it is called by whoever calls that.
+CALLED_BY_C = {
+    "loops.handles:AtHandle.__lt__",
+    "loops.uvloop:hook.step",
+    *(f"loops.uvloop:_Step.__{name}__" for name in ("getattr", "repr", "str", "format")),
+}
+
+#: By qualified name, what passes for a function of asyncio's: see `handles.pass_for`.
+_DISGUISED = {
+    "make_handle_run.<locals>.make.<locals>._run": "loops.stdlib:make_handle_run.make._run"
+}
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -78,7 +90,8 @@ def _by_line() -> dict[tuple[str, int, str], str]:
 
 def point_of(code: CodeType) -> str | None:
     """The point that ``code`` belongs to, if it is the package's."""
-    return _by_line().get((code.co_filename, code.co_firstlineno, code.co_name))
+    point = _by_line().get((code.co_filename, code.co_firstlineno, code.co_name))
+    return point or _DISGUISED.get(code.co_qualname)
 
 
 def inject(
@@ -86,7 +99,7 @@ def inject(
 ) -> None:
     """Have each of ``points`` call ``call`` with its name: at its beginning, or ``in_blocks``."""
     setattr(builtins, REACHED, call)
-    wanted = {module for module in modules() if not points_of(module).keys().isdisjoint(points)}
+    wanted = {module_of(point) for point in points}
     new: dict[tuple[str, str, int], CodeType] = {}
     for module in wanted:
         importlib.import_module(f"{NAME}.{module}" if module else NAME)
@@ -146,7 +159,9 @@ def _blocks(node: _Function) -> list[list[ast.stmt]]:
             if isinstance(child, ast.With) and any("guard" in ast.unparse(i) for i in child.items):
                 found.append(child.body)
             if isinstance(child, ast.Try) and any(
-                "note(" in ast.unparse(h) for h in child.handlers
+                isinstance(statement, ast.Expr) and "note(" in ast.unparse(statement)
+                for handler in child.handlers
+                for statement in handler.body
             ):
                 found.append(child.body)
             if not isinstance(child, (*_FUNCTIONS, ast.ClassDef)):

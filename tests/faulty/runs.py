@@ -192,7 +192,7 @@ def to_inject(survey: Run, every: bool) -> dict[str, str]:
     fault is in each of its guarded blocks.
     """
     open_ = {point for point, callers in survey.reached.items() if None in callers}
-    open_ |= survey.stand_ins
+    open_ |= survey.stand_ins | points.CALLED_BY_C
     first = {point for point, callers in survey.reached.items() if plugin.GUARD in callers}
     found = {}
     for point, callers in survey.reached.items():

@@ -41,26 +41,6 @@ OTHERS = {
         "anyio or aiohttp or tornado",
     ),
 }  # fmt: skip
-#: What the hot paths of the loops call with no guard around it yet.
-UNGUARDED = frozenset(
-    {
-        *points.points_of("loops.debug"),
-        *points.points_of("loops.futures"),
-        *points.points_of("loops.handles"),
-        *points.points_of("loops.stdlib"),
-        *points.points_of("loops.uvloop"),
-        "core.stacks:_Kinds.__missing__",
-        "core.stacks:user_mark",
-        *(
-            f"core.watch:{name}"
-            for name in (
-                "Watch.asyncgen_begun", "Watch.asyncgen_dropped", "Watch.asyncgens_shut",
-                "Watch.shift_to", "Watch.slow_step", "Watch.step_due", "Watch.step_ended",
-                "Watch.timer_made", "Watch.touched", "asked_at",
-            )
-        ),
-    }
-)  # fmt: skip
 #: What declares the options: without it, nobody can give any.
 DECLARES = {"plugin:pytest_addoption", "options:add_options"}
 
@@ -129,7 +109,7 @@ def test_a_fault_in(faulty: Faulty, module: str) -> None:
     """Each of the module's functions, one at a time."""
     wrong = {}
     for point in faulty.injections:
-        if points.module_of(point) == module and point not in UNGUARDED:
+        if points.module_of(point) == module:
             found = faulty.wrongs(point)
             if found:
                 wrong[point] = found

@@ -453,6 +453,37 @@ def test_handles_are_what_they_were(suite: Suite) -> None:
     outcome.clean()
 
 
+def test_a_handle_of_a_loop_that_allows_no_attributes(suite: Suite) -> None:
+    """It runs its callback once, and what that raises has no other exception behind it."""
+    outcome = suite.test("""
+        import asyncio
+
+        class Loop:
+            __slots__ = ("contexts",)
+
+            def __init__(self): self.contexts = []
+            def get_debug(self): return False
+            def call_exception_handler(self, context): self.contexts.append(context)
+
+        def test_it():
+            loop, calls = Loop(), []
+
+            def fail():
+                calls.append(1)
+                raise LookupError("the test's own")
+
+            handle = asyncio.Handle(fail, (), loop)
+            handle._run()
+            assert calls == [1]
+            (context,) = loop.contexts
+            assert context["handle"] is handle
+            assert isinstance(context["exception"], LookupError)
+            assert context["exception"].__context__ is None
+    """)
+
+    outcome.clean()
+
+
 def test_handles_of_another_make_are_left_alone(suite: Suite) -> None:
     """A Python whose handles are made in another way keeps its own; the run says so."""
     suite.write(
