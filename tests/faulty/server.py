@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 
 #: Seconds after which a run hangs.
-PATIENCE = 40
+PATIENCE = 120
 #: The first of these are needed; the others, where they are installed.
 _IMPORTS = (
     "asyncio", "concurrent.futures.thread", "multiprocessing", "sqlite3", "ssl", "unittest.mock",

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
+from queue import SimpleQueue
+from typing import TypeVar
 
 import pytest
 
@@ -45,30 +48,57 @@ OTHERS = {
 DECLARES = {"plugin:pytest_addoption", "options:add_options"}
 
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+
 class Faulty:
     """Runs of the suite, and what each way of running it reaches."""
 
-    def __init__(self, server: runs.Server) -> None:
-        self.server = server
+    def __init__(self, servers: list[runs.Server]) -> None:
         self.every = os.environ.get("ASYNCIO_TRAPS_EVERY_FAULT") == "1"
-
         self.ways = [way for way in WAYS if way != "others" or find_spec("aiohttp")]
-        self._plain: dict[tuple[str, ...], runs.Run] = {}
+        self._threads = len(servers)
+        self._free: SimpleQueue[runs.Server] = SimpleQueue()
+        for server in servers:
+            self._free.put(server)
 
-    def plain(self, way: str) -> runs.Run:
-        """A run without the plugin."""
-        others = OTHERS.get(way, ())
-        if others not in self._plain:
-            self._plain[others] = self.server.run(others=others, traps=False)
-        return self._plain[others]
+    def run(
+        self,
+        way: str,
+        point: str = "",
+        how: str = "",
+        args: tuple[str, ...] | None = None,
+        traps: bool = True,
+    ) -> runs.Run:
+        """A run of the suite in one of its ways, on the next server that is free."""
+        server = self._free.get()
+        try:
+            args = WAYS[way] if args is None else args
+            return server.run(point, how, args, OTHERS.get(way, ()), traps)
+        finally:
+            self._free.put(server)
+
+    def at_once(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """``function`` of each of ``items``, as many of them at a time as there are servers."""
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(function, items))
+
+    @cached_property
+    def plain(self) -> dict[str, runs.Run]:
+        """By way of running the suite, a run without the plugin."""
+        of_others = {
+            others: self.run(way, traps=False)
+            for others, way in {OTHERS.get(way, ()): way for way in self.ways}.items()
+        }
+        return {way: of_others[OTHERS.get(way, ())] for way in self.ways}
 
     @cached_property
     def surveys(self) -> dict[str, runs.Run]:
         """By way of running the suite, what it reaches."""
-        return {
-            way: self.server.run("*", args=WAYS[way], others=OTHERS.get(way, ()))
-            for way in self.ways
-        }
+        return dict(
+            zip(self.ways, self.at_once(lambda way: self.run(way, "*"), self.ways), strict=True)
+        )
 
     @cached_property
     def injections(self) -> dict[str, tuple[str, str]]:
@@ -82,23 +112,25 @@ class Faulty:
     def wrongs(self, point: str) -> list[str]:
         """What is wrong with a run in which ``point`` fails."""
         how, way = self.injections[point]
-        args = () if point in DECLARES else WAYS[way]
-        run = self.server.run(point, how, args, OTHERS.get(way, ()))
-        return runs.wrongs(run, self.plain(way), point)
+        run = self.run(way, point, how, () if point in DECLARES else None)
+        return runs.wrongs(run, self.plain[way], point)
 
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
-    server = runs.Server(tmp_path_factory.mktemp("faulty"))
-    yield Faulty(server)
-    server.close()
+    servers = [
+        runs.Server(tmp_path_factory.mktemp("faulty")) for _ in range(min(os.cpu_count() or 1, 4))
+    ]
+    yield Faulty(servers)
+    for server in servers:
+        server.close()
 
 
 def test_without_a_fault(faulty: Faulty) -> None:
     """What the others hold against their runs is right where there is no fault."""
-    run = faulty.server.run(args=WAYS["alone"])
+    run = faulty.run("alone")
 
-    assert runs.wrongs(run, faulty.plain("alone"), "none") == []
+    assert runs.wrongs(run, faulty.plain["alone"], "none") == []
     assert run.report is not None
     kinds = {finding["kind"] for finding in run.report["findings"]}
     assert kinds == {trap.kind for trap in TRAPS}
@@ -107,15 +139,13 @@ def test_without_a_fault(faulty: Faulty) -> None:
 @pytest.mark.parametrize("module", [module for module in points.modules() if module])
 def test_a_fault_in(faulty: Faulty, module: str) -> None:
     """Each of the module's functions, one at a time."""
-    wrong = {}
-    for point in faulty.injections:
-        if points.module_of(point) == module:
-            found = faulty.wrongs(point)
-            if found:
-                wrong[point] = found
+    failed = [point for point in faulty.injections if points.module_of(point) == module]
+    assert faulty.plain  # once, and not by several threads
 
-    text = "\n\n".join(f"{point}: " + "\n".join(found) for point, found in wrong.items())
-    assert not wrong, text
+    wrong = zip(failed, faulty.at_once(faulty.wrongs, failed), strict=True)
+
+    text = "\n\n".join(f"{point}: " + "\n".join(found) for point, found in wrong if found)
+    assert not text, text
 
 
 def test_everything_that_matters_is_reached(faulty: Faulty) -> None:
