@@ -139,11 +139,11 @@ class Lifecycle:
                     "never-awaited: coroutines in reference cycles",
                     "a free-threaded build does not keep new objects apart",
                 )
+            watch.active = not watch.failed
+            self.welcome()
         except BaseException:
             self.stop()
             raise
-        watch.active = not watch.failed
-        self.welcome()
 
     def welcome(self) -> None:
         """Arm the kinds of others that are new. What fails there is their fault, not the run's."""
@@ -236,7 +236,10 @@ class Lifecycle:
                     trap.judge(final)
                 except Exception as exc:
                     faults.note(trap.kind, exc)
-        self.watch.census.settle()
+        try:
+            self.watch.census.settle()
+        except Exception as exc:
+            faults.note("census", exc)
 
     def _have_guests(self, do: Callable[[Trap], None], guests: Iterable[Trap | None]) -> None:
         """Call the kinds of others. They may need no loop to be of use."""

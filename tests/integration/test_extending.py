@@ -461,11 +461,13 @@ def test_each_finding_is_shown_once(suite: Suite, args: tuple[str, ...]) -> None
     """Late ones too, and those of no test; under pytest-xdist by the worker that made it."""
     suite.write(
         conftest="""
-        import os
+        def pytest_configure(config):
+            global there
+            there = hasattr(config, "workerinput")
 
         def pytest_asyncio_traps_finding(item, finding):
             with open("seen.txt", "a") as file:
-                print(finding.kind, item and item.name, "PYTEST_XDIST_WORKER" in os.environ, file=file)
+                print(finding.kind, item and item.name, there, file=file)
         """,
     )
     outcome = suite.test(
