@@ -102,7 +102,10 @@ def inject(
     wanted = {module_of(point) for point in points}
     new: dict[tuple[str, str, int], CodeType] = {}
     for module in wanted:
-        importlib.import_module(f"{NAME}.{module}" if module else NAME)
+        try:
+            importlib.import_module(f"{NAME}.{module}" if module else NAME)
+        except ImportError:
+            continue  # what it needs is an extra, and is not installed: nothing reaches it
         tree = _parse(module)
         for point, node in list(_walk(module, tree)):
             if point in points:

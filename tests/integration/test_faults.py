@@ -105,6 +105,7 @@ class Faulty:
         """The points to fail: how, and in which way of running the suite."""
         found: dict[str, tuple[str, str]] = {}
         for way, survey in self.surveys.items():
+            assert survey.reached, f"a survey has failed: {survey.text}{survey.errors}"
             for point, how in runs.to_inject(survey, self.every).items():
                 found.setdefault(point, (how, way))
         return found
