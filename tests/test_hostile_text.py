@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -121,6 +122,7 @@ class Item:
 
     def __init__(self, nodeid: str, mark: pytest.Mark) -> None:
         self.nodeid = nodeid
+        self.config = SimpleNamespace(stash=pytest.Stash())
         self.parent = None
         self.own_markers = [mark]
 

@@ -25,7 +25,7 @@ QUIET: Final = frozenset(
         "queues", "runners", "selector_events", "sslproto", "staggered", "streams", "subprocess",
         "taskgroups", "tasks", "threads", "timeouts", "unix_events", "windows_events", "graph",
     )}
-    | {f"pytest_asyncio_traps.loops.{name}" for name in ("stdlib", "uvloop", "futures")}
+    | {f"pytest_asyncio_traps.loops.{name}" for name in ("stdlib", "uvloop", "futures", "handles")}
 )  # fmt: skip
 
 

@@ -133,15 +133,16 @@ def is_known_run(run: Any) -> bool:
 _RUN: Final = events.Handle._run.__code__
 
 
-def failure(handle: Any, exc: BaseException) -> dict[str, Any]:
-    """What ``Handle._run`` tells the loop when the callback of ``handle`` has raised ``exc``."""
+def failure(handle: Any, exc: BaseException, faults: Faults) -> dict[str, Any]:
+    """What ``Handle._run`` tells the loop when the callback of ``handle`` has raised ``exc``.
+
+    Raises what the user's own objects raise when they are asked what they look like.
+    """
     debug = {"debug": handle._loop.get_debug()} if "get_debug" in _RUN_NAMES else {}
     source = events.format_helpers._format_callback_source  # type: ignore[attr-defined]
-    context = {
-        "message": f"Exception in callback {source(handle._callback, handle._args, **debug)}",
-        "exception": exc,
-        "handle": handle,
-    }
+    with faults.theirs:
+        text = source(handle._callback, handle._args, **debug)
+    context = {"message": f"Exception in callback {text}", "exception": exc, "handle": handle}
     if handle._source_traceback:
         context["source_traceback"] = handle._source_traceback
     return context

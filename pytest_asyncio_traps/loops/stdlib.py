@@ -419,8 +419,10 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 raise
             except BaseException as raised:
                 try:
-                    context: Any = failure(self, raised)
+                    context: Any = failure(self, raised, watch.faults)
                 except Exception as exc:
+                    if not watch.faults.is_ours(exc):
+                        raise  # as it would, had asyncio asked
                     note(loop, exc)
                     context = {"message": "Exception in callback", "exception": raised}
                     context["handle"] = self

@@ -115,9 +115,9 @@ class _Runner:
     __slots__ = ("_asyncio_traps_step", "_thread_id", "debug")
 
     def __init__(self) -> None:
-        self.debug = False
+        self.debug: bool = False
         self._thread_id: int | None = None
-        self._asyncio_traps_step = 0.0
+        self._asyncio_traps_step: float = 0.0
 
 
 class _Step(functools.partial[None]):
@@ -150,10 +150,12 @@ def _hide_frame(handle: Any) -> None:
 
 def runner_of(loop: Any) -> _Runner:
     """The one of ``loop``, which has none of its own if it was made before us."""
+    runner: _Runner
     try:
-        runner: _Runner = loop._asyncio_traps_runner
+        runner = loop._asyncio_traps_runner
     except AttributeError:
-        runner = loop._asyncio_traps_runner = _Runner()
+        runner = _Runner()
+        loop._asyncio_traps_runner = runner
     return runner
 
 

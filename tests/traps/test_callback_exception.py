@@ -168,7 +168,7 @@ def test_destructors(suite: Suite) -> None:
         def test_it():
             loop = asyncio.new_event_loop()
             async def main():
-                return await asyncio.create_subprocess_exec("sleep", "0")
+                return await asyncio.create_subprocess_exec("sleep", "1")
             process = loop.run_until_complete(main())
             loop.close()
             del process
