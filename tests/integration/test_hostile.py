@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -22,7 +23,7 @@ TEXTS = {
 }
 
 HEAD = r'''
-import asyncio, logging, threading, time, warnings
+import asyncio, logging, sys, threading, time, warnings
 import pytest
 
 TEXT = {text}
@@ -160,6 +161,8 @@ async def test_wrong_thread_of_an_object():
     thread.start()
     await asyncio.to_thread(thread.join)
 
+# Before 3.13, asyncio itself looks at the arguments of a callback that has failed.
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="asyncio fails without us")
 @pytest.mark.parametrize("number", range(len(EXCEPTIONS)))
 async def test_invalid_state(number):
     loop = asyncio.get_running_loop()
@@ -232,6 +235,9 @@ FOUND = {
     "wrong-thread",
 }
 
+#: What is not tried where asyncio itself cannot take it.
+UNTRIED = {"invalid-state"}
+
 #: What steers a terminal, or has a line look like another.
 STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -248,11 +254,11 @@ def test_the_plugin_takes_anything(suite: Suite, text: str) -> None:
     output = outcome.result.stdout.str()
     outcome.no_fault()
     assert "INTERNALERROR" not in output
-    assert set(outcome.kinds) >= FOUND
+    assert set(outcome.kinds) >= FOUND - (set() if sys.version_info >= (3, 13) else UNTRIED)
     # Each test passes by itself, and fails for its traps only.
     count = without.result.parseoutcomes()
     told = outcome.result.parseoutcomes()
-    assert set(count) == {"passed"}
+    assert set(count) <= {"passed", "skipped"}
     assert told["passed"] + told["failed"] == count["passed"]
     assert told["failed"] + told["errors"] >= len({f["nodeid"] for f in outcome.findings})
     ours = output[output.index("asyncio traps") :]
