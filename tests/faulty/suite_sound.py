@@ -229,6 +229,11 @@ def test_error_in_a_thread():
     assert seen == [ZeroDivisionError]
 
 
+async def test_times_out():
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.sleep(3600), 0.001)
+
+
 async def count():
     for number in range(3):
         yield number
