@@ -175,7 +175,6 @@ def test_near_misses(suite: Suite) -> None:
             task.cancel()
         """,
         "--asyncio-strict",
-        "--asyncio-slow-callback-duration=60",  # anyio imports its other half in a step
     )
 
     outcome.clean()
