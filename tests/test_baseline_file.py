@@ -191,12 +191,12 @@ LINES = ["def start():\n", "    spawn(poll())\n", "    spawn(poll())\n"]
 
 
 def key(finding: Finding) -> Key:
-    return key_of(finding, lambda path: path.removeprefix("/root/"), Sources(lambda path: LINES))
+    return key_of(finding, lambda path: path.removeprefix("/top/"), Sources(lambda path: LINES))
 
 
 def finding(**changes: Any) -> Finding:
     made = Finding(
-        "pending-task", "a task", "", TEST, Place("/root/app.py", 2, "start"), subject="poll"
+        "pending-task", "a task", "", TEST, Place("/top/app.py", 2, "start"), subject="poll"
     )
     return made._replace(**changes)
 
@@ -208,14 +208,14 @@ def test_the_key_of_a_finding() -> None:
     assert (
         key(finding(summary="other", notes=("x",), owner=Owner("session", "", "", ""))) == expected
     )
-    assert key(finding(origin=Place("/root/app.py", 3, "start"))).number == 2
+    assert key(finding(origin=Place("/top/app.py", 3, "start"))).number == 2
     assert key(finding(subject="pull")) != expected
 
 
 def test_the_line_that_blocks_is_no_key() -> None:
     """It is a sample. Where nobody knows who made the task, the test stands for it."""
     slow = finding(kind="slow-callback", duration=0.2, at_location=True)
-    other = slow._replace(location=Place("/root/app.py", 3, "start"))
+    other = slow._replace(location=Place("/top/app.py", 3, "start"))
 
     assert key(slow) == key(other)
     assert key(other._replace(origin=None, subject="")) == Key("slow-callback", "t.py", "T::test")
@@ -239,7 +239,7 @@ def test_without_a_line_the_owner_and_the_exception_are_the_key() -> None:
 )
 def test_the_path_of_a_library_is_the_same_everywhere(path: str) -> None:
     assert key(finding(origin=Place(path, 1, "f"))).path == "site-packages/lib/core.py"
-    assert key(finding(origin=Place("/root/my-site-packages/a.py", 1, "f"))).path == (
+    assert key(finding(origin=Place("/top/my-site-packages/a.py", 1, "f"))).path == (
         "my-site-packages/a.py"
     )
 
