@@ -20,11 +20,13 @@ from _pytest._code.code import (
 from _pytest.config import parse_warning_filter
 from _pytest.outcomes import Failed
 from _pytest.skipping import evaluate_xfail_marks
+from _pytest.unittest import TestCaseFunction
 
 __all__ = [
     "Block",
     "ExceptionRepr",
     "Failed",
+    "TestCaseFunction",
     "WarningFilter",
     "end_fixtures",
     "expected_failure",

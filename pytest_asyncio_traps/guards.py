@@ -12,7 +12,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,6 +23,11 @@ faults_key: pytest.StashKey[Faults] = pytest.StashKey()
 
 #: Where the faults of a worker of pytest-xdist travel, in its last words.
 _KEY = "_asyncio_traps_faults"
+
+#: The attribute that says of a hook that it guards itself.
+_WITHIN = "_asyncio_traps_guarded_within"
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 #: The faults of hooks that are called before there is a run.
 _early = Faults()
@@ -36,8 +41,14 @@ class Guarded:
 
     def __init_subclass__(cls) -> None:
         for name, function in list(vars(cls).items()):
-            if name.startswith("pytest_"):
+            if name.startswith("pytest_") and not hasattr(function, _WITHIN):
                 setattr(cls, name, guarded(function))
+
+
+def guarded_within(function: _Hook) -> _Hook:
+    """The hook ``function``, which is guarded by what stands in it."""
+    setattr(function, _WITHIN, True)
+    return function
 
 
 def guarded(

@@ -23,20 +23,19 @@ class Harnesses:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._missing = list(_HOOKS)
-        self._known = -1
+        #: How many modules were known when the hooks were last looked for.
+        self.known = -1
 
     def refresh(self) -> None:
         """A test or fixture is about to begin: hook into what has been imported meanwhile."""
-        if len(sys.modules) == self._known:
-            return  # nothing new, in all likelihood: this is asked several times a test
-        self._known = len(sys.modules)
+        self.known = len(sys.modules)
         for hook in self._missing:
             target: Any = sys.modules.get(hook.module)
             if hook.cls is not None:
                 target = getattr(target, hook.cls, None)
             if target is None:
                 if hook.module in sys.modules:
-                    self._known = -1  # not imported to the end: look again
+                    self.known = -1  # not imported to the end: look again
                 continue
             self._missing = [other for other in self._missing if other is not hook]
             if hasattr(target, hook.name):

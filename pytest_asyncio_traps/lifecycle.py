@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ import pytest
 
 from . import loops, markers
 from .amending import Amending
-from .bridge import Failed, expected_failure
+from .bridge import Failed, TestCaseFunction, expected_failure
 from .core.faults import Faults
-from .core.finding import Finding, Owner
+from .core.finding import Finding
 from .core.ownership import TENURE, Tenure
 from .core.text import LIMIT, clean, shorten, text_of
 from .core.trap import Trap
@@ -59,6 +60,57 @@ class Phase:
         self.warnings: list[warnings.WarningMessage] = []
 
 
+class FixtureCharge:
+    """What a fixture's set-up makes is charged to it, and what its teardown makes, too."""
+
+    __slots__ = (
+        "_before", "_fixturedef", "_function", "_lifecycle", "_outer", "_tenure", "_var",
+    )  # fmt: skip
+
+    def __init__(self, lifecycle: Lifecycle, fixturedef: Any) -> None:
+        watch = lifecycle.watch
+        self._lifecycle = lifecycle
+        self._fixturedef = fixturedef
+        scope, nodeid = fixturedef.scope, lifecycle.nodeid
+        self._function = scope == "function"
+        self._tenure = tenure = Tenure("fixture", fixturedef.argname, scope, nodeid)
+        self._before = lifecycle.tenure
+        self._outer = watch.ownership.running
+        self._var = TENURE.get()
+        fixturedef.addfinalizer(self._ends)  # finalizers run in reverse
+        watch.census.mark(tenure)
+        watch.ownership.running = tenure
+        TENURE.set(tenure)
+
+    def set_up(self) -> None:
+        """The set-up is over."""
+        watch = self._lifecycle.watch
+        watch.ownership.running = self._outer
+        TENURE.set(self._var)
+        watch.census.mark(self._outer)
+        self._fixturedef.addfinalizer(self._begins)
+
+    def _begins(self) -> None:
+        # The teardown does.
+        __tracebackhide__ = True
+        watch = self._lifecycle.watch
+        try:
+            watch.ownership.enter(self._tenure)
+            watch.census.mark(self._tenure)
+        except Exception as exc:
+            watch.faults.note("fixtures", exc)
+
+    def _ends(self) -> None:
+        __tracebackhide__ = True
+        watch = self._lifecycle.watch
+        try:
+            self._tenure.ended = True
+            watch.ownership.enter(self._before if self._function else self._lifecycle.tenure)
+            watch.census.mark(watch.ownership.running)
+        except Exception as exc:
+            watch.faults.note("fixtures", exc)
+
+
 class Lifecycle:
     """One run of pytest, from configure to unconfigure."""
 
@@ -85,7 +137,6 @@ class Lifecycle:
         self.log = AsyncioLog(faults)
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
         # What happens at every test is asked only of those that have something to say to it.
-        self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
         #: The kinds of others, as far as they are armed, and those of them that judge.
         self._guests: dict[type[Trap], Trap | None] = {}
@@ -97,12 +148,20 @@ class Lifecycle:
         self.verdicts = Verdicts(settings, self._knows, self._raises, amending.amended)
         self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
+        #: That of the test that runs, or ran last: newer pytests make it anew for each question.
+        self.nodeid = ""
         #: What the phase that has just ended has shown, if anything.
         self.phase: Phase | None = None
         #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
         self.in_phase = False
         self._failed_by_itself = False
-        self._tenure = self.watch.ownership.session
+        self._session: pytest.Session | None = None
+        # How many failures there were when the last phase ended, with what was found in it.
+        self._failures = 0
+        #: Whether a `unittest.TestCase` is among the tests.
+        self.has_test_cases = False
+        #: The tenure of the test that runs.
+        self.tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
         self._thresholds: dict[str, float] = {}
         self._usage_error: str | None = None
@@ -189,19 +248,29 @@ class Lifecycle:
         """The set-up of ``item`` is about to begin."""
         watch = self.watch
         self.item = item
+        self.nodeid = item.nodeid
+        self.in_phase = True
         self._failed_by_itself = False
+        self._session = item.session
         watch.busy = False
-        self._tenure = Tenure(Owner("test", item.nodeid, "function", item.nodeid))
-        watch.ownership.enter(self._tenure)
-        watch.census.mark(self._tenure)
+        nodeid = self.nodeid
+        self.tenure = tenure = Tenure("test", nodeid, "function", nodeid)
+        watch.ownership.running = tenure
+        TENURE.set(tenure)
+        watch.census.mark(tenure)
         watch.witness.begin_test()
         self.log.records.clear()
-        self.harnesses.refresh()
-        for trap in self._refreshed:
-            trap.refresh()
+        if len(sys.modules) != self.harnesses.known:
+            self.harnesses.refresh()
+        for kept in watch.patches.kept:
+            if kept.names.get(kept.name) is not kept.value:
+                watch.patches.renew()
+        if watch.on_test_begins:
+            watch.test_begins()
         if self._guests:
             self._have_guests(lambda trap: trap.refresh(), self._guests.values())
-        watch.slow_after = self._thresholds.get(item.nodeid, self.settings.slow_after)
+        if self._thresholds:
+            watch.slow_after = self._thresholds.get(nodeid, self.settings.slow_after)
 
     def refuse_bad_marker(self) -> None:
         """In a worker of pytest-xdist: fail each test, where one process would not have begun."""
@@ -211,15 +280,18 @@ class Lifecycle:
     def end_test(self) -> None:
         """The teardown of the test is over: judge what it has left."""
         watch = self.watch
-        self._tenure.ended = True
+        self.tenure.ended = True
         if watch.busy:
             self._judge(final=False)
         if self._patient:
             self._have_guests(lambda trap: trap.judge(final=False), self._patient)
-        watch.shared = bool(watch.loops) and any(not loop.is_closed() for loop in watch.loops)
-        watch.ownership.enter(watch.ownership.session)
-        watch.census.mark(watch.ownership.session)
-        watch.forget_dead()
+        loops = watch.loops()
+        watch.shared = bool(loops) and any(not loop.is_closed() for loop in loops)
+        watch.ownership.running = session = watch.ownership.session
+        TENURE.set(session)
+        watch.census.mark(session)
+        if watch.explanations:
+            watch.forget_dead()
 
     def _judge(self, final: bool) -> None:
         if self.watch.failed:
@@ -257,63 +329,56 @@ class Lifecycle:
         if not isinstance(collector, pytest.Module):
             yield
             return
-        tenure = Tenure(Owner("module", collector.nodeid, "module", ""))
+        tenure = Tenure("module", collector.nodeid, "module", "")
         self.watch.census.mark(tenure)
         with self.watch.ownership.hold(tenure):
             yield
         self.watch.census.mark(self.watch.ownership.running)
 
-    @contextmanager
-    def fixture(self, fixturedef: Any) -> Iterator[None]:
-        """The set-up of a fixture; its teardown is charged to it, too."""
-        watch = self.watch
-        self.harnesses.refresh()
-        nodeid = self.item.nodeid if self.item is not None else ""
-        tenure = Tenure(Owner("fixture", fixturedef.argname, fixturedef.scope, nodeid))
-        before = self._tenure
+    def charge_fixture(self, fixturedef: Any) -> FixtureCharge:
+        """The set-up of a fixture is about to begin."""
+        if len(sys.modules) != self.harnesses.known:
+            self.harnesses.refresh()
+        return FixtureCharge(self, fixturedef)
 
-        def ends() -> None:
-            tenure.ended = True
-            watch.ownership.enter(before if fixturedef.scope == "function" else self._tenure)
-            watch.census.mark(watch.ownership.running)
-
-        def begins() -> None:
-            watch.ownership.enter(tenure)
-            watch.census.mark(tenure)
-
-        guarded = watch.faults.guarded
-        fixturedef.addfinalizer(guarded("fixtures", ends))  # finalizers run in reverse
-        outer = watch.ownership.running
-        try:
-            watch.census.mark(tenure)
-            with watch.ownership.hold(tenure):
-                yield
-        finally:
-            watch.census.mark(outer)
-            fixturedef.addfinalizer(guarded("fixtures", begins))
-
-    def prepare_call(self, item: pytest.Item) -> None:
-        """Tell contexts that were made before the test whose test it is."""
-        context = getattr(getattr(item, "instance", None), "_asyncioTestContext", None)
-        if context is not None:
-            context.run(TENURE.set, self._tenure)
+    def begin_phase(self, item: pytest.Item | None = None) -> None:
+        """A further phase of the test is about to begin: the call, if it is given ``item``."""
+        self.in_phase = True
+        # An unexpected success, say, is a failure that nobody has raised. Those of subtests
+        # come before a phase ends, and are their own.
+        if self._session is not None and self._session.testsfailed > self._failures:
+            self._failed_by_itself = True
+        if item is not None and self.has_test_cases:
+            # A context that was made before the test is to know whose test it is.
+            context = getattr(getattr(item, "instance", None), "_asyncioTestContext", None)
+            if context is not None:
+                context.run(TENURE.set, self.tenure)
 
     # -- what becomes of a finding ----------------------------------------
 
+    def note_failure(self, raised: BaseException) -> None:
+        """A phase of the test has raised something by itself."""
+        if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
+            self.cut_short()
+        elif not isinstance(raised, pytest.skip.Exception):
+            self._failed_by_itself = True
+
     def cut_short(self) -> None:
         """The run ends in the middle of a phase: what its loops were at did not have its time."""
-        for loop in list(self.watch.loops):
+        for loop in self.watch.loops():
             self.watch.loop_cut_short(loop)
 
-    def close_phase(self, when: str) -> None:
-        """Settle what a phase has shown."""
+    def close_phase(self, when: str) -> bool:
+        """Settle what a phase has shown. Returns whether that is anything."""
         self.in_phase = False
+        if self._session is not None:
+            self._failures = self._session.testsfailed
         if when == "teardown":
             self.end_test()
         watch, log = self.watch, self.log
         if not (watch.found or log.records or watch.witness.shown):
             self.phase = None
-            return
+            return False
         self.phase = phase = Phase()
         if watch.found:
             phase.failing = self._settle(watch.take(), when)
@@ -322,10 +387,11 @@ class Lifecycle:
             log.records.clear()
         if watch.witness.shown:
             phase.warnings, watch.witness.shown = watch.witness.shown, []
+        return True
 
     def _settle(self, findings: list[Finding], when: str) -> list[Counted]:
         """Decide about findings; returns those that fail the current test's phase."""
-        here = self.item.nodeid if self.item is not None else None
+        here = self.nodeid if self.item is not None else None
         failing, warned = self.verdicts.settle(findings, when, here, self.find_item)
         for finding, count in warned:
             # What belongs to no test is found by each worker of pytest-xdist, and told once,
@@ -381,6 +447,7 @@ class Lifecycle:
         """Fail the phase that has ended, unless the test failed by itself before."""
         failing = self.phase.failing if self.phase is not None else []
         if failing and not self._failed_by_itself:
+            self._failures += 1
             message = "\n".join(self.reporter.headline(*counted) for counted in failing)
             raise TrapsFound(failing, message)
 
@@ -564,7 +631,7 @@ class Lifecycle:
 
     def find_item(self, nodeid: str) -> pytest.Item | None:
         """The item of ``nodeid``, if it was collected."""
-        if self.item is not None and self.item.nodeid == nodeid:
+        if self.item is not None and self.nodeid == nodeid:
             return self.item
         return self._items.get(nodeid)
 
@@ -578,6 +645,9 @@ class Lifecycle:
             # A worker that dies says nothing to the user; a failing test does.
             self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
+        self.has_test_cases = any(
+            issubclass(cls, TestCaseFunction) for cls in set(map(type, items))
+        )
         self._watch_markers(items)
 
     def deselected(self, items: Sequence[pytest.Item]) -> None:
@@ -593,7 +663,7 @@ class Lifecycle:
         """Somebody debugs: the step that is running is not slow."""
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
-                trap.excused = True
+                trap.excuse()
 
 
 def _narrowed(config: pytest.Config) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from . import bridge, hookspecs, options, xdist
 from .fixtures import asyncio_traps, debug_loop
-from .guards import Guarded, early_faults, faults_of, guarded
+from .guards import Guarded, early_faults, faults_of, guarded, guarded_within
 from .kinds import kinds_of
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
@@ -118,6 +118,8 @@ class Hooks(Guarded):
     def __init__(self, lifecycle: Lifecycle) -> None:
         super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
+        self._report_hooks: ReportHooks | None = None
+        self._late_hooks: LateHooks | None = None
 
     def pytest_plugin_registered(self, plugin: object) -> None:
         self.lifecycle.kinds.refuse_late(self.lifecycle.config, plugin)
@@ -134,67 +136,154 @@ class Hooks(Guarded):
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.lifecycle.collected(session.items)
+        if self.lifecycle.has_test_cases:
+            self._need_reports()  # what a test case raises, no other hook gets to see
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.lifecycle.deselected(items)
 
+    # These four run in each test, and so are guarded by what stands in them: a generator around
+    # each of them would cost more than they do.
+
+    @guarded_within
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
-        with self.lifecycle.fixture(fixturedef):
+        faults = self.faults
+        if "pytest_fixture_setup" in faults.texts:
             return (yield)
+        try:
+            charge = self.lifecycle.charge_fixture(fixturedef)
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_fixture_setup", exc)
+            return (yield)
+        try:
+            return (yield)
+        finally:
+            try:
+                charge.set_up()
+            except Exception as exc:
+                if not faults.is_ours(exc):
+                    raise
+                faults.note("pytest_fixture_setup", exc)
 
+    @guarded_within
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         __tracebackhide__ = True
-        self.lifecycle.begin_test(item)
-        yield from self._phase("setup")
+        faults = self.faults
+        if "pytest_runtest_setup" in faults.texts:
+            return (yield)
+        try:
+            self.lifecycle.begin_test(item)
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_runtest_setup", exc)
+            return (yield)
+        try:
+            result = yield
+        except BaseException as exc:
+            self._fail_phase("setup", exc)
+            raise
+        try:
+            if self.lifecycle.close_phase("setup"):
+                self._settle_phase()
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_runtest_setup", exc)
         self.lifecycle.refuse_bad_marker()
+        return result
 
+    @guarded_within
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         __tracebackhide__ = True
-        self.lifecycle.prepare_call(item)
-        yield from self._phase("call")
+        faults = self.faults
+        if "pytest_runtest_call" in faults.texts:
+            return (yield)
+        try:
+            self.lifecycle.begin_phase(item)
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_runtest_call", exc)
+            return (yield)
+        try:
+            result = yield
+        except BaseException as exc:
+            self._fail_phase("call", exc)
+            raise
+        try:
+            if self.lifecycle.close_phase("call"):
+                self._settle_phase()
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_runtest_call", exc)
+        return result
 
+    @guarded_within
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
         __tracebackhide__ = True
-        yield from self._phase("teardown")
+        faults = self.faults
+        if "pytest_runtest_teardown" in faults.texts:
+            return (yield)
+        try:
+            self.lifecycle.begin_phase()
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_runtest_teardown", exc)
+            return (yield)
+        try:
+            result = yield
+        except BaseException as exc:
+            self._fail_phase("teardown", exc)
+            raise
+        try:
+            if self.lifecycle.close_phase("teardown"):
+                self._settle_phase()
+        except Exception as exc:
+            if not faults.is_ours(exc):
+                raise
+            faults.note("pytest_runtest_teardown", exc)
+        return result
 
-    def _phase(self, when: str) -> Generator[None]:
+    def _fail_phase(self, when: str, raised: BaseException) -> None:
+        """A phase has ``raised`` something by itself."""
         __tracebackhide__ = True
         lifecycle = self.lifecycle
-        lifecycle.in_phase = True
+        skipped = isinstance(raised, pytest.skip.Exception)
         try:
-            yield
-        except pytest.skip.Exception:
-            lifecycle.close_phase(when)
-            lifecycle.raise_for_phase()
-            raise
-        except (KeyboardInterrupt, pytest.exit.Exception):
-            lifecycle.cut_short()
-            lifecycle.close_phase(when)
-            raise
-        except BaseException:
-            lifecycle.close_phase(when)
-            raise
-        lifecycle.close_phase(when)
-        if lifecycle.phase is not None:
-            lifecycle.raise_for_phase()
+            lifecycle.note_failure(raised)
+            if lifecycle.close_phase(when) and skipped:
+                self._settle_phase()
+            if not skipped:
+                self._need_reports()
+        except Exception as exc:
+            if not self.faults.is_ours(exc):
+                raise
+            self.faults.note(f"pytest_runtest_{when}", exc)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[Any]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        if call.excinfo is not None or self.lifecycle.phase is not None or not report.passed:
-            self.lifecycle.amend(item, call, report)
-        return report
+    def _settle_phase(self) -> None:
+        """A phase that has not failed by itself has shown something."""
+        __tracebackhide__ = True
+        self._need_reports()
+        self.lifecycle.raise_for_phase()
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logfinish(self) -> None:
-        if self.lifecycle.verdicts.late and not self.lifecycle.is_worker:
-            self.lifecycle.emit_late()
+    def _need_reports(self) -> None:
+        """There is something to say in a report, for the first time it may be."""
+        register = self.lifecycle.config.pluginmanager.register
+        if self._report_hooks is None:
+            self._report_hooks = ReportHooks(self.lifecycle)
+            register(self._report_hooks, "asyncio_traps_reports")
+        if self.lifecycle.verdicts.late and self._late_hooks is None:
+            self._late_hooks = LateHooks(self.lifecycle)
+            register(self._late_hooks, "asyncio_traps_late")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
@@ -236,6 +325,36 @@ class Hooks(Guarded):
 
 
 # A hook that nobody needs in this run is not there, since each costs something at every test.
+
+
+class ReportHooks(Guarded):
+    """For a run in which there is something to say in a report."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.excinfo is not None or self.lifecycle.phase is not None or not report.passed:
+            self.lifecycle.amend(item, call, report)
+        return report
+
+
+class LateHooks(Guarded):
+    """For a run in which a test has failed after its end."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        if self.lifecycle.verdicts.late and not self.lifecycle.is_worker:
+            self.lifecycle.emit_late()
 
 
 class StrictHooks(Guarded):

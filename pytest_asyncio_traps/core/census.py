@@ -29,7 +29,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import compress, count, repeat
+from itertools import chain, compress, count, repeat
 from operator import is_
 from typing import Any
 
@@ -44,14 +44,16 @@ _is_subclass = type.__subclasscheck__
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 #: How many references there are to a tuple that stands in nothing but the list.
 _OURS = next(sys.getrefcount(listed[0]) for listed in [(tuple(iter((1,))),)])
+#: How many objects are sooner looked at by the addresses of their classes, which are numbers to
+#: be made, than it is known that these may be hashed.
+_FEW = 300
 #: How many weak references to the dead are tolerated, beside as many as to the living.
 _MANY = 1_000
-#: How many objects are commonly made between a reading and the marker that it leaves behind.
-_A_FEW = 50
 
 
 _hash_of_types: Any = type.__hash__
 _eq_of_types: Any = type.__eq__
+_subclasses: Any = type.__subclasses__
 
 
 def _is_plain(metaclass: Any) -> bool:
@@ -93,13 +95,14 @@ def _is_generational() -> bool:
             gc.enable()
 
 
-class _Marker:
-    """Stands in the collector's list where a tenure begins."""
+class _Marker(list[Tenure]):
+    """Stands in the collector's list where a tenure begins, which is its one item."""
 
-    __slots__ = ("tenure",)
+    # A list, since that is made without a frame of Python's.
+    __slots__ = ()
 
-    def __init__(self, tenure: Tenure) -> None:
-        self.tenure = tenure
+
+_MARKERS = {id(_Marker)}
 
 
 class _Sighting(weakref.ref):  # type: ignore[type-arg]
@@ -121,10 +124,10 @@ class _Name(weakref.ref):  # type: ignore[type-arg]
 
     __slots__ = ("key", "within")
     key: int
-    within: dict[int, _Name]
+    within: dict[int, _Name | None]
 
     @classmethod
-    def add(cls, named: type, within: dict[int, _Name]) -> None:
+    def add(cls, named: type, within: dict[int, _Name | None]) -> None:
         """Put ``named`` into ``within``, for as long as it lives."""
         name = cls(named, _forget)
         name.key = id(named)
@@ -152,11 +155,8 @@ class Census:
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
-        # Types of which nothing is of interest: those that never die, and those that may.
-        self._dull: set[type] = set()
-        self._dull_names: dict[int, _Name] = {}
-        # Metaclasses whose classes are hashed and compared by C code alone.
-        self._plain: dict[int, _Name] = {}
+        # Types of which nothing is of interest, by address; None for one that never dies.
+        self._dull: dict[int, _Name | None] = {}
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
@@ -168,7 +168,9 @@ class Census:
         self._put_off: Tenure | None = None
         #: Whether there was a collection since the last reading.
         self._collected = False
-        self._marker = _Marker(ownership.session)
+        self._marker = _Marker((ownership.session,))
+        #: The tenure in which objects are made now.
+        self.current = ownership.session
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker
         # Whether a collection has moved the marker, and what was made since, to the next
@@ -178,8 +180,12 @@ class Census:
         self._passing = False
         # Whether what survives a collection goes to the end of the next generation.
         self._generational = False
-        # Where it stood, at the latest, when it was new: a guess.
-        self._last_at = sys.maxsize
+        # The metaclasses that there are, by address, and those of them with code of their own.
+        self._metaclasses: tuple[int, ...] = ()
+        self._odd: frozenset[int] = frozenset()
+        # Where it stood, nearly, when it was new, and by how much it had moved at the next
+        # reading: a guess for the one after.
+        self._last_at = self._drift = 0
         # Seconds of pauses that are over, and when the one began that is not. In one
         # place, as another thread may read between any two assignments.
         self._pauses: tuple[float, float | None] = 0.0, None
@@ -207,7 +213,6 @@ class Census:
         """Remember instances of ``cls`` (and of subclasses) for which ``keep(obj)`` is true."""
         self._interests.append((cls, keep))
         self._dull.clear()
-        self._dull_names.clear()
 
     def arm(self) -> None:
         """Begin."""
@@ -224,22 +229,16 @@ class Census:
         self._arrived.clear()
         self._markers.clear()
         self._dull.clear()
-        self._dull_names.clear()
-        self._plain.clear()
-
-    @property
-    def current(self) -> Tenure:
-        """The tenure in which objects are made now."""
-        return self._marker.tenure
 
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
-        if tenure is not self._marker.tenure:
+        if tenure is not self.current:
             if self._passed_over:
                 with self._faults.guard("census"):
                     self.scan()
             scans = self._scans
-            self._marker = marker = _Marker(tenure)
+            self.current = tenure
+            self._marker = marker = _Marker((tenure,))
             self._markers.append(marker)
             if scans != self._scans:
                 # A collection began while the marker was being made, and has put it away.
@@ -313,7 +312,8 @@ class Census:
 
     def settle(self) -> None:
         """What has arrived was judged. So the next judgement need not look at all that lives."""
-        self._arrived = []
+        if self._arrived:
+            self._arrived = []
         self._too_many_arrived = _MANY
 
     def scan(self) -> None:
@@ -326,7 +326,7 @@ class Census:
         tenure = self._carry
         if put_off is None and passed_over:
             older = gc.get_objects(generation=1)
-            del older[: _behind(self._last, older)]
+            del older[: self._find_last(older, len(older))]
             self._read(older, tenure)
             del older
         if put_off is not None:
@@ -337,27 +337,30 @@ class Census:
         objects = gc.get_objects(generation=0)
         # What stands before the marker of the last reading has been read. A collection moves
         # the marker away, and everything is new.
-        start = 0 if self._collected else self._find_last(objects)
+        start = 0
+        if not self._collected:
+            start = self._find_last(objects, self._last_at - self._drift)
+            self._drift = self._last_at - start
         self._collected = False
         del objects[:start]
         self._read(objects, tenure)
-        self._last_at = start + len(objects) + _A_FEW
+        self._last_at = start + len(objects)
         del objects
         # The markers that were read have done their work.
         self._scans += 1
-        self._carry = self._marker.tenure
-        self._last = self._marker = _Marker(self._carry)
+        self._carry = self.current
+        self._last = self._marker = _Marker((self._carry,))
         self._markers = [self._marker]
 
-    def _find_last(self, objects: list[Any]) -> int:
-        """How many of ``objects`` were there when the last reading ended."""
-        last = self._last
-        # Since then it can only have moved towards the front, as objects before it died.
-        for start in (min(self._last_at, len(objects)), len(objects)):
-            while start:
-                if objects[start - 1] is last:
-                    return start
-                start -= 1
+    def _find_last(self, objects: list[Any], guess: int) -> int:
+        """How many of ``objects`` were there when the last reading ended, in all likelihood some
+        ``guess``.
+        """
+        for reach in (5, 60, 2_000, len(objects)):
+            start = max(0, guess - reach)
+            found = _behind(self._last, objects[start : guess + reach])
+            if found:
+                return start + found
         return 0
 
     def _read(self, objects: list[Any], tenure: Tenure) -> None:
@@ -366,7 +369,7 @@ class Census:
         for obj, keep in self._of_interest(objects):
             if keep is bool:
                 # A marker. One that is being made this very moment has no tenure yet.
-                tenure = getattr(obj, "tenure", tenure)
+                tenure = obj[0] if obj else tenure
             elif keep is _always:
                 reference = ref(obj)
                 listed.append((reference, tenure, None))
@@ -382,45 +385,53 @@ class Census:
 
     def _of_interest(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
+        if len(objects) < _FEW:
+            new = set(map(id, map(type, objects))).difference(self._dull)
+            if new <= _MARKERS:
+                return []  # nothing for them to part
         if not self._may_be_hashed(objects):
-            types = {id(cls): cls for cls in map(type, objects)}
-            by_id = {key: keep for key, cls in types.items() if (keep := self._classify(cls))}
-            return [(obj, by_id[id(type(obj))]) for obj in objects if id(type(obj)) in by_id]
+            return self._of_interest_by_address(objects)
+        # All objects that are made come by here, and hardly any is of interest.
+        types = {type(obj) for obj in objects}
+        new = set(map(id, types)).difference(self._dull)
+        if new <= _MARKERS:
+            return []
         wanted: dict[type, Keep] = {}
-        for cls in set(map(type, objects)) - self._dull:
-            if id(cls) not in self._dull_names:
+        for cls in types:
+            if id(cls) in new:
                 keep = self._classify(cls)
                 if keep is not None:
                     wanted[cls] = keep
                 else:
                     self._note_dull(cls)
         if wanted.keys() <= {_Marker}:
-            return []  # nothing for them to part
-        # In C from one end to the other: most objects are of no interest.
-        found = compress(objects, map(wanted.__contains__, map(type, objects)))
-        return [(obj, wanted[type(obj)]) for obj in found]
+            return []
+        return [(obj, wanted[type(obj)]) for obj in objects if type(obj) in wanted]
+
+    def _of_interest_by_address(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
+        """The same, where to hash or compare a class may run code of its metaclass."""
+        types = {id(cls): cls for cls in map(type, objects)}
+        by_id = {key: keep for key, cls in types.items() if (keep := self._classify(cls))}
+        return [(obj, by_id[id(type(obj))]) for obj in objects if id(type(obj)) in by_id]
 
     def _may_be_hashed(self, objects: list[Any]) -> bool:
         """Whether to hash and compare the classes of ``objects`` runs no code of the user's."""
-        plain, subclasses = self._plain, type.__subclasses__
-        odd: list[type] = []
-        metaclasses: list[type] = [type]
-        for metaclass in metaclasses:
-            if id(metaclass) not in plain:
-                if _is_plain(metaclass):
-                    _Name.add(metaclass, plain)
-                elif type(metaclass) is not type:
-                    return False  # not even metaclasses may
-                else:
-                    odd.append(metaclass)
-            metaclasses += subclasses(metaclass)
-        return not odd or set(map(type, map(type, objects))).isdisjoint(odd)
+        level: list[type] = [type]
+        metaclasses: list[type] = []
+        while level:
+            level = list(chain.from_iterable(map(_subclasses, level)))
+            metaclasses += level
+        known = tuple(map(id, metaclasses))
+        if known != self._metaclasses:  # one was made, or has died
+            self._odd = frozenset(id(meta) for meta in metaclasses if not _is_plain(meta))
+            self._metaclasses = known
+        return not self._odd or self._odd.isdisjoint(map(id, map(type, map(type, objects))))
 
     def _note_dull(self, cls: type) -> None:
         if type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
-            self._dull.add(cls)  # it never dies
+            self._dull[id(cls)] = None  # it never dies
         else:
-            _Name.add(cls, self._dull_names)
+            _Name.add(cls, self._dull)
 
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:
@@ -489,7 +500,7 @@ class Census:
                 self._worked_before = self._worked()
                 self._pauses = self._pauses[0], self._now()
                 if _thread.get_ident() == self.bystander():
-                    self._put_off = self._marker.tenure
+                    self._put_off = self.current
                 elif info["generation"] == 0 and self._may_pass_over():
                     self._passed_over = self._passing = True
                 elif not self._faults.off("census"):

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from .faults import Faults
 from .finding import Owner
@@ -22,16 +23,23 @@ from .stacks import user_mark
 
 
 class Tenure:
-    """The time for which ``owner`` answers for what is made; ``ended`` turns true once."""
+    """The time for which ``owner`` answers for what is made; ``ended`` turns true once.
 
-    __slots__ = ("__weakref__", "ended", "owner")
+    Most owners are never asked for, and so they are made when they are.
+    """
+
+    __slots__ = ("__weakref__", "_owner", "ended")
 
     ended: bool
-    owner: Owner
 
-    def __init__(self, owner: Owner) -> None:
-        self.owner = owner
+    def __init__(self, *owner: Any) -> None:
+        self._owner = owner
         self.ended = False
+
+    @property
+    def owner(self) -> Owner:
+        """Who answers: made of what this was made of."""
+        return Owner(*self._owner)
 
     def __repr__(self) -> str:
         return f"<Tenure of {self.owner.type} {self.owner.name}{' (ended)' * self.ended}>"
@@ -61,7 +69,7 @@ class Ownership:
 
     def __init__(self, faults: Faults | None = None) -> None:
         self._faults = faults if faults is not None else Faults()
-        self.session = Tenure(Owner("session", "session", "session", ""))
+        self.session = Tenure("session", "session", "session", "")
         self.running = self.session
         #: Called when a thread is about to be started.
         self.on_thread_start: list[Callable[[], None]] = []

@@ -9,6 +9,16 @@ from typing import Any
 _ABSENT = object()
 
 
+class _Kept:
+    __slots__ = ("again", "name", "names", "value")
+
+    def __init__(self, names: Any, name: str, again: Callable[[], None]) -> None:
+        self.names = names
+        self.name = name
+        self.again = again
+        self.value = names.get(name)
+
+
 class Patches:
     """What was replaced, undone in reverse.
 
@@ -18,6 +28,9 @@ class Patches:
 
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, object, object]] = []
+        #: What `keep` has put: the names of its target, its own, what stands there, and how
+        #: to put it there anew.
+        self.kept: list[_Kept] = []
 
     def set(self, target: Any, name: str, value: object) -> None:
         """Set ``target.name``, remembering what stood there (or that nothing did)."""
@@ -32,6 +45,32 @@ class Patches:
         functools.update_wrapper(wrapper, original)
         self.set(target, name, wrapper)
 
+    def keep(
+        self,
+        target: Any,
+        name: str,
+        make: Callable[[Any], Any],
+        over: Callable[[Any], bool] = lambda other: True,
+    ) -> None:
+        """As `wrap`; and do so once more when `renew` is called, if somebody has replaced it.
+
+        What somebody has put there is left alone where ``over`` of it is false.
+        """
+
+        def again() -> None:
+            if over(getattr(target, name)):
+                self.wrap(target, name, make)
+
+        self.wrap(target, name, make)
+        self.kept.append(_Kept(vars(target), name, again))
+
+    def renew(self) -> None:
+        """Look after what is to be kept in its place."""
+        for kept in self.kept:
+            if kept.names.get(kept.name) is not kept.value:
+                kept.again()
+                kept.value = kept.names.get(kept.name)
+
     @property
     def depth(self) -> int:
         """How many attributes are replaced."""
@@ -43,6 +82,8 @@ class Patches:
         What cannot be put back keeps nothing else from it; its exception is raised at the end.
         """
         failed: Exception | None = None
+        if not down_to:
+            self.kept.clear()
         while len(self._undo) > down_to:
             target, name, old, ours = self._undo.pop()
             try:

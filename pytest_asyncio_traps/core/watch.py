@@ -94,23 +94,37 @@ _LATE = "_asyncio_traps_late"
 CARRIED = "_asyncio_traps_finding"
 
 
+class _Loop(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference to a loop in a dictionary that is keyed by its address."""
+
+    __slots__ = ("key", "loops")
+    key: int
+    loops: dict[int, _Loop]
+
+
+def _forget_loop(ref: weakref.ref[Any]) -> None:
+    assert isinstance(ref, _Loop)
+    if ref.loops.get(ref.key) is ref:
+        del ref.loops[ref.key]
+
+
 class Watch:
     """One run's observation of asyncio. ``active`` is false while a nested run has its own."""
 
     # More than thirty attributes in a dictionary would be slower to be had.
     __slots__ = (
         "__weakref__",
-        "_explained",
+        "_loops",
         "active",
         "blind_spots",
         "busy",
         "census",
         "due",
+        "explanations",
         "failed",
         "faults",
         "foreign",
         "found",
-        "loops",
         "on_asyncgen_begun",
         "on_asyncgen_dropped",
         "on_asyncgens_shut",
@@ -126,6 +140,7 @@ class Watch:
         "on_slow_step",
         "on_step_due",
         "on_step_end",
+        "on_test_begins",
         "on_timer_made",
         "on_touch",
         "on_transport_made",
@@ -167,7 +182,7 @@ class Watch:
         self.found: deque[Finding] = deque()
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
-        self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        self._loops: dict[int, _Loop] = {}
         #: Whether a loop is open that outlives a test: then one test's steps may run in
         #: another's time.
         self.shared = False
@@ -194,10 +209,13 @@ class Watch:
         self.on_step_due: list[Callable[[Any, float], None]] = []
         #: Called with the callback of each step. Costs something at every step.
         self.on_step_end: list[Callable[[Any], None]] = []
+        #: Called once, when the next test begins, and at each further one unless it is removed.
+        self.on_test_begins: list[Callable[[], None]] = []
         self.on_disarm: list[Callable[[], None]] = []
         #: Seconds from which on a step of a loop is told to `on_slow_step`.
         self.slow_after = float("inf")
-        self._explained: dict[int, tuple[weakref.ref[Any], object]] = {}
+        #: The coroutines whose complaint is no news.
+        self.explanations: dict[int, tuple[weakref.ref[Any], object]] = {}
 
     def _heed_fault(self, part: str) -> None:
         """Where what all traps rely on has failed, the innocent might be blamed: stand down."""
@@ -249,7 +267,7 @@ class Watch:
     def remember(self, obj: object, frame: FrameType | None) -> None:
         """Keep on ``obj`` that it was made in ``frame``, and in whose tenure."""
         try:
-            setattr(obj, ATTRIBUTE, (user_mark(frame), self.ownership.now()))
+            setattr(obj, ATTRIBUTE, (user_mark(frame), TENURE.get() or self.ownership.now()))
         except (AttributeError, TypeError):
             pass  # slots of its own: the census may still know whose it is
 
@@ -340,23 +358,23 @@ class Watch:
             ref = weakref.ref(coroutine)
         except TypeError:  # not a coroutine of Python's
             return
-        self._explained[id(coroutine)] = ref, getattr(coroutine, "cr_code", None)
+        self.explanations[id(coroutine)] = ref, getattr(coroutine, "cr_code", None)
 
     def explained(self, coroutine: Any) -> bool:
         """Whether ``coroutine``, now being destroyed, was explained. Asking uses the answer up."""
-        ref, code = self._explained.get(id(coroutine), (None, None))
+        ref, code = self.explanations.get(id(coroutine), (None, None))
         # A destructor comes after weak references are cleared. The address may
         # have been used again since, so it must at least be of the same code.
         if ref is None or code is not coroutine.cr_code or ref() not in (None, coroutine):
             return False
-        del self._explained[id(coroutine)]
+        del self.explanations[id(coroutine)]
         return True
 
     def forget_dead(self) -> None:
         """A test has ended: what died quietly in it can complain no more."""
-        for key, (ref, _) in list(self._explained.items()):
+        for key, (ref, _) in list(self.explanations.items()):
             if ref() is None:
-                del self._explained[key]
+                del self.explanations[key]
 
     def lateness(self, exc: BaseException | None) -> Late | None:
         """What is known of the future that was done already, if ``exc`` is about that."""
@@ -379,25 +397,49 @@ class Watch:
         """Let the collector destroy what nothing refers to, so that destructors have spoken."""
         gc.collect()
 
+    def loops(self) -> list[asyncio.AbstractEventLoop]:
+        """The loops that were made, and may still be open."""
+        if not self._loops:
+            return []
+        return [loop for ref in list(self._loops.values()) if (loop := ref()) is not None]
+
     # -- what loops tell --------------------------------------------------
+
+    def test_begins(self) -> None:
+        """A test is about to begin."""
+        self._tell(self.on_test_begins[:])
 
     def loop_made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
         self.busy = True
         self.remember(loop, frame)
-        self.loops.add(loop)
+        self._loops[id(loop)] = ref = _Loop(loop, _forget_loop)
+        ref.key = id(loop)
+        ref.loops = self._loops
         self._tell(self.on_loop_made, loop)
 
     def loop_enters(self, loop: asyncio.AbstractEventLoop) -> bool:
         """A thread is about to run ``loop``. Returns what `loop_leaves` is to be given."""
         self.busy = True
-        self._tell(self.on_loop_enters, loop)
+        texts = self.faults.texts
+        for enters in self.on_loop_enters:  # as `_tell` does, which would cost more than they
+            if not texts or _part_of(enters) not in texts:
+                try:
+                    enters(loop)
+                except Exception as exc:
+                    self.faults.note(_part_of(enters), exc)
         return self.origins.track()
 
     def loop_leaves(self, loop: asyncio.AbstractEventLoop, tracked: bool) -> None:
         self.busy = True
         if tracked:
             self.origins.untrack()
-        self._tell(self.on_loop_leaves, loop)
+        texts = self.faults.texts
+        for leaves in self.on_loop_leaves:
+            if not texts or _part_of(leaves) not in texts:
+                try:
+                    leaves(loop)
+                except Exception as exc:
+                    self.faults.note(_part_of(leaves), exc)
 
     def loop_abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
         """A library's test case is about to cancel whatever is left on ``loop``."""
@@ -408,8 +450,13 @@ class Watch:
         self._tell(self.on_loop_cut_short, loop)
 
     def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        """``loop`` is about to be closed."""
         self.busy = True
         self._tell(self.on_loop_closing, loop)
+
+    def loop_closed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """``loop`` was closed."""
+        self._loops.pop(id(loop), None)
 
     def transport_made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         self._tell(self.on_transport_made, transport, frame, loop)

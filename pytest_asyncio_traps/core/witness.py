@@ -70,8 +70,10 @@ class Witness:
     def begin_test(self) -> None:
         """From here on, a log that is not the current one is the test's own."""
         self._baseline = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
-        self._tentative.clear()
-        self.shown = []
+        if self._tentative:
+            self._tentative.clear()
+        if self.shown:
+            self.shown = []
 
     def harness_begins(self) -> object:
         """From here on, the current log is a test runner's. Returns what `harness_ends` wants."""

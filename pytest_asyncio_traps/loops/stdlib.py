@@ -35,12 +35,14 @@ def arm(watch: Watch) -> None:
     def make_init(original: Callable[..., None]) -> Callable[..., None]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
-            with guarded:
+            try:
                 # No defaults of the class: they would make each access several times slower.
                 self._asyncio_traps_step = 0.0
                 self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
                 if watch.active:
                     watch.loop_made(self, sys._getframe(1))
+            except Exception as exc:
+                watch.faults.note("loops", exc)
 
         return __init__
 
@@ -75,9 +77,15 @@ def arm(watch: Watch) -> None:
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
             if watch.active and not self._closed and not self.is_running():
-                with guarded:
+                try:
                     watch.loop_closing(self)
+                except Exception as exc:
+                    watch.faults.note("loops", exc)
             original(self)
+            try:
+                watch.loop_closed(self)
+            except Exception as exc:
+                watch.faults.note("loops", exc)
 
         return close
 
@@ -126,16 +134,23 @@ def arm(watch: Watch) -> None:
 
     def make_set_debug(original: Callable[..., None]) -> Callable[..., None]:
         def set_debug(self: Any, enabled: bool) -> None:
-            with guarded:
-                if not enabled and watch.active and debug.by_harness(sys._getframe(1)):
+            by_init = False
+            try:
+                by_init = sys._getframe(1).f_code is init_code
+                if enabled or by_init or not watch.active:
+                    pass
+                elif debug.by_harness(sys._getframe(1)):
                     return
+            except Exception as exc:
+                watch.faults.note("loops", exc)
             original(self, enabled)
-            with guarded:
+            try:
                 # The constructor sets what the environment says, which is no wish of the code
                 # under test, unless that has put something in place of asyncio's switch.
-                by_init = sys._getframe(1).f_code is init_code
                 if watch.active and (not by_init or is_switch_replaced()):
                     setattr(self, debug.EXPLICIT, bool(enabled))
+            except Exception as exc:
+                watch.faults.note("loops", exc)
 
         return set_debug
 
@@ -247,10 +262,12 @@ def arm(watch: Watch) -> None:
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:
-            with guarded:
+            try:
                 thread = self._thread_id
                 if thread is not None and thread != get_ident():
                     watch.touched(self, "loop.stop", sys._getframe(1))
+            except Exception as exc:
+                watch.faults.note("loops", exc)
             original(self)
 
         return stop
@@ -507,8 +524,10 @@ def asyncgen_hooks(watch: Watch) -> dict[str, Callable[[Any], Any]]:
 
     def make_shutdown(original: Callable[..., Any]) -> Callable[..., Any]:
         async def shutdown_asyncgens(self: Any) -> None:
-            with guarded:
+            try:
                 watch.asyncgens_shut(self)
+            except Exception as exc:
+                watch.faults.note("loops", exc)
             await original(self)
 
         return shutdown_asyncgens

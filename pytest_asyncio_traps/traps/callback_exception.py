@@ -38,14 +38,8 @@ class CallbackException(Trap):
 
     def arm(self) -> None:
         self.watch.on_context.append(self._context)
-        self._hook: Any = None
-        self.refresh()
-
-    def refresh(self) -> None:
         # pytest's own hook calls no other: ours has to stand before it, and hands on.
-        if sys.unraisablehook is not self._hook:
-            self.watch.patches.wrap(sys, "unraisablehook", self._make_hook)
-            self._hook = sys.unraisablehook
+        self.watch.patches.keep(sys, "unraisablehook", self._make_hook)
 
     def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         watch = self.watch

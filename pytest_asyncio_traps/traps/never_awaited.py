@@ -46,17 +46,13 @@ class NeverAwaited(Trap):
         self._spared: list[Any] = []
         self.watch.on_disarm.append(self._spared.clear)
         self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
-        self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
-        self._hook = vars(warnings)["_warn_unawaited_coroutine"]
+        # Only importlib.reload() puts Python's own back; what others put there calls ours.
+        self.watch.patches.keep(warnings, "_warn_unawaited_coroutine", self._make_hook, _is_pythons)
         self.watch.witness.on_shown.append(self._of_asyncgen)
 
-    def refresh(self) -> None:
+    def _let_go(self) -> None:
+        self.watch.on_test_begins.remove(self._let_go)
         self._spared.clear()
-        if vars(warnings)["_warn_unawaited_coroutine"] is not self._hook:
-            # Only importlib.reload() puts Python's own back; what others put there calls ours.
-            if _is_pythons(vars(warnings)["_warn_unawaited_coroutine"]):
-                self.watch.patches.wrap(warnings, "_warn_unawaited_coroutine", self._make_hook)
-            self._hook = vars(warnings)["_warn_unawaited_coroutine"]
 
     def _make_hook(self, original: Any) -> Callable[[Any], None]:
         watch = self.watch
@@ -96,6 +92,8 @@ class NeverAwaited(Trap):
                     # CPython clears the weak references to a coroutine before it calls this,
                     # and never again: one that was made since, by a reading of the census
                     # say, would go on to point at freed memory.
+                    if not self._spared:
+                        watch.on_test_begins.append(self._let_go)
                     self._spared.append(coro)
 
         return _warn_unawaited_coroutine
@@ -135,7 +133,8 @@ class NeverAwaited(Trap):
 
     def _is_fresh(self) -> bool:
         """Whether a coroutine was left that no judgement has met before."""
-        return any(_is_left(ref()) for ref, _ in self.watch.census.arrived())
+        arrived = self.watch.census.arrived()
+        return bool(arrived) and any(_is_left(ref()) for ref, _ in arrived)
 
     def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
         watch = self.watch

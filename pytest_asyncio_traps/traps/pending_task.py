@@ -62,6 +62,8 @@ class PendingTask(Trap):
         if isinstance(sys.exception(), (SystemExit, KeyboardInterrupt)):
             return  # the run was cut short: nothing in it had its time
         left = self._users(loop)
+        if not left:
+            return
         if by_user:
             made = self.watch.made
             left = [task for task in left if is_user((made(task) or (None,))[0])]
@@ -86,7 +88,8 @@ class PendingTask(Trap):
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         left = [task for task in self._users(loop) if not _is_over(task)]
-        self._report_all(left, "Its loop was closed while it was pending: it never ends.", True)
+        if left:
+            self._report_all(left, "Its loop was closed while it was pending: it never ends.", True)
 
     def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         task = context.get("task")
@@ -101,7 +104,8 @@ class PendingTask(Trap):
             self._report_all([task], "Nothing referred to it any more: it was destroyed.", True)
 
     def _users(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
-        return [task for task in pending(loop) if self._is_users(task)]
+        left = pending(loop)
+        return [task for task in left if self._is_users(task)] if left else left
 
     def _is_users(self, task: asyncio.Task[Any]) -> bool:
         return isinstance(task, asyncio.Future) and not is_harness(

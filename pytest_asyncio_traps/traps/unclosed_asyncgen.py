@@ -62,6 +62,8 @@ class UnclosedAsyncgen(Trap):
         def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
             # What the tasks that a runner cancels drop, or keep in their tracebacks, is part
             # of what they are reported for.
+            if not self._begun:
+                return original(loop)
             driven: list[tuple[_Begun, Any]] = []
             with self.watch.faults.guard(self.kind):
                 driven = [
@@ -113,7 +115,7 @@ class UnclosedAsyncgen(Trap):
         self._report(agen, begun, how)
 
     def _left_open(self, loop: asyncio.AbstractEventLoop) -> None:
-        for begun in list(self._begun.values()):
+        for begun in list(self._begun.values()) if self._begun else ():
             agen = begun()
             if agen is None or begun.loop() is not loop:
                 continue

@@ -9,7 +9,7 @@ import weakref
 from asyncio import base_events
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from ..core.finding import Finding
 from ..core.objects import ask, is_a
@@ -86,7 +86,7 @@ class UnclosedLoop(Trap):
 
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         """Jobs that still run in a thread: nobody is there any more to take what they return."""
-        if not self._jobs:
+        if not cast(Any, self._jobs).data:  # its own length is reckoned in Python
             return
         watch = self.watch
         for job, (owner, name) in list(self._jobs.items()):
@@ -111,7 +111,7 @@ class UnclosedLoop(Trap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
-        for loop in list(watch.loops):
+        for loop in watch.loops():
             if loop.is_closed() or not self._is_users(loop):
                 continue
             made = watch.made(loop)

@@ -133,6 +133,8 @@ class UnretrievedException(Trap):
             for future in list(self._thread_futures):
                 self._thread_future_ends(future)
         looked_at = self._over(final) + watch.census.arrived()
+        if not looked_at:
+            return
         if any(_is_failed(ref()) for ref, _ in watch.census.arrived()):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()

@@ -57,8 +57,10 @@ class WrongThread(Trap):
         watch.ownership.on_thread_start.append(self._check_objects)
         watch.on_disarm.append(self._checks.undo)
         watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
-        self._hook: Any = None
-        self.refresh()
+        # pytest's own hook calls no other: ours has to stand before it, and hands on.
+        watch.patches.keep(threading, "excepthook", self._make_excepthook)
+        if threading.active_count() > 1:
+            self._check_objects()
 
     def _check_objects(self) -> None:
         """From here on there is more than one thread: check queues, locks and transports.
@@ -69,6 +71,7 @@ class WrongThread(Trap):
         if self._checking or not self.watch.active:
             return
         self._checking = True
+        self.watch.on_test_begins.append(self._count_threads)
         with self.watch.faults.guard(self.kind):
             for cls, names in _OF_PRIMITIVES:
                 self._check(cls, names)
@@ -80,16 +83,11 @@ class WrongThread(Trap):
             if name in vars(cls):
                 self._checks.wrap(cls, name, self._make_checked)
 
-    def refresh(self) -> None:
-        if threading.active_count() > 1:
-            self._check_objects()
-        elif self._checking:
+    def _count_threads(self) -> None:
+        if threading.active_count() == 1:
+            self.watch.on_test_begins.remove(self._count_threads)
             self._checking = False
             self._checks.undo()
-        # pytest's own hook calls no other: ours has to stand before it, and hands on.
-        if threading.excepthook is not self._hook:
-            self.watch.patches.wrap(threading, "excepthook", self._make_excepthook)
-            self._hook = threading.excepthook
 
     def _make_check(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         """On a loop that the user has set into debug mode, asyncio itself checks, and raises."""

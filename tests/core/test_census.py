@@ -12,7 +12,6 @@ import pytest
 
 from pytest_asyncio_traps.core.census import Census
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.core.finding import Owner
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
 
 
@@ -24,7 +23,7 @@ class Thing:
 
 
 def tenure(name: str) -> Tenure:
-    return Tenure(Owner("test", name, "function", name))
+    return Tenure("test", name, "function", name)
 
 
 @pytest.fixture
