@@ -36,10 +36,10 @@ class Variant(NamedTuple):
     env: tuple[tuple[str, str], ...] = ()
 
 
-# Plugins are named by their modules: `-p NAME` would have pytest read the metadata of all that is
-# installed once more for each, which is the price of the option and not of the plugin.
+# For each plugin that is named, pytest reads the metadata of all that is installed once more:
+# that is the price of the naming, and so each variant names two.
 ASYNCIO = "pytest_asyncio.plugin"
-OFF = Variant(ASYNCIO)
+OFF = Variant(f"{ASYNCIO},nothing")
 # The operations take long steps, on purpose.
 ON = Variant(f"{ASYNCIO},pytest_asyncio_traps.plugin", ("--asyncio-slow-callback-duration=60",))
 DEBUG_ENV = (("PYTHONASYNCIODEBUG", "1"),)
@@ -47,7 +47,7 @@ VARIANTS = {
     "off": OFF,
     "on": ON,
     # pytest-asyncio 1.2 and later hands debug=False to its loops unless told otherwise.
-    "debug mode": Variant(ASYNCIO, ("--asyncio-debug",), DEBUG_ENV),
+    "debug mode": Variant(f"{ASYNCIO},nothing", ("--asyncio-debug",), DEBUG_ENV),
     "usual recipe": Variant(f"{ASYNCIO},recipe", ("-Werror", "--asyncio-debug"), DEBUG_ENV),
 }
 
@@ -111,6 +111,7 @@ def measure(folder: Path, rounds: int, names: list[str]) -> dict[str, dict[str, 
         "[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
     )
     (folder / "recipe.py").write_text(RECIPE, encoding="utf-8")
+    (folder / "nothing.py").write_text("", encoding="utf-8")
     operations = folder / "test_operations.py"
     operations.write_text((HERE / "operations.py").read_text(encoding="utf-8"), encoding="utf-8")
     table: dict[str, dict[str, float]] = {}

@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from logging import LogRecord
 
 import pytest
@@ -22,14 +21,14 @@ from .rules import BadRuleError, check_kind, parse_pattern
 _PART = "the fixture asyncio_traps"
 
 
-@dataclass
 class TrapRecorder:
     """What the plugin has seen of the current test, so far."""
 
-    #: None if the plugin has failed to start.
-    _lifecycle: Lifecycle | None
-    _faults: Faults
-    _kinds: Kinds | None
+    def __init__(self, lifecycle: Lifecycle | None, faults: Faults, kinds: Kinds | None) -> None:
+        #: None if the plugin has failed to start.
+        self._lifecycle = lifecycle
+        self._faults = faults
+        self._kinds = kinds
 
     @property
     def findings(self) -> list[Finding]:

@@ -5,8 +5,7 @@ the warnings of each test; tornado's test case cancels what a test has left by
 itself, not by `asyncio.Runner`.
 """
 
-from __future__ import annotations
-
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -20,10 +19,12 @@ from .core.watch import Watch
 class Harnesses:
     """Hooks into test runners, each as soon as somebody has imported it."""
 
+    #: How many modules were known when the hooks were last looked for.
+    known: int
+
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._missing = list(_HOOKS)
-        #: How many modules were known when the hooks were last looked for.
         self.known = -1
 
     def refresh(self) -> None:

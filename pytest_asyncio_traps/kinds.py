@@ -14,7 +14,7 @@ from .core.trap import Trap
 from .traps import KINDS, TRAPS
 
 HOOK: Final = "pytest_asyncio_traps_kinds"
-_ID: Final = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_ID: Final = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
 
 
 class BadKindError(ValueError):
@@ -126,7 +126,7 @@ def _checked(cls: object, where: str) -> type[Trap]:
     if not (isinstance(cls, type) and issubclass(cls, Trap)) or cls is Trap:
         raise BadKindError(f"{where}: {shown(cls)} is not a subclass of pytest_asyncio_traps.Trap")
     kind: object = getattr(cls, "kind", None)
-    if not isinstance(kind, str) or not _ID.fullmatch(kind):
+    if not isinstance(kind, str) or not re.fullmatch(_ID, kind):
         raise BadKindError(
             f"{where}: the kind of {_name(cls)} must be words in small letters, joined by hyphens, "
             f"not {shown(kind)}"

@@ -123,6 +123,9 @@ class Lifecycle:
     verdicts: Verdicts
     harnesses: Harnesses
     in_phase: bool
+    nodeid: str
+    has_test_cases: bool
+    tenure: Tenure
 
     def __init__(
         self, config: pytest.Config, settings: Settings, faults: Faults, kinds: Kinds

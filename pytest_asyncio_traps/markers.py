@@ -1,7 +1,6 @@
 """The markers ``asyncio_allow`` and ``asyncio_slow_callback_duration``."""
 
-from __future__ import annotations
-
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple

@@ -1,7 +1,6 @@
 """Command line and ini, read once into `Settings`."""
 
-from __future__ import annotations
-
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 import argparse
 import os
 from collections.abc import Iterable, Sequence
@@ -28,7 +27,7 @@ class Settings(NamedTuple):
     reports: tuple[Path, ...]
     #: The file of known findings, what it holds, and whether it is to be written anew.
     baseline: Path | None = None
-    known: tuple[Entry, ...] = ()
+    known: "tuple[Entry, ...]" = ()
     update: bool = False
 
     def turns_on(self, trap: type[Trap]) -> bool:
@@ -144,7 +143,7 @@ def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Pat
     return None
 
 
-def _known(path: Path, update: bool, kinds: Sequence[str] | None) -> tuple[Entry, ...]:
+def _known(path: Path, update: bool, kinds: Sequence[str] | None) -> "tuple[Entry, ...]":
     """What the file holds. Only one that is to be written may be missing."""
     from .baseline import BadBaselineError, parse  # most runs can do without
 

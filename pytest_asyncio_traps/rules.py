@@ -1,7 +1,6 @@
 """What is done about a finding: rules, as text and as decisions. Knows nothing of pytest."""
 
-from __future__ import annotations
-
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple

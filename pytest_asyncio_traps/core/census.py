@@ -87,7 +87,7 @@ def _is_generational() -> bool:
         first, second = [object], [object]
         gc.collect(0)
         third = [object]
-        older = gc.get_objects(generation=1)
+        older = gc.get_objects(generation=1)[-_MANY:]
         behind = _behind(first, older)
         return bool(behind) and _behind(second, older) > behind and not _behind(third, older)
     finally:
@@ -151,6 +151,8 @@ class Census:
 
     collecting: bool
     blind: bool
+    #: The tenure in which objects are made now.
+    current: Tenure
 
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
@@ -169,7 +171,6 @@ class Census:
         #: Whether there was a collection since the last reading.
         self._collected = False
         self._marker = _Marker((ownership.session,))
-        #: The tenure in which objects are made now.
         self.current = ownership.session
         self._markers: list[_Marker] = [self._marker]
         self._last = self._marker

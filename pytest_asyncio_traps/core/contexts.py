@@ -21,7 +21,7 @@ OTHER: Final = "a message without an exception"
 #: What asyncio's futures, in C and in Python, say when they are done already. They say
 #: other things when a result is read too early, and so may whoever raises the same error.
 _args: Final = BaseException.__dict__["args"].__get__
-_TOO_LATE: Final = re.compile(r"invalid state$|(FINISHED|CANCELLED): ")
+_TOO_LATE: Final = r"invalid state$|(FINISHED|CANCELLED): "
 
 
 def is_too_late(exc: object) -> bool:
@@ -29,7 +29,7 @@ def is_too_late(exc: object) -> bool:
     if not is_a(exc, asyncio.InvalidStateError):
         return False
     args = _args(exc)
-    return len(args) == 1 and type(args[0]) is str and _TOO_LATE.match(args[0]) is not None
+    return len(args) == 1 and type(args[0]) is str and re.match(_TOO_LATE, args[0]) is not None
 
 
 def subject(context: Mapping[str, Any]) -> str:

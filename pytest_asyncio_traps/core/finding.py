@@ -4,8 +4,7 @@ The objects behind a finding change or die after it was noticed, so a finding
 never refers to one of them.
 """
 
-from __future__ import annotations
-
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple

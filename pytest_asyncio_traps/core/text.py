@@ -16,7 +16,8 @@ LIMIT: Final = 1_000
 
 #: Control characters (a tab is harmless), lone surrogates, what breaks a line, and what
 #: changes the direction in which a line is read.
-_UNFIT: Final = re.compile(
+# No pattern until there is one to be cleaned: it takes long to be compiled.
+_UNFIT: Final = (
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -24,7 +25,7 @@ _UNFIT: Final = re.compile(
 
 def clean(text: str) -> str:
     """``text`` without what could steer a terminal, or make one line look like another."""
-    return text if text.isprintable() else _UNFIT.sub(_escaped, text)
+    return text if text.isprintable() else re.sub(_UNFIT, _escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import compress, repeat
 from operator import call, is_
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from .census import Census
 from .faults import Faults
@@ -79,13 +79,23 @@ def set_reported(obj: object) -> bool:
     return True
 
 
-class Late(NamedTuple):
+class Late:
     """A future was completed once more: where, where it had been before, and whose doing it was."""
+
+    __slots__ = ("again", "before", "cancelled", "tenure")
 
     again: Mark | None
     before: Mark | None
     cancelled: bool
     tenure: Tenure
+
+    def __init__(
+        self, again: Mark | None, before: Mark | None, cancelled: bool, tenure: Tenure
+    ) -> None:
+        self.again = again
+        self.before = before
+        self.cancelled = cancelled
+        self.tenure = tenure
 
 
 _LATE = "_asyncio_traps_late"

@@ -1,7 +1,6 @@
 """Which formats there are, and what each of them needs. Imported in each run: it imports little."""
 
-from __future__ import annotations
-
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 

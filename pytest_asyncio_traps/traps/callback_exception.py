@@ -19,7 +19,7 @@ from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
 
 #: What uvloop, whose handles do not show their callbacks, says of one.
-_CALLBACK: Final = re.compile(r"Exception in callback <(?:function|bound method) (\S+)")
+_CALLBACK: Final = r"Exception in callback <(?:function|bound method) (\S+)"
 
 
 class CallbackException(Trap):
@@ -147,7 +147,7 @@ def _name(context: dict[str, Any]) -> str:
     if callback is not None:
         return f"callback {name_of(callback)!r}"
     message = shorten(text_of(context.get("message", "")) or "", 200)
-    named = _CALLBACK.match(message)
+    named = re.match(_CALLBACK, message)
     if named is not None:
         return f"callback {named[1]!r}"
     protocol = context.get("protocol")

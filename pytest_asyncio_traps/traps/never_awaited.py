@@ -100,7 +100,7 @@ class NeverAwaited(Trap):
 
     def _of_asyncgen(self, warning: Any, frame: FrameType | None) -> None:
         """``asend()`` and its like: from Python 3.13 on there is a warning, but no hook."""
-        match = _UNAWAITED_METHOD.match(text_of(warning.message) or "")
+        match = re.match(_UNAWAITED_METHOD, text_of(warning.message) or "")
         if match is None or not self.watch.active or self.watch.census.collecting:
             return
         place = user_place(frame)
@@ -166,7 +166,7 @@ class NeverAwaited(Trap):
         )
 
 
-_UNAWAITED_METHOD = re.compile(r"coroutine method '(\w+)' of .* was never awaited")
+_UNAWAITED_METHOD = r"coroutine method '(\w+)' of .* was never awaited"
 
 
 def _is_pythons(hook: Any) -> bool:
