@@ -139,14 +139,14 @@ async def test_warm_up_async(): await asyncio.sleep(0)
 _CEILINGS = {
     "call_soon": (6.5, 6.5),
     "call_later": (12.5, 12.5),
-    "create_task": (13.5, 17.5),
+    "create_task": (13.5, 14.5),
     "create_future": (3, 5),  # who asks is dearer to know
     "sleep": (4.5, 4.5),
     "await_future": (17.5, 19.5),
     "coroutine_call": (0, 0),
     "queue": (0, 0),
     "test_plain_sync": (32, 32),
-    "test_plain_async": (280, 290),
+    "test_plain_async": (284, 296),
 }
 CEILINGS = {
     **{name: pair[sys.version_info < (3, 12)] for name, pair in _CEILINGS.items()},

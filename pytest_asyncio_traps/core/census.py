@@ -116,7 +116,7 @@ class _Sighting(weakref.ref):  # type: ignore[type-arg]
 
 
 #: A weak reference to an object of interest, its tenure, and its origin if it is a coroutine.
-_Listed = tuple[weakref.ref[Any], Tenure, object]
+Listed = tuple[weakref.ref[Any], Tenure, object]
 
 
 class _Name(weakref.ref):  # type: ignore[type-arg]
@@ -177,6 +177,9 @@ class Census:
         # Whether a collection has moved the marker, and what was made since, to the next
         # generation, unread: all of it of the tenure in `_carry`.
         self._passed_over = False
+        # Whether a collection has, since the last reading, emptied that generation, so that the
+        # marker is no more there, and all that is, is new.
+        self._emptied = False
         # Whether a collection is at work that nothing was read for.
         self._passing = False
         # Whether what survives a collection goes to the end of the next generation.
@@ -199,10 +202,10 @@ class Census:
         # Those whose object has died since the last look, the latest last.
         self._fallen: deque[weakref.ref[Any]] = deque()
         self._index: dict[int, _Sighting] = {}
-        self._listed: list[_Listed] = []
+        self._listed: list[Listed] = []
         self._too_many = _MANY
         # Those that nobody has judged yet.
-        self._arrived: list[tuple[weakref.ref[Any], Tenure]] = []
+        self._arrived: list[Listed] = []
         self._too_many_arrived = _MANY
         #: Exact classes of which every object is of interest, but only while it lives.
         self.while_they_live: set[type] = set()
@@ -304,7 +307,7 @@ class Census:
                 met.add(id(obj))
                 yield obj, tenure
 
-    def arrived(self) -> list[tuple[weakref.ref[Any], Tenure]]:
+    def arrived(self) -> list[Listed]:
         """References to the objects that were met since `settle` was called, with their tenures.
 
         Some of them may have died, and one may stand there twice.
@@ -322,12 +325,14 @@ class Census:
         if self.blind:
             return
         self._sweep()
+        self._sweep_lists()
         put_off, self._put_off = self._put_off, None
         passed_over, self._passed_over = self._passed_over, False
         tenure = self._carry
         if put_off is None and passed_over:
             older = gc.get_objects(generation=1)
-            del older[: self._find_last(older, len(older))]
+            if not self._emptied:
+                del older[: self._find_last(older, len(older))]
             self._read(older, tenure)
             del older
         if put_off is not None:
@@ -351,6 +356,7 @@ class Census:
         self._scans += 1
         self._carry = self.current
         self._last = self._marker = _Marker((self._carry,))
+        self._emptied = False
         self._markers = [self._marker]
 
     def _find_last(self, objects: list[Any], guess: int) -> int:
@@ -367,22 +373,23 @@ class Census:
     def _read(self, objects: list[Any], tenure: Tenure) -> None:
         """Remember those of ``objects`` that are of interest; the first are of ``tenure``."""
         seen, listed, arrived, ref = self.seen, self._listed, self._arrived, weakref.ref
+        entry: Listed
         for obj, keep in self._of_interest(objects):
             if keep is bool:
                 # A marker. One that is being made this very moment has no tenure yet.
                 tenure = obj[0] if obj else tenure
             elif keep is _always:
-                reference = ref(obj)
-                listed.append((reference, tenure, None))
-                arrived.append((reference, tenure))
+                entry = ref(obj), tenure, None
+                listed.append(entry)
+                arrived.append(entry)
             elif id(obj) not in seen and keep(obj):
                 origin = getattr(obj, "cr_origin", None)
                 if origin is None:
                     self._remember(obj, tenure)
                 else:
-                    reference = ref(obj)
-                    listed.append((reference, tenure, origin))
-                    arrived.append((reference, tenure))
+                    entry = ref(obj), tenure, origin
+                    listed.append(entry)
+                    arrived.append(entry)
 
     def _of_interest(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
@@ -455,7 +462,7 @@ class Census:
         sighting.tenure = tenure
         sighting.cls = type(obj)
         self.seen[sighting.key] = sighting
-        self._arrived.append((sighting, tenure))
+        self._arrived.append((sighting, tenure, None))
 
     def _sweep(self) -> None:
         """Forget those who have died."""
@@ -466,6 +473,9 @@ class Census:
             assert isinstance(sighting, _Sighting)
             if seen.get(sighting.key) is sighting:
                 del seen[sighting.key]
+
+    def _sweep_lists(self) -> None:
+        """The same, of what keeps no count of them."""
         if len(self._listed) > self._too_many:
             # A coroutine that is being destroyed still has its origin.
             refs = sys.getrefcount
@@ -510,5 +520,7 @@ class Census:
             else:
                 self.collecting = self._passing = False
                 self._collected = True
+                if info["generation"]:
+                    self._emptied = True
                 self._sweep()
                 self._resume()

@@ -44,9 +44,10 @@ from .witness import Witness
 #: The attribute under which an object carries where, and in whose tenure, it was made.
 ATTRIBUTE = "_asyncio_traps_made"
 
-#: ... and those for where a task was made, in two parts: whose it is, its context says.
+#: ... and those for where a task was made, in parts: whose it is, its context says, or a third.
 MADE_CODE = "_asyncio_traps_code"
 MADE_LASTI = "_asyncio_traps_lasti"
+MADE_TENURE = "_asyncio_traps_tenure"
 
 #: The attribute under which a handle carries where it was scheduled.
 ASKED = "_asyncio_traps_asked"
@@ -271,7 +272,9 @@ class Watch:
             return made
         if type(obj) is not asyncio.Task or (code := getattr(obj, MADE_CODE, None)) is None:
             return None
-        tenure: Tenure | None = obj.get_context().get(TENURE)  # type: ignore[attr-defined]
+        tenure: Tenure | None = getattr(obj, MADE_TENURE, None)
+        if tenure is None:
+            tenure = obj.get_context().get(TENURE)  # type: ignore[attr-defined]
         return ((code, getattr(obj, MADE_LASTI)), tenure or self.ownership.now())
 
     def remember(self, obj: object, frame: FrameType | None) -> None:

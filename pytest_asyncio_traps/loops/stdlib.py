@@ -323,8 +323,8 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     kinds = KINDS
     remember = watch.remember
     tenure_here = TENURE.get
-    # A task does not show its context in Python 3.11.
-    in_parts = asyncio.Task if hasattr(asyncio.Task, "get_context") else None
+    in_parts = asyncio.Task
+    shows_context = hasattr(asyncio.Task, "get_context")  # from Python 3.12 on
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
@@ -344,12 +344,15 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                         frame = back
                         code = frame.f_code
                         kind = kinds[code.co_filename]
-                    if kind == USER and type(task) is in_parts and tenure_here() is not None:
+                    tenure = tenure_here()
+                    if kind == USER and type(task) is in_parts and tenure is not None:
                         # Whose it is, its context says. In parts, as the collector need not
                         # look at these.
                         task._asyncio_traps_code = code  # type: ignore[attr-defined]
                         task._asyncio_traps_lasti = frame.f_lasti  # type: ignore[attr-defined]
-                        if "context" in kwargs:
+                        if not shows_context:
+                            task._asyncio_traps_tenure = tenure  # type: ignore[attr-defined]
+                        elif "context" in kwargs:
                             remember(task, frame)
                     else:
                         remember(task, frame)

@@ -134,7 +134,7 @@ class NeverAwaited(Trap):
     def _is_fresh(self) -> bool:
         """Whether a coroutine was left that no judgement has met before."""
         arrived = self.watch.census.arrived()
-        return bool(arrived) and any(_is_left(ref()) for ref, _ in arrived)
+        return bool(arrived) and any(_is_left(ref()) for ref, _, _ in arrived)
 
     def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
         watch = self.watch

@@ -132,10 +132,11 @@ class UnretrievedException(Trap):
         if final:
             for future in list(self._thread_futures):
                 self._thread_future_ends(future)
-        looked_at = self._over(final) + watch.census.arrived()
+        arrived = watch.census.arrived()
+        looked_at = self._over(final) + [(ref, tenure) for ref, tenure, _ in arrived]
         if not looked_at:
             return
-        if any(_is_failed(ref()) for ref, _ in watch.census.arrived()):
+        if any(_is_failed(ref()) for ref, _, _ in watch.census.arrived()):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()
         for ref, tenure in looked_at:
