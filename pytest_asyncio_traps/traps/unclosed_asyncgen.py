@@ -14,7 +14,7 @@ from ..core.finding import Finding
 from ..core.ownership import Tenure
 from ..core.stacks import KINDS, LIBRARY, Mark, name_of, place_of, user_mark, waits_at
 from ..core.trap import Trap
-from ..core.watch import is_reported
+from ..core.watch import is_anyio_runner, is_reported
 
 
 class _Begun(weakref.ref):  # type: ignore[type-arg]
@@ -137,7 +137,7 @@ class UnclosedAsyncgen(Trap):
             return  # a test runner's, or asyncio's own
         origin = place_of(begun.mark)
         location = waits_at(agen)
-        if origin is None:
+        if origin is None or begun.mark is None or is_anyio_runner(begun.mark[0]):
             return  # a runner iterates it: a fixture's
         self.watch.report(
             Finding(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -212,3 +214,31 @@ def test_what_only_acts_like_an_async_generator(suite: Suite) -> None:
     """)
 
     outcome.clean()
+
+
+def test_a_fixture_that_anyio_gives_up(suite: Suite) -> None:
+    """Where a callback has raised, anyio fails the set-up, and iterates its generator no more."""
+    pytest.importorskip("anyio")
+    suite.write(
+        test_it="""
+        import asyncio, pytest
+
+        @pytest.fixture
+        def anyio_backend(): return "asyncio"
+
+        def fails(): raise ValueError("no")
+
+        @pytest.fixture
+        async def resource(anyio_backend):
+            asyncio.get_running_loop().call_soon(fails)
+            await asyncio.sleep(0)
+            yield
+
+        @pytest.mark.anyio
+        async def test_it(resource): pass
+        """
+    )
+    outcome = suite.run(plugins=("anyio", "asyncio_traps"))
+
+    outcome.result.assert_outcomes(errors=1)
+    assert outcome.kinds == ["callback-exception"]
