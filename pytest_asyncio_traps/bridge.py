@@ -30,6 +30,7 @@ __all__ = [
     "WarningFilter",
     "end_fixtures",
     "expected_failure",
+    "is_to_fail",
     "make_longrepr",
     "parse_filter",
 ]
@@ -67,6 +68,12 @@ def expected_failure(item: pytest.Item) -> str | None:
     if xfail is None or item.config.option.runxfail or xfail.raises is not None:
         return None
     return xfail.reason
+
+
+def is_to_fail(item: pytest.Item) -> bool:
+    """Whether ``item``, which has run, is a failure if it has not failed."""
+    xfail = evaluate_xfail_marks(item)
+    return xfail is not None and xfail.strict and not item.config.option.runxfail
 
 
 def end_fixtures(session: pytest.Session, theirs: AbstractContextManager[None]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from re import fullmatch as _fullmatch  # tests may replace it
 from typing import Any, Final
 
 import pytest
@@ -126,7 +126,7 @@ def _checked(cls: object, where: str) -> type[Trap]:
     if not (isinstance(cls, type) and issubclass(cls, Trap)) or cls is Trap:
         raise BadKindError(f"{where}: {shown(cls)} is not a subclass of pytest_asyncio_traps.Trap")
     kind: object = getattr(cls, "kind", None)
-    if not isinstance(kind, str) or not re.fullmatch(_ID, kind):
+    if not isinstance(kind, str) or not _fullmatch(_ID, kind):
         raise BadKindError(
             f"{where}: the kind of {_name(cls)} must be words in small letters, joined by hyphens, "
             f"not {shown(kind)}"

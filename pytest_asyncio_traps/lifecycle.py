@@ -14,7 +14,7 @@ import pytest
 
 from . import loops, markers
 from .amending import Amending
-from .bridge import Failed, TestCaseFunction, expected_failure
+from .bridge import Failed, TestCaseFunction, expected_failure, is_to_fail
 from .core.faults import Faults
 from .core.finding import Finding
 from .core.ownership import TENURE, Tenure
@@ -124,7 +124,7 @@ class Lifecycle:
     harnesses: Harnesses
     in_phase: bool
     nodeid: str
-    has_test_cases: bool
+    is_test_case: bool
     tenure: Tenure
 
     def __init__(
@@ -140,6 +140,7 @@ class Lifecycle:
         self.log = AsyncioLog(faults)
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
         # What happens at every test is asked only of those that have something to say to it.
+        self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
         #: The kinds of others, as far as they are armed, and those of them that judge.
         self._guests: dict[type[Trap], Trap | None] = {}
@@ -158,11 +159,10 @@ class Lifecycle:
         #: Whether a phase of a test runs. Reports made meanwhile are those of its subtests.
         self.in_phase = False
         self._failed_by_itself = False
-        self._session: pytest.Session | None = None
-        # How many failures there were when the last phase ended, with what was found in it.
-        self._failures = 0
-        #: Whether a `unittest.TestCase` is among the tests.
-        self.has_test_cases = False
+        # Whether a phase of the test was failed for traps.
+        self._failed_for_traps = False
+        #: Whether the test that runs is one of a `unittest.TestCase`.
+        self.is_test_case = False
         #: The tenure of the test that runs.
         self.tenure = self.watch.ownership.session
         self._items: dict[str, pytest.Item] = {}
@@ -252,9 +252,8 @@ class Lifecycle:
         watch = self.watch
         self.item = item
         self.nodeid = item.nodeid
-        self.in_phase = True
-        self._failed_by_itself = False
-        self._session = item.session
+        self.is_test_case = isinstance(item, TestCaseFunction)
+        self._failed_by_itself = self._failed_for_traps = False
         watch.busy = False
         nodeid = self.nodeid
         self.tenure = tenure = Tenure("test", nodeid, "function", nodeid)
@@ -268,12 +267,16 @@ class Lifecycle:
         for kept in watch.patches.kept:
             if kept.names.get(kept.name) is not kept.value:
                 watch.patches.renew()
-        if watch.on_test_begins:
-            watch.test_begins()
+                break
+        for begins in tuple(watch.on_test_begins):  # some take themselves off
+            begins()
+        for trap in self._refreshed:
+            trap.refresh()
         if self._guests:
             self._have_guests(lambda trap: trap.refresh(), self._guests.values())
         if self._thresholds:
             watch.slow_after = self._thresholds.get(nodeid, self.settings.slow_after)
+        self.in_phase = True
 
     def refuse_bad_marker(self) -> None:
         """In a worker of pytest-xdist: fail each test, where one process would not have begun."""
@@ -344,27 +347,16 @@ class Lifecycle:
             self.harnesses.refresh()
         return FixtureCharge(self, fixturedef)
 
-    def begin_phase(self, item: pytest.Item | None = None) -> None:
-        """A further phase of the test is about to begin: the call, if it is given ``item``."""
+    def begin_call(self, item: pytest.Item) -> None:
+        """The call of ``item`` is about to begin."""
         self.in_phase = True
-        # An unexpected success, say, is a failure that nobody has raised. Those of subtests
-        # come before a phase ends, and are their own.
-        if self._session is not None and self._session.testsfailed > self._failures:
-            self._failed_by_itself = True
-        if item is not None and self.has_test_cases:
+        if self.is_test_case:
             # A context that was made before the test is to know whose test it is.
             context = getattr(getattr(item, "instance", None), "_asyncioTestContext", None)
             if context is not None:
                 context.run(TENURE.set, self.tenure)
 
     # -- what becomes of a finding ----------------------------------------
-
-    def note_failure(self, raised: BaseException) -> None:
-        """A phase of the test has raised something by itself."""
-        if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
-            self.cut_short()
-        elif not isinstance(raised, pytest.skip.Exception):
-            self._failed_by_itself = True
 
     def cut_short(self) -> None:
         """The run ends in the middle of a phase: what its loops were at did not have its time."""
@@ -374,8 +366,6 @@ class Lifecycle:
     def close_phase(self, when: str) -> bool:
         """Settle what a phase has shown. Returns whether that is anything."""
         self.in_phase = False
-        if self._session is not None:
-            self._failures = self._session.testsfailed
         if when == "teardown":
             self.end_test()
         watch, log = self.watch, self.log
@@ -446,11 +436,21 @@ class Lifecycle:
         text = self.reporter.headline(finding)
         return self.filters.verdict(text, module, place.line if place else 0, item)
 
-    def raise_for_phase(self) -> None:
-        """Fail the phase that has ended, unless the test failed by itself before."""
+    def _has_failed_by_passing(self, when: str) -> bool:
+        """Whether the test was expected to fail, and is a failure for it did not."""
+        if when != "teardown" or self.item is None or self._failed_for_traps:
+            return False
+        return is_to_fail(self.item)
+
+    def raise_for_phase(self, when: str) -> None:
+        """Fail the phase that has ended, unless the test failed by itself before.
+
+        It has if a report said so, see `amend`, or in the one way of pytest's own in which a
+        test fails without raising: then there may have been nobody to look at its report.
+        """
         failing = self.phase.failing if self.phase is not None else []
-        if failing and not self._failed_by_itself:
-            self._failures += 1
+        if failing and not self._failed_by_itself and not self._has_failed_by_passing(when):
+            self._failed_for_traps = True
             message = "\n".join(self.reporter.headline(*counted) for counted in failing)
             raise TrapsFound(failing, message)
 
@@ -648,9 +648,6 @@ class Lifecycle:
             # A worker that dies says nothing to the user; a failing test does.
             self._usage_error = str(exc)
         self._items = {item.nodeid: item for item in items}
-        self.has_test_cases = any(
-            issubclass(cls, TestCaseFunction) for cls in set(map(type, items))
-        )
         self._watch_markers(items)
 
     def deselected(self, items: Sequence[pytest.Item]) -> None:

@@ -94,7 +94,9 @@ def pytest_configure(config: pytest.Config) -> None:
         lifecycle = _begin(config, settings)
     lifecycle.welcome()
     register = config.pluginmanager.register
-    register(Hooks(lifecycle), "asyncio_traps_hooks")
+    hooks = Hooks(lifecycle)
+    register(hooks, "asyncio_traps_hooks")
+    hooks.need_reports()
     if settings.strict:
         register(StrictHooks(lifecycle), "asyncio_traps_strict")
     adoption = lifecycle.adoption
@@ -118,8 +120,11 @@ class Hooks(Guarded):
     def __init__(self, lifecycle: Lifecycle) -> None:
         super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
-        self._report_hooks: ReportHooks | None = None
+        self._report_hooks = ReportHooks(lifecycle, self)
         self._late_hooks: LateHooks | None = None
+        #: Whether the hooks for reports are registered, as they are when the first test begins.
+        self._reports_on = False
+        self._began = False
 
     def pytest_plugin_registered(self, plugin: object) -> None:
         self.lifecycle.kinds.refuse_late(self.lifecycle.config, plugin)
@@ -136,14 +141,12 @@ class Hooks(Guarded):
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.lifecycle.collected(session.items)
-        if self.lifecycle.has_test_cases:
-            self._need_reports()  # what a test case raises, no other hook gets to see
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.lifecycle.deselected(items)
 
     # These four run in each test, and so are guarded by what stands in them: a generator around
-    # each of them would cost more than they do.
+    # each of them would cost more than they do. The last three are alike, and have to stay so.
 
     @guarded_within
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -177,6 +180,9 @@ class Hooks(Guarded):
             return (yield)
         try:
             self.lifecycle.begin_test(item)
+            if self.lifecycle.is_test_case or not self._began:
+                self._began = True
+                self._spare_reports(item)
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
@@ -189,7 +195,7 @@ class Hooks(Guarded):
             raise
         try:
             if self.lifecycle.close_phase("setup"):
-                self._settle_phase()
+                self._settle_phase("setup")
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
@@ -205,7 +211,7 @@ class Hooks(Guarded):
         if "pytest_runtest_call" in faults.texts:
             return (yield)
         try:
-            self.lifecycle.begin_phase(item)
+            self.lifecycle.begin_call(item)
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
@@ -218,7 +224,7 @@ class Hooks(Guarded):
             raise
         try:
             if self.lifecycle.close_phase("call"):
-                self._settle_phase()
+                self._settle_phase("call")
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
@@ -232,13 +238,7 @@ class Hooks(Guarded):
         faults = self.faults
         if "pytest_runtest_teardown" in faults.texts:
             return (yield)
-        try:
-            self.lifecycle.begin_phase()
-        except Exception as exc:
-            if not faults.is_ours(exc):
-                raise
-            faults.note("pytest_runtest_teardown", exc)
-            return (yield)
+        self.lifecycle.in_phase = True
         try:
             result = yield
         except BaseException as exc:
@@ -246,7 +246,7 @@ class Hooks(Guarded):
             raise
         try:
             if self.lifecycle.close_phase("teardown"):
-                self._settle_phase()
+                self._settle_phase("teardown")
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
@@ -254,36 +254,62 @@ class Hooks(Guarded):
         return result
 
     def _fail_phase(self, when: str, raised: BaseException) -> None:
-        """A phase has ``raised`` something by itself."""
+        """A phase has ``raised`` something by itself. What that makes of it, its report says."""
         __tracebackhide__ = True
         lifecycle = self.lifecycle
-        skipped = isinstance(raised, pytest.skip.Exception)
         try:
-            lifecycle.note_failure(raised)
-            if lifecycle.close_phase(when) and skipped:
-                self._settle_phase()
-            if not skipped:
-                self._need_reports()
+            if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
+                lifecycle.cut_short()
+            self.need_reports()
+            if lifecycle.close_phase(when) and isinstance(raised, pytest.skip.Exception):
+                self._settle_phase(when)
         except Exception as exc:
             if not self.faults.is_ours(exc):
                 raise
             self.faults.note(f"pytest_runtest_{when}", exc)
 
-    def _settle_phase(self) -> None:
+    def _settle_phase(self, when: str) -> None:
         """A phase that has not failed by itself has shown something."""
         __tracebackhide__ = True
-        self._need_reports()
-        self.lifecycle.raise_for_phase()
+        self.need_reports()
+        self.lifecycle.raise_for_phase(when)
 
-    def _need_reports(self) -> None:
-        """There is something to say in a report, for the first time it may be."""
-        register = self.lifecycle.config.pluginmanager.register
-        if self._report_hooks is None:
-            self._report_hooks = ReportHooks(self.lifecycle)
-            register(self._report_hooks, "asyncio_traps_reports")
+    def need_reports(self) -> None:
+        """There is something to say in a report, or may be."""
+        if not self._reports_on:
+            self._reports_on = True
+            self._register(self._report_hooks, _REPORTS)
         if self.lifecycle.verdicts.late and self._late_hooks is None:
             self._late_hooks = LateHooks(self.lifecycle)
-            register(self._late_hooks, "asyncio_traps_late")
+            self._register(self._late_hooks, "asyncio_traps_late")
+
+    def _register(self, plugin: object, name: str) -> None:
+        manager = self.lifecycle.config.pluginmanager
+        try:
+            with self.faults.theirs:
+                manager.register(plugin, name)
+        except Exception:
+            # Whoever is told of a plugin comes after its hooks are in place.
+            if not manager.is_registered(plugin):
+                raise
+
+    def _spare_reports(self, item: pytest.Item) -> None:
+        """Do without the hook for reports until one is needed, if nobody else has any say there.
+
+        What a test case raises, and what others make of a report, no other hook gets to see.
+        """
+        hook = item.ihook.pytest_runtest_makereport
+        others = [
+            impl
+            for impl in hook.get_hookimpls()
+            if impl.plugin is not self._report_hooks
+            and not getattr(impl.function, "__module__", "").startswith("_pytest.")
+        ]
+        if others or self.lifecycle.is_test_case:
+            self.need_reports()
+        elif self._reports_on:
+            self._reports_on = False
+            self.lifecycle.config.pluginmanager.unregister(self._report_hooks)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
@@ -327,12 +353,16 @@ class Hooks(Guarded):
 # A hook that nobody needs in this run is not there, since each costs something at every test.
 
 
+_REPORTS = "asyncio_traps_reports"
+
+
 class ReportHooks(Guarded):
     """For a run in which there is something to say in a report."""
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
+    def __init__(self, lifecycle: Lifecycle, hooks: Hooks) -> None:
         super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
+        self._hooks = hooks
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -341,6 +371,7 @@ class ReportHooks(Guarded):
         report = yield
         if call.excinfo is not None or self.lifecycle.phase is not None or not report.passed:
             self.lifecycle.amend(item, call, report)
+            self._hooks.need_reports()  # an exception may carry what fails another test
         return report
 
 

@@ -185,7 +185,9 @@ class Census:
         # Whether what survives a collection goes to the end of the next generation.
         self._generational = False
         # The metaclasses that there are, by address, and those of them with code of their own.
+        # Once one of them has died, an address says nothing any more.
         self._metaclasses: tuple[int, ...] = ()
+        self._alive: list[weakref.ref[type]] = []
         self._odd: frozenset[int] = frozenset()
         # Where it stood, nearly, when it was new, and by how much it had moved at the next
         # reading: a guess for the one after.
@@ -207,6 +209,7 @@ class Census:
         # Those that nobody has judged yet.
         self._arrived: list[Listed] = []
         self._too_many_arrived = _MANY
+        self._sweeping = False
         #: Exact classes of which every object is of interest, but only while it lives.
         self.while_they_live: set[type] = set()
         self.collecting = False
@@ -232,6 +235,7 @@ class Census:
         self._listed.clear()
         self._arrived.clear()
         self._markers.clear()
+        self._alive.clear()
         self._dull.clear()
 
     def mark(self, tenure: Tenure) -> None:
@@ -240,13 +244,13 @@ class Census:
             if self._passed_over:
                 with self._faults.guard("census"):
                     self.scan()
-            scans = self._scans
+            # Two of them, so that a collection which begins while the next is being made finds
+            # that it may not pass over. What it has read then is the old tenure's, and all that
+            # comes is the new one's.
+            self._markers.append(self._marker)
             self.current = tenure
             self._marker = marker = _Marker((tenure,))
             self._markers.append(marker)
-            if scans != self._scans:
-                # A collection began while the marker was being made, and has put it away.
-                self._carry = tenure
 
     def tenure_of(self, obj: object) -> Tenure | None:
         """Whose ``obj`` is, if the census has met it; also while it is being destroyed."""
@@ -363,7 +367,7 @@ class Census:
         """How many of ``objects`` were there when the last reading ended, in all likelihood some
         ``guess``.
         """
-        for reach in (5, 60, 2_000, len(objects)):
+        for reach in (5, 60, 2_000, max(guess, len(objects))):
             start = max(0, guess - reach)
             found = _behind(self._last, objects[start : guess + reach])
             if found:
@@ -432,8 +436,12 @@ class Census:
         known = tuple(map(id, metaclasses))
         if known != self._metaclasses:  # one was made, or has died
             self._odd = frozenset(id(meta) for meta in metaclasses if not _is_plain(meta))
+            self._alive = [weakref.ref(meta, self._look_again) for meta in metaclasses]
             self._metaclasses = known
         return not self._odd or self._odd.isdisjoint(map(id, map(type, map(type, objects))))
+
+    def _look_again(self, _: object) -> None:
+        self._metaclasses = ()
 
     def _note_dull(self, cls: type) -> None:
         if type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
@@ -476,18 +484,27 @@ class Census:
 
     def _sweep_lists(self) -> None:
         """The same, of what keeps no count of them."""
-        if len(self._listed) > self._too_many:
-            # A coroutine that is being destroyed still has its origin.
-            refs = sys.getrefcount
-            self._listed = alive = [
-                listed
-                for listed in self._listed
-                if listed[0]() is not None or (listed[2] is not None and refs(listed[2]) > _OURS)
-            ]
-            self._too_many = 2 * len(alive) + _MANY
-        if len(self._arrived) > self._too_many_arrived:
-            self._arrived = [entry for entry in self._arrived if entry[0]() is not None]
-            self._too_many_arrived = 2 * len(self._arrived) + _MANY
+        # A reading may begin meanwhile, by a collection, and add to the ends of the lists.
+        if self._sweeping:
+            return
+        self._sweeping = True
+        try:
+            listed, arrived, refs = self._listed, self._arrived, sys.getrefcount
+            if len(listed) > self._too_many:
+                many = len(listed)
+                # A coroutine that is being destroyed still has its origin.
+                listed[:many] = [
+                    entry
+                    for entry in listed[:many]
+                    if entry[0]() is not None or (entry[2] is not None and refs(entry[2]) > _OURS)
+                ]
+                self._too_many = 2 * len(listed) + _MANY
+            if len(arrived) > self._too_many_arrived:
+                many = len(arrived)
+                arrived[:many] = [entry for entry in arrived[:many] if entry[0]() is not None]
+                self._too_many_arrived = 2 * len(arrived) + _MANY
+        finally:
+            self._sweeping = False
 
     def _resume(self) -> None:
         """The collection is over."""

@@ -6,8 +6,8 @@ asyncio hands the handler a dict. Whatever it tells is one kind's to report.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
+from re import match as _match  # tests may replace it
 from typing import Any, Final
 
 from .objects import is_a
@@ -29,7 +29,7 @@ def is_too_late(exc: object) -> bool:
     if not is_a(exc, asyncio.InvalidStateError):
         return False
     args = _args(exc)
-    return len(args) == 1 and type(args[0]) is str and re.match(_TOO_LATE, args[0]) is not None
+    return len(args) == 1 and type(args[0]) is str and _match(_TOO_LATE, args[0]) is not None
 
 
 def subject(context: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ terminal, be endless, or raise when they are asked for.
 from __future__ import annotations
 
 import re
+from re import sub as _sub  # tests may replace it
 from typing import Final
 
 from .objects import class_name
@@ -25,7 +26,7 @@ _UNFIT: Final = (
 
 def clean(text: str) -> str:
     """``text`` without what could steer a terminal, or make one line look like another."""
-    return text if text.isprintable() else re.sub(_UNFIT, _escaped, text)
+    return text if text.isprintable() else _sub(_UNFIT, _escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

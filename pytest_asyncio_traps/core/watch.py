@@ -220,7 +220,7 @@ class Watch:
         self.on_step_due: list[Callable[[Any, float], None]] = []
         #: Called with the callback of each step. Costs something at every step.
         self.on_step_end: list[Callable[[Any], None]] = []
-        #: Called once, when the next test begins, and at each further one unless it is removed.
+        #: Called when a test begins. They raise nothing, and may take themselves off.
         self.on_test_begins: list[Callable[[], None]] = []
         self.on_disarm: list[Callable[[], None]] = []
         #: Seconds from which on a step of a loop is told to `on_slow_step`.
@@ -417,10 +417,6 @@ class Watch:
         return [loop for ref in list(self._loops.values()) if (loop := ref()) is not None]
 
     # -- what loops tell --------------------------------------------------
-
-    def test_begins(self) -> None:
-        """A test is about to begin."""
-        self._tell(self.on_test_begins[:])
 
     def loop_made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
         self.busy = True

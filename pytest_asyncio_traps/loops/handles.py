@@ -161,7 +161,7 @@ def pass_for(run: Any, original: Any) -> Any:
 def _line_of_call(code: CodeType) -> int:
     """The line of ``code`` that calls ``context.run()``."""
     # Not by dis.get_instructions(), which takes a hundred times as long.
-    run = code.co_names.index("run")
+    run = code.co_names.index("run") if "run" in code.co_names else -1
     for position, (lineno, *_) in enumerate(code.co_positions()):
         opcode, name = code.co_code[2 * position : 2 * position + 2]
         if opcode in _LOADS and name >> _SHIFT == run and lineno is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Callable
+from re import match as _match  # tests may replace it
 from types import TracebackType
 from typing import Any, Final
 
@@ -147,7 +147,7 @@ def _name(context: dict[str, Any]) -> str:
     if callback is not None:
         return f"callback {name_of(callback)!r}"
     message = shorten(text_of(context.get("message", "")) or "", 200)
-    named = re.match(_CALLBACK, message)
+    named = _match(_CALLBACK, message)
     if named is not None:
         return f"callback {named[1]!r}"
     protocol = context.get("protocol")

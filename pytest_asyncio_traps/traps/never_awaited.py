@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import re
 import sys
 import types
 import warnings
 import weakref
 from collections.abc import Callable
+from re import match as _match  # tests may replace it
 from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any
 
@@ -100,7 +100,7 @@ class NeverAwaited(Trap):
 
     def _of_asyncgen(self, warning: Any, frame: FrameType | None) -> None:
         """``asend()`` and its like: from Python 3.13 on there is a warning, but no hook."""
-        match = re.match(_UNAWAITED_METHOD, text_of(warning.message) or "")
+        match = _match(_UNAWAITED_METHOD, text_of(warning.message) or "")
         if match is None or not self.watch.active or self.watch.census.collecting:
             return
         place = user_place(frame)

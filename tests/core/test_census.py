@@ -260,3 +260,78 @@ def test_a_second_generation_is_read_before_it_is_collected(census: Census) -> N
 
     assert owners(census) == ["a", "b"]
     assert len(kept) == 2
+
+
+@pytest.mark.parametrize("offset", range(-3, 8))
+def test_a_collection_while_a_tenure_begins(census: Census, offset: int) -> None:
+    """It begins at the very allocation of the marker, or of what stands next to it."""
+    gc.disable()
+    try:
+        gc.collect()
+        census.mark(tenure("first"))
+        census.scan()
+        gc.collect(0)
+        census.scan()
+        before = [[] for _ in range(50)]  # type: ignore[var-annotated]
+        thresholds = gc.get_threshold()
+        gc.set_threshold(max(1, gc.get_count()[0] + offset), 1000, 1000)
+        try:
+            gc.enable()
+            census.mark(tenure("second"))
+            gc.disable()
+        finally:
+            gc.set_threshold(*thresholds)
+        thing = Thing()
+        census.scan()
+    finally:
+        gc.enable()
+
+    assert before
+    owners = [t.owner.name for obj, t in census.living() if obj is thing]
+    assert owners == ["second"]
+
+
+def test_a_marker_is_found_where_most_before_it_have_died(census: Census) -> None:
+    gc.disable()
+    try:
+        census.mark(tenure("first"))
+        census.scan()
+        junk = [[] for _ in range(30_000)]  # type: ignore[var-annotated]
+        census.scan()
+        first = Thing()
+        census.scan()
+        census.settle()
+        census.mark(tenure("second"))
+        del junk
+        second = Thing()
+        census.scan()
+    finally:
+        gc.enable()
+
+    arrived = [(ref(), t.owner.name) for ref, t, _ in census.arrived()]
+    assert arrived == [(second, "second")]
+    assert first.wanted
+
+
+def test_no_code_of_a_metaclass_runs(census: Census) -> None:
+    """Not even of one that was made at the address of another that has died."""
+    asked: list[type] = []
+
+    def ask(cls: type) -> int:
+        asked.append(cls)
+        return 1
+
+    for _ in range(10):
+        meta = type("Plain", (type,), {})
+        objects = [meta("Class", (), {})() for _ in range(2)] * 400
+        census.scan()
+        del meta, objects
+        gc.collect()
+        odd = type("Odd", (type,), {"__hash__": ask})
+        made = odd("Class", (), {})
+        kept = [made() for _ in range(400)]
+        census.scan()
+        del odd, made, kept
+        gc.collect()
+
+    assert asked == []

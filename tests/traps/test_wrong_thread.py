@@ -361,3 +361,56 @@ def test_what_looks_like_the_call_before(suite: Suite) -> None:
     owners = {finding["owner"]["name"].partition("::")[2] for finding in outcome.findings}
     assert owners == {f"test_each[{number}]" for number in range(20)}
     outcome.no_fault()
+
+
+@pytest.mark.parametrize("started", ["before the plugin", "by C code", "in an earlier test"])
+def test_threads_that_nobody_has_seen_start(suite: Suite, started: str) -> None:
+    """Queues, locks and transports are checked from the next test on."""
+    suite.write(
+        jobs="""
+        import queue, threading, _thread
+
+        jobs = queue.SimpleQueue()
+        running = threading.Event()
+
+        def work():
+            threading.current_thread()  # as logging does: from here on the thread is known
+            running.set()
+            while True:
+                jobs.get()()
+
+        def start(how):
+            if how == "thread":
+                threading.Thread(target=work, daemon=True).start()
+            else:
+                _thread.start_new_thread(work, ())
+            running.wait()
+        """,
+        early="import jobs\njobs.start('thread')\n" if started == "before the plugin" else "",
+        test_it="""
+        import asyncio, threading
+        import jobs
+
+        def test_begin():
+            if {started!r} != "before the plugin":
+                jobs.start("thread" if {started!r} == "in an earlier test" else "C")
+
+        async def test_it():
+            items, done = asyncio.Queue(), threading.Event()
+            getting = asyncio.create_task(items.get())  # which binds the queue to the loop
+            await asyncio.sleep(0)
+            items.put_nowait(0)
+            await getting
+            jobs.jobs.put(lambda: (items.put_nowait(1), done.set()))
+            while not done.is_set():
+                await asyncio.sleep(0)
+        """.replace("{started!r}", repr(started)),
+    )
+    outcome = suite.run("--strict-markers", plugins=("early", "asyncio", "asyncio_traps"))
+
+    finding = outcome.only()
+    assert finding["kind"] == "wrong-thread"
+    # A thread is its starter's for all of its life, where it is known who that was.
+    owner = "test_begin" if started == "in an earlier test" else "test_it"
+    assert finding["nodeid"] == f"test_it.py::{owner}"
+    assert "Queue.put_nowait()" in finding["summary"]
