@@ -252,7 +252,7 @@ class Lifecycle:
         watch = self.watch
         self.item = item
         self.nodeid = item.nodeid
-        self.is_test_case = isinstance(item, TestCaseFunction)
+        self.is_test_case = TestCaseFunction in type(item).__mro__
         self._failed_by_itself = self._failed_for_traps = False
         watch.busy = False
         nodeid = self.nodeid

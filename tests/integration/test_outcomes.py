@@ -130,3 +130,10 @@ def test_a_plugin_that_cannot_bear_another(suite: Suite) -> None:
     )
 
     assert outcomes(suite, "def test_it(): work()") == {"failed": 1}
+
+
+def test_a_test_that_raises_what_ends_generators(suite: Suite) -> None:
+    """It fails like any other, and is no fault of the plugin's, whose hooks are generators."""
+    text = "def test_it(leaky): raise StopIteration\ndef test_trap(): work()"
+
+    assert outcomes(suite, text) == {"failed": 2}
