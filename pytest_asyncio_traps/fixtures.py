@@ -24,11 +24,10 @@ _PART = "the fixture asyncio_traps"
 class TrapRecorder:
     """What the plugin has seen of the current test, so far."""
 
-    def __init__(self, lifecycle: Lifecycle | None, faults: Faults, kinds: Kinds | None) -> None:
-        #: None if the plugin has failed to start.
-        self._lifecycle = lifecycle
-        self._faults = faults
-        self._kinds = kinds
+    #: None if the plugin has failed to start.
+    _lifecycle: Lifecycle | None
+    _faults: Faults
+    _kinds: Kinds | None
 
     @property
     def findings(self) -> list[Finding]:
@@ -125,7 +124,10 @@ def asyncio_traps(request: pytest.FixtureRequest) -> TrapRecorder:
     kinds: Kinds | None = None
     with faults.guard(_PART):
         kinds = kinds_of(config)
-    return TrapRecorder(config.stash.get(lifecycle_key, None), faults, kinds)
+    recorder = TrapRecorder()
+    recorder._lifecycle = config.stash.get(lifecycle_key, None)
+    recorder._faults, recorder._kinds = faults, kinds
+    return recorder
 
 
 @pytest.fixture

@@ -190,17 +190,22 @@ class Hooks(Guarded):
             return (yield)
         try:
             result = yield
-        except BaseException as exc:
-            self._fail_phase("setup", exc)
+        except BaseException as raised:
+            try:
+                self._fail_phase("setup", raised)
+            except Exception as exc:
+                if not faults.is_ours(exc):
+                    raise
+                faults.note("pytest_runtest_setup", exc)
             raise
         try:
             if self.lifecycle.close_phase("setup"):
                 self._settle_phase("setup")
+            self.lifecycle.refuse_bad_marker()
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
             faults.note("pytest_runtest_setup", exc)
-        self.lifecycle.refuse_bad_marker()
         return result
 
     @guarded_within
@@ -219,8 +224,13 @@ class Hooks(Guarded):
             return (yield)
         try:
             result = yield
-        except BaseException as exc:
-            self._fail_phase("call", exc)
+        except BaseException as raised:
+            try:
+                self._fail_phase("call", raised)
+            except Exception as exc:
+                if not faults.is_ours(exc):
+                    raise
+                faults.note("pytest_runtest_call", exc)
             raise
         try:
             if self.lifecycle.close_phase("call"):
@@ -241,8 +251,13 @@ class Hooks(Guarded):
         self.lifecycle.in_phase = True
         try:
             result = yield
-        except BaseException as exc:
-            self._fail_phase("teardown", exc)
+        except BaseException as raised:
+            try:
+                self._fail_phase("teardown", raised)
+            except Exception as exc:
+                if not faults.is_ours(exc):
+                    raise
+                faults.note("pytest_runtest_teardown", exc)
             raise
         try:
             if self.lifecycle.close_phase("teardown"):
@@ -256,17 +271,11 @@ class Hooks(Guarded):
     def _fail_phase(self, when: str, raised: BaseException) -> None:
         """A phase has ``raised`` something by itself. What that makes of it, its report says."""
         __tracebackhide__ = True
-        lifecycle = self.lifecycle
-        try:
-            if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
-                lifecycle.cut_short()
-            self.need_reports()
-            if lifecycle.close_phase(when) and isinstance(raised, pytest.skip.Exception):
-                self._settle_phase(when)
-        except Exception as exc:
-            if not self.faults.is_ours(exc):
-                raise
-            self.faults.note(f"pytest_runtest_{when}", exc)
+        if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
+            self.lifecycle.cut_short()
+        self.need_reports()
+        if self.lifecycle.close_phase(when) and isinstance(raised, pytest.skip.Exception):
+            self._settle_phase(when)
 
     def _settle_phase(self, when: str) -> None:
         """A phase that has not failed by itself has shown something."""
