@@ -356,7 +356,14 @@ def test_cpythons_own_tests_keep_their_outcomes(suite: Suite) -> None:
     outcomes: list[dict[tuple[str | None, str | None], list[str]]] = []
     for plugins, args in (((), ()), (("asyncio", "asyncio_traps"), ("--asyncio-traps=warn",))):
         path = Path(suite.pytester.path, f"junit{len(outcomes)}.xml")
-        run = suite.run("--pyargs", *names, f"--junitxml={path}", *args, plugins=plugins)
+        given = ("--pyargs", *names, f"--junitxml={path}", *args)
+        try:
+            run = suite.run(*given, plugins=plugins)
+        except suite.pytester.TimeoutExpired:
+            if plugins:
+                raise
+            # On Python 3.11, that suite has been seen to hang on a busy machine, by itself.
+            run = suite.run(*given, plugins=plugins)
         run.no_fault()
         outcomes.append(
             {
