@@ -182,7 +182,7 @@ class Hooks(Guarded):
             self.lifecycle.begin_test(item)
             if self.lifecycle.is_test_case or not self._began:
                 self._began = True
-                self._spare_reports(item)
+                self._spare_reports()
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
@@ -302,12 +302,12 @@ class Hooks(Guarded):
             if not manager.is_registered(plugin):
                 raise
 
-    def _spare_reports(self, item: pytest.Item) -> None:
+    def _spare_reports(self) -> None:
         """Do without the hook for reports until one is needed, if nobody else has any say there.
 
         What a test case raises, and what others make of a report, no other hook gets to see.
         """
-        hook = item.ihook.pytest_runtest_makereport
+        hook = self.lifecycle.config.hook.pytest_runtest_makereport  # every folder's
         others = [
             impl
             for impl in hook.get_hookimpls()

@@ -87,6 +87,30 @@ def test_what_another_plugin_makes_of_a_report(suite: Suite, becomes: str) -> No
     assert counts == ({"failed": 1} if becomes == "failed" else {"passed": 1, "errors": 1})
 
 
+def test_what_the_conftest_of_a_folder_makes_of_a_report(suite: Suite) -> None:
+    """Also where the tests of another folder come first."""
+    for name in ("first", "second"):
+        suite.pytester.mkdir(name)
+    folder = suite.pytester.path
+    (folder / "first" / "test_first.py").write_text("def test_first(): pass\n", encoding="utf-8")
+    (folder / "second" / "test_second.py").write_text(
+        f"{LEAKY}\ndef test_second(leaky): pass\n", encoding="utf-8"
+    )
+    (folder / "second" / "conftest.py").write_text(
+        "import pytest\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_makereport(item, call):\n"
+        "    report = yield\n"
+        "    if call.when == 'call': report.outcome = 'failed'\n"
+        "    return report\n",
+        encoding="utf-8",
+    )
+    outcome = suite.run()
+
+    outcome.no_fault()
+    outcome.result.assert_outcomes(passed=1, failed=1)
+
+
 def test_a_skip_on_top_of_a_refusal(suite: Suite) -> None:
     """asyncio's own check has raised, and what was made of it hides nothing."""
     suite.write(
