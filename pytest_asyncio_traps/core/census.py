@@ -35,6 +35,7 @@ from typing import Any
 
 from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
+from .objects import Keyed
 from .ownership import Ownership, Tenure
 
 Keep = Callable[[Any], bool]
@@ -119,27 +120,6 @@ class _Sighting(weakref.ref):  # type: ignore[type-arg]
 Listed = tuple[weakref.ref[Any], Tenure, object]
 
 
-class _Name(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference to a class in a dictionary that is keyed by its address."""
-
-    __slots__ = ("key", "within")
-    key: int
-    within: dict[int, _Name | None]
-
-    @classmethod
-    def add(cls, named: type, within: dict[int, _Name | None]) -> None:
-        """Put ``named`` into ``within``, for as long as it lives."""
-        name = cls(named, _forget)
-        name.key = id(named)
-        name.within = within
-        within[name.key] = name
-
-
-def _forget(name: weakref.ref[Any]) -> None:
-    assert isinstance(name, _Name)
-    name.within.pop(name.key, None)
-
-
 class Census:
     """The living objects of interest.
 
@@ -158,7 +138,7 @@ class Census:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
         # Types of which nothing is of interest, by address; None for one that never dies.
-        self._dull: dict[int, _Name | None] = {}
+        self._dull: dict[int, Keyed | None] = {}
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
@@ -447,7 +427,7 @@ class Census:
         if type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
             self._dull[id(cls)] = None  # it never dies
         else:
-            _Name.add(cls, self._dull)
+            Keyed.add(cls, self._dull)
 
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:

@@ -6,6 +6,7 @@ likes with its classes. None of that is a fault of the plugin's, nor a reason to
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Final, TypeGuard, TypeVar
 
 T = TypeVar("T")
@@ -38,3 +39,24 @@ def class_path(obj: object) -> str:
     module = ask(cls, "__module__")
     module = f"{str.__str__(module)}." if is_a(module, str) else ""
     return f"{module}{_QUALNAME(cls)}"
+
+
+class Keyed(weakref.ref[Any]):
+    """A weak reference in a dictionary that is keyed by the address of what it refers to."""
+
+    __slots__ = ("key", "within")
+    key: int
+    within: Any
+
+    @classmethod
+    def add(cls, obj: object, within: Any) -> None:
+        """Put ``obj`` into ``within``, for as long as it lives."""
+        ref = cls(obj, _forget)
+        ref.key = id(obj)
+        ref.within = within
+        within[ref.key] = ref
+
+
+def _forget(ref: weakref.ref[Any]) -> None:
+    assert isinstance(ref, Keyed)
+    ref.within.pop(ref.key, None)

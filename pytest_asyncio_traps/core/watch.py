@@ -21,7 +21,7 @@ from typing import Any
 from .census import Census
 from .faults import Faults
 from .finding import Finding, Place
-from .objects import ask, is_a
+from .objects import Keyed, ask, is_a
 from .origins import OriginTracking
 from .ownership import TENURE, Ownership, Tenure
 from .patches import Patches
@@ -105,20 +105,6 @@ _LATE = "_asyncio_traps_late"
 CARRIED = "_asyncio_traps_finding"
 
 
-class _Loop(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference to a loop in a dictionary that is keyed by its address."""
-
-    __slots__ = ("key", "loops")
-    key: int
-    loops: dict[int, _Loop]
-
-
-def _forget_loop(ref: weakref.ref[Any]) -> None:
-    assert isinstance(ref, _Loop)
-    if ref.loops.get(ref.key) is ref:
-        del ref.loops[ref.key]
-
-
 class Watch:
     """One run's observation of asyncio. ``active`` is false while a nested run has its own."""
 
@@ -193,7 +179,7 @@ class Watch:
         self.found: deque[Finding] = deque()
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
-        self._loops: dict[int, _Loop] = {}
+        self._loops: dict[int, Keyed] = {}
         #: Whether a loop is open that outlives a test: then one test's steps may run in
         #: another's time.
         self.shared = False
@@ -421,9 +407,7 @@ class Watch:
     def loop_made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
         self.busy = True
         self.remember(loop, frame)
-        self._loops[id(loop)] = ref = _Loop(loop, _forget_loop)
-        ref.key = id(loop)
-        ref.loops = self._loops
+        Keyed.add(loop, self._loops)
         self._tell(self.on_loop_made, loop)
 
     def loop_enters(self, loop: asyncio.AbstractEventLoop) -> bool:
