@@ -44,7 +44,7 @@ HOSTILE = (
     "<script>window.hurt = 1</script>",
     '"><img src=http://example.invalid/x onerror="top.hurt = 1">',
     "</script></style></title></textarea>--><h1>x</h1>",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 1237 * 1237 }}{% raw %}",
     "&lt;&amp;&#60;",
     "x" * 900,
     "\u202ereversed \x1b[31m \ud800",
@@ -387,8 +387,8 @@ def test_everything_from_user_code_is_escaped(tmp_path: Path) -> None:
     assert page.count("img") == page.count("textarea") == 0
     handlers = [n for _, attributes in page.tags for n in attributes if n.startswith("on")]
     assert handlers == []
-    assert "49" not in re.findall(r"\d+", page.text)
-    assert "{{ 7 * 7 }}{% raw %}" in page.text
+    assert str(1237 * 1237) not in page.text
+    assert "{{ 1237 * 1237 }}{% raw %}" in page.text
     assert "&lt;&amp;&#60;" in page.text
     assert not re.search("[\u202e\x1b]", text)
 
