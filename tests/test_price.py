@@ -145,9 +145,9 @@ _CEILINGS = {
     "await_future": (17.5, 19.5),
     "coroutine_call": (0, 0),
     "queue": (0, 0),
-    "test_plain_sync": (36, 36),
+    "test_plain_sync": (34, 34),
     # Some 15 of them only where the machine is so busy that steps come late.
-    "test_plain_async": (305, 318),
+    "test_plain_async": (296, 308),
 }
 CEILINGS = {
     **{name: pair[sys.version_info < (3, 12)] for name, pair in _CEILINGS.items()},

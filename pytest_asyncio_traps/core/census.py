@@ -224,10 +224,9 @@ class Census:
             if self._passed_over:
                 with self._faults.guard("census"):
                     self.scan()
-            # Two of them, so that a collection which begins while the next is being made finds
-            # that it may not pass over. What it has read then is the old tenure's, and all that
-            # comes is the new one's.
-            self._markers.append(self._marker)
+            # First of all, so that a collection which begins while the marker is being made may not
+            # pass over. What it has read then is the old tenure's, and all that comes is the new
+            # one's.
             self.current = tenure
             self._marker = marker = _Marker((tenure,))
             self._markers.append(marker)
@@ -500,7 +499,12 @@ class Census:
 
     def _may_pass_over(self) -> bool:
         """Whether everything that was made since the last reading is of one tenure."""
-        return self._generational and len(self._markers) == 1 and self._put_off is None
+        return (
+            self.current is self._carry
+            and len(self._markers) == 1
+            and self._generational
+            and self._put_off is None
+        )
 
     def _collector(self, phase: str, info: dict[str, int]) -> None:
         with self._faults.guard("census"):

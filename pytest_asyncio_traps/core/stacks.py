@@ -118,6 +118,8 @@ def classify(filename: str) -> int:
 class _Kinds(dict[str, int]):
     def __missing__(self, filename: str) -> int:
         kind = self[filename] = classify(filename)
+        if kind in (ASYNCIO, STDLIB, HARNESS) and filename not in _files_of_steps():
+            PASSED_BY.add(filename)
         return kind
 
 
@@ -125,12 +127,21 @@ class _Kinds(dict[str, int]):
 KINDS: Final = _Kinds()
 
 #: Where one step of a loop begins: a frame below it belongs to whoever runs the
-#: loop, not to whoever scheduled the step.
+#: loop, not to whoever scheduled the step. Others come in by `add_step`.
 STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]
 
+#: Files of frames that are neither the user's nor where a search for those ends.
+PASSED_BY: Final[set[str]] = set()
 
-#: Their names, to be quick about those that are none.
-_STEP_NAMES: Final = ("_run", "step")
+
+def _files_of_steps() -> set[str]:
+    return {code.co_filename for code in STEP_CODES}
+
+
+def add_step(code: CodeType) -> None:
+    """A function of ``code`` runs a step of a loop, from now on."""
+    STEP_CODES.append(code)
+    PASSED_BY.discard(code.co_filename)
 
 
 def _is_step(code: CodeType) -> bool:
@@ -151,14 +162,15 @@ def user_mark(frame: FrameType | None) -> Mark | None:
     library: Mark | None = None
     while frame is not None:
         code = frame.f_code
-        kind = KINDS[code.co_filename]
-        if kind == USER:
-            return code, frame.f_lasti
-        if kind == LIBRARY:
-            if library is None:
-                library = code, frame.f_lasti
-        elif kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
-            break
+        if code.co_filename not in PASSED_BY:
+            kind = KINDS[code.co_filename]
+            if kind == USER:
+                return code, frame.f_lasti
+            if kind == LIBRARY:
+                if library is None:
+                    library = code, frame.f_lasti
+            elif kind == BOUNDARY or _is_step(code):
+                break
         frame = frame.f_back
     return library
 
@@ -216,7 +228,7 @@ def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
             return mark
         if kind == LIBRARY:
             library = library or mark
-        elif kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
+        elif kind == BOUNDARY or _is_step(code):
             break
     return library
 
@@ -230,7 +242,7 @@ def within_step(stack: Iterable[Mark]) -> list[Mark]:
     for mark in stack:
         code = mark[0]
         kind = KINDS[code.co_filename]
-        if kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
+        if kind == BOUNDARY or _is_step(code):
             break
         if kind not in (ASYNCIO, HARNESS):
             inner.append(mark)
@@ -254,7 +266,7 @@ def first_time(stack: Iterable[Mark]) -> str:
             for end, what in _FIRST_TIME:
                 if name.endswith(end):
                     return what
-        elif kind == BOUNDARY or (code.co_name in _STEP_NAMES and _is_step(code)):
+        elif kind == BOUNDARY or _is_step(code):
             break
     return ""
 

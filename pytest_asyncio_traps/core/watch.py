@@ -185,7 +185,7 @@ class Watch:
         self.shared = False
         #: Whether a loop was made or run since the last look.
         self.busy = False
-        self.on_loop_made: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_loop_made: list[Callable[[asyncio.AbstractEventLoop, FrameType | None], None]] = []
         self.on_loop_enters: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_leaves: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_abandoned: list[Callable[[asyncio.AbstractEventLoop], None]] = []
@@ -408,7 +408,7 @@ class Watch:
         self.busy = True
         self.remember(loop, frame)
         Keyed.add(loop, self._loops)
-        self._tell(self.on_loop_made, loop)
+        self._tell(self.on_loop_made, loop, frame)
 
     def loop_enters(self, loop: asyncio.AbstractEventLoop) -> bool:
         """A thread is about to run ``loop``. Returns what `loop_leaves` is to be given."""

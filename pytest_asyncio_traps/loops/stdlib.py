@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.ownership import TENURE
-from ..core.stacks import ASYNCIO, KINDS, STEP_CODES, USER
+from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, USER, add_step
 from ..core.watch import Watch
 from . import debug, handles
 from .futures import make_future_class
@@ -320,7 +320,7 @@ def _hide_frame(obj: Any) -> None:
 def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     """``create_task`` that notes, on the task, the user's line and the tenure."""
     getframe = sys._getframe
-    kinds = KINDS
+    kinds, passed_by = KINDS, PASSED_BY
     remember = watch.remember
     tenure_here = TENURE.get
     in_parts = asyncio.Task
@@ -332,20 +332,22 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
             if watch.active:
                 frame = None
                 try:
-                    # The way that nearly every call takes, written out: asyncio's own
-                    # frames, then the user's.
+                    # The way that nearly every call takes, written out: others' frames, then the
+                    # user's.
                     frame = getframe(1)
                     code = frame.f_code
-                    kind = kinds[code.co_filename]
-                    while kind == ASYNCIO and code.co_name != "_run":
+                    while code.co_filename in passed_by:
                         back = frame.f_back
                         if back is None:
                             break
                         frame = back
                         code = frame.f_code
-                        kind = kinds[code.co_filename]
                     tenure = tenure_here()
-                    if kind == USER and type(task) is in_parts and tenure is not None:
+                    if (
+                        kinds[code.co_filename] == USER
+                        and type(task) is in_parts
+                        and tenure is not None
+                    ):
                         # Whose it is, its context says. In parts, as the collector need not
                         # look at these.
                         task._asyncio_traps_code = code  # type: ignore[attr-defined]
@@ -498,7 +500,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
         # What is unknown is another Python's, or another tool's.
         is_known = handles.is_known_run(original)
         run: Any = handles.pass_for(_run, original) if is_known else _run_around
-        STEP_CODES.append(run.__code__)
+        add_step(run.__code__)
         watch.on_disarm.append(lambda: STEP_CODES.remove(run.__code__))
         return run
 

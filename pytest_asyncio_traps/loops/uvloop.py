@@ -18,7 +18,7 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.faults import Faults
-from ..core.stacks import STEP_CODES
+from ..core.stacks import STEP_CODES, add_step
 from ..core.watch import Watch, asked_at
 from . import debug
 from .futures import make_future_class
@@ -288,7 +288,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             # The traceback of an exception in the task reaches this frame: see stdlib.py.
             callback = args = None  # type: ignore[assignment]
 
-    STEP_CODES.append(step.__code__)
+    add_step(step.__code__)
     watch.on_disarm.append(lambda: STEP_CODES.remove(step.__code__))
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:

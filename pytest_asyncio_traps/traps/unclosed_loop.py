@@ -43,8 +43,8 @@ class UnclosedLoop(Trap):
         watch.patches.wrap(base_events.BaseEventLoop, "run_in_executor", self._make_run)
         watch.on_loop_closing.append(self._closing)
 
-    def _made(self, loop: asyncio.AbstractEventLoop) -> None:
-        if _in_get_event_loop(sys._getframe(1)):
+    def _made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
+        if _in_get_event_loop(frame):
             setattr(loop, _IMPLICIT, True)
 
     def _make_del(self, original: Callable[..., None]) -> Callable[..., None]:
@@ -175,10 +175,11 @@ def _name(func: Any) -> str:
 def _in_get_event_loop(frame: FrameType | None) -> bool:
     """Whether asyncio's ``get_event_loop`` stands in the stack, before any code but asyncio's."""
     while frame is not None:
-        kind = KINDS[frame.f_code.co_filename]
-        if kind == ASYNCIO and frame.f_code.co_name == "get_event_loop":
-            return True
-        if kind != ASYNCIO and "pytest_asyncio_traps" not in frame.f_globals.get("__name__", ""):
+        code = frame.f_code
+        if KINDS[code.co_filename] == ASYNCIO:
+            if code.co_name == "get_event_loop":
+                return True
+        elif "pytest_asyncio_traps" not in frame.f_globals.get("__name__", ""):
             return False
         frame = frame.f_back
     return False
