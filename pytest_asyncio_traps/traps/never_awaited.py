@@ -45,7 +45,7 @@ class NeverAwaited(Trap):
         # Coroutines that die only when the next test begins.
         self._spared: list[Any] = []
         self.watch.on_disarm.append(self._spared.clear)
-        self.watch.census.watch_type(types.CoroutineType, _is_unstarted)
+        self.watch.census.watch_type(types.CoroutineType, _may_be_met)
         # Only importlib.reload() puts Python's own back; what others put there calls ours.
         self.watch.patches.keep(warnings, "_warn_unawaited_coroutine", self._make_hook, _is_pythons)
         self.watch.witness.on_shown.append(self._of_asyncgen)
@@ -60,6 +60,9 @@ class NeverAwaited(Trap):
         tell = _from_one_frame_further(original) if plain else original
 
         def _warn_unawaited_coroutine(coro: Any) -> None:
+            key = id(coro)
+            outermost = key not in _dying  # a nested run has a hook of its own
+            _dying[key] = None
             finding = delivery = None
             unseen = False
             with watch.faults.guard("origins"):
@@ -88,13 +91,16 @@ class NeverAwaited(Trap):
                         watch.witness.end(
                             delivery, lambda: watch.report(told), watch.is_running(told)
                         )
-                if watch.active and not watch.census.collecting and weakref.getweakrefcount(coro):
+                if not watch.census.collecting and weakref.getweakrefcount(coro):
                     # CPython clears the weak references to a coroutine before it calls this,
-                    # and never again: one that was made since, by a reading of the census
-                    # say, would go on to point at freed memory.
+                    # and never again: one that was made since would go on to point at freed
+                    # memory. A reading may have begun before it was known to die.
                     if not self._spared:
                         watch.on_test_begins.append(self._let_go)
                     self._spared.append(coro)
+                # The last of all, and no call: after one, a collection might begin.
+                if outermost:
+                    del _dying[key]
 
         return _warn_unawaited_coroutine
 
@@ -198,6 +204,15 @@ def _is_left(obj: object) -> bool:
     the warning.
     """
     return isinstance(obj, types.CoroutineType) and _is_unstarted(obj) and not gc.is_finalized(obj)
+
+
+#: By address: the coroutines whose destructor is at work, of which nobody may take note.
+_dying: dict[int, None] = {}
+
+
+def _may_be_met(coro: Any) -> bool:
+    """Whether a reading of the census may refer to ``coro``: it waits to be begun, and lives."""
+    return _is_unstarted(coro) and id(coro) not in _dying
 
 
 def _is_unstarted(coro: Any) -> bool:

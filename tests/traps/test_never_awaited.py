@@ -167,6 +167,43 @@ def test_a_collection_within_the_destructor(suite: Suite) -> None:
     outcome.no_fault()
 
 
+@pytest.mark.parametrize("state", ["at work", "after a fault"])
+def test_nobody_takes_note_of_a_coroutine_that_is_being_destroyed(suite: Suite, state: str) -> None:
+    """CPython would leave a weak reference that is made then to point at freed memory."""
+    suite.write(
+        test_it="""
+        import gc, types, warnings, weakref
+        from pytest_asyncio_traps import lifecycle
+
+        STATE = "STATE"
+        COUNTS = []
+
+        async def work(): pass
+
+        def look(*args, **kwargs):
+            gc.collect()
+            for obj in gc.get_objects():
+                if type(obj) is types.CoroutineType and obj.cr_code is work.__code__:
+                    COUNTS.append(weakref.getweakrefcount(obj))
+
+        async def test_it(monkeypatch):
+            (watch,) = lifecycle._watches
+            if STATE == "after a fault":
+                watch.faults.note("loops", ZeroDivisionError("made up"))
+            assert watch.active is (STATE == "at work")
+            monkeypatch.setattr(warnings, "showwarning", look)
+            work()
+            assert COUNTS == [0]
+        """.replace('"STATE"', repr(state))
+    )
+    outcome = suite.run()
+
+    kinds = {"at work": [KIND], "after a fault": []}[state]
+    assert outcome.kinds == kinds
+    assert outcome.result.parseoutcomes().get("failed", 0) == len(kinds)
+    assert ("made up" in outcome.result.stdout.str()) is (state == "after a fault")
+
+
 def test_a_mock_whose_coroutine_is_kept_for_a_while(suite: Suite) -> None:
     """The mock stands between the coroutine and the line that called it: the test is named."""
     outcome = suite.test("""
