@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_asyncio_traps.baseline import (
@@ -21,6 +21,11 @@ from pytest_asyncio_traps.baseline import (
 from pytest_asyncio_traps.core.finding import Finding, Owner, Place
 from pytest_asyncio_traps.core.sources import Sources
 from pytest_asyncio_traps.traps import KINDS
+
+#: The same ones in each run, however slow the machine.
+examples = settings(
+    derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 #: Any text there is: control characters, lone surrogates, quotes, nothing at all.
 ANY = st.text(st.characters(), max_size=20) | st.sampled_from(
@@ -49,6 +54,7 @@ def read(text: str) -> tuple[Entry, ...]:
     return parse(text.encode(), KINDS)
 
 
+@examples
 @given(st.lists(ENTRIES, max_size=5, unique_by=lambda entry: entry.key))
 def test_what_is_written_is_read(entries: list[Entry]) -> None:
     """Whatever users have in names and code; and it is written the same way again."""
@@ -61,6 +67,7 @@ def test_what_is_written_is_read(entries: list[Entry]) -> None:
     assert parse(text.replace("\n", "\r\n").encode(), KINDS) == parse(text.encode(), KINDS)
 
 
+@examples
 @given(st.lists(ENTRIES, max_size=5, unique_by=lambda entry: entry.key))
 def test_a_file_is_text_of_plain_lines(entries: list[Entry]) -> None:
     """Nothing in it steers a terminal or breaks a line of a diff."""
@@ -71,6 +78,7 @@ def test_a_file_is_text_of_plain_lines(entries: list[Entry]) -> None:
     assert not any(line.endswith(" ") for line in lines)
 
 
+@examples
 @given(st.binary(max_size=200) | st.text(st.characters(codec="utf-8")).map(str.encode))
 def test_anything_is_read_or_refused(data: bytes) -> None:
     """With the line and a reason, and never otherwise."""
@@ -82,6 +90,7 @@ def test_anything_is_read_or_refused(data: bytes) -> None:
         assert reason
 
 
+@examples
 @given(st.lists(ENTRIES, min_size=1, max_size=3), st.data())
 def test_a_damaged_file_is_read_or_refused(entries: list[Entry], data: st.DataObject) -> None:
     text = render(entries)

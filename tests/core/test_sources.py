@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_asyncio_traps.core.finding import Place
 from pytest_asyncio_traps.core.lines import line_at, lines_of
 from pytest_asyncio_traps.core.sources import Sources, Spot
+
+#: The same ones in each run, however slow the machine.
+examples = settings(
+    derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 CODE = '''\
 import asyncio
@@ -99,6 +104,7 @@ def test_the_file_is_read_once() -> None:
     assert reads == ["/a.py"]
 
 
+@examples
 @given(st.text(), st.integers(-3, 30), st.text())
 def test_any_text_will_do(code: str, line: int, function: str) -> None:
     found = spot(line, function, code)

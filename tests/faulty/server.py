@@ -40,17 +40,13 @@ def _run(job: dict[str, object]) -> int:
     os.environ.update(job["env"])  # type: ignore[call-overload]
     import pytest
 
-    from tests.faulty.snapshot import changes, snapshot
+    from tests.faulty.snapshot import changes, settled, snapshot
 
     before = snapshot()
     try:
         status = int(pytest.main(job["args"]))  # type: ignore[arg-type]
     finally:
-        until = time.monotonic() + 5
-        while (changed := changes(before, snapshot())) and set(changed) <= {"threads"}:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.001)  # a thread that has been told to end takes a moment
+        changed = changes(before, settled(before))
         (folder / "changed.json").write_text(json.dumps(changed), encoding="utf-8")
         plugin = sys.modules.get("tests.faulty.plugin")
         if plugin is not None:

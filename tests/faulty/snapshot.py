@@ -75,6 +75,14 @@ def snapshot() -> dict[str, Any]:
     return state
 
 
+def settled(before: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot, once as many threads run as ``before``: one that is told to end takes a moment."""
+    until = time.monotonic() + 5
+    while _thread._count() != before["threads"] and time.monotonic() < until:
+        time.sleep(0.001)
+    return snapshot()
+
+
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
     """What is not the same thing, or not there, in both."""
     nothing = object()

@@ -28,7 +28,7 @@ for name in ("sqlite3", "uvloop", "anyio._backends._asyncio", "tornado.testing")
         __import__(name)
     except ImportError:
         pass
-from tests.faulty.snapshot import changes, snapshot
+from tests.faulty.snapshot import changes, settled, snapshot
 
 ALL = ["-q", "-p", "no:cacheprovider", "-p", "asyncio", "-p", "asyncio_traps"]
 
@@ -103,7 +103,7 @@ def test_whatever_way_a_run_ends(suite: Suite) -> None:
         before = snapshot()
         for name, (args, expected) in runs.items():
             status, text = run(*args)
-            changed = changes(before, snapshot())
+            changed = changes(before, settled(before))
             assert not changed, (name, changed)
             assert status == expected, (name, status, text)
         """,
@@ -153,7 +153,7 @@ def test_a_start_that_fails_half_way(suite: Suite) -> None:
             failing.left = number
             status, text = start()
             Patches.set = failing.set
-            changed = changes(before, snapshot())
+            changed = changes(before, settled(before))
             Patches.set = set_
             assert not changed, (number, changed)
             assert status == 0 and text.count("a fault of pytest-asyncio-traps") == 1, text
@@ -168,7 +168,7 @@ def test_a_run_within_a_run(suite: Suite) -> None:
         """
         import asyncio, contextlib, io, sqlite3
         import pytest
-        from tests.faulty.snapshot import changes, snapshot
+        from tests.faulty.snapshot import changes, settled, snapshot
         from pytest_asyncio_traps.core.ownership import TENURE
 
         INNER = '''
@@ -199,7 +199,7 @@ def test_a_run_within_a_run(suite: Suite) -> None:
                 status = pytest.main(["-p", "asyncio", "-p", "asyncio_traps", "-q",
                                       "--asyncio-mode=auto", "-p", "no:cacheprovider",
                                       "--import-mode=importlib", "--rootdir", str(tmp_path), *args, str(path)])
-            after = snapshot()
+            after = settled(before)
             assert (status, "a fault of" in out.getvalue()) == (expected, False), out.getvalue()
             assert changes(before, after) == {}
             assert TENURE.get() is tenure is not None
@@ -216,7 +216,7 @@ def test_a_run_within_a_run(suite: Suite) -> None:
                 status = pytest.main(["-p", "asyncio", "-p", "asyncio_traps", "-q", "-p",
                                       "no:cacheprovider", "--import-mode=importlib", "--rootdir", str(tmp_path), str(path)])
             assert (status, out.getvalue().count("a fault of")) == (0, 1)
-            assert not changes(before, snapshot()), changes(before, snapshot())
+            assert not changes(before, settled(before)), changes(before, settled(before))
 
         async def test_after():
             work()  # here
@@ -315,7 +315,7 @@ def test_patches_of_others(suite: Suite) -> None:
         found = all_patches()
         sound()
         end(found)
-        assert not changes(before, snapshot()), changes(before, snapshot())
+        assert not changes(before, settled(before)), changes(before, settled(before))
 
         # Begun before, ended within.
         found = all_patches()
@@ -325,13 +325,13 @@ def test_patches_of_others(suite: Suite) -> None:
         sys._patches_of_others = end_them
         sound()
         sys._patches_of_others = None
-        assert not changes(before, snapshot()), changes(before, snapshot())
+        assert not changes(before, settled(before)), changes(before, settled(before))
 
         # Begun within, ended within.
         sys._patches_of_others = lambda: end(all_patches())
         sound()
         sys._patches_of_others = None
-        assert not changes(before, snapshot()), changes(before, snapshot())
+        assert not changes(before, settled(before)), changes(before, settled(before))
 
         # Begun within, ended after: they survive the run.
         kept = []
@@ -342,7 +342,7 @@ def test_patches_of_others(suite: Suite) -> None:
         asyncio.run(asyncio.sleep(0))
         sound()
         assert asyncio.run(asyncio.sleep(0, "x")) == "x"
-        after = snapshot()
+        after = settled(before)
         inherited = {
             f"{target.__module__}.{target.__qualname__}.{name}": vars(base)[name]
             for _, target, name, _ in kept

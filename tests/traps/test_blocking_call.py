@@ -70,6 +70,7 @@ def test_variants(suite: Suite) -> None:
         """,
         "blocking-call",
         ON,
+        "--asyncio-slow-callback-duration=60",  # to start a Python takes a while
     )
 
 
