@@ -15,7 +15,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
@@ -27,8 +27,17 @@ from .timeline import Film
 #: Not by the lock's attribute: what detects calls that block replaces that, and would
 #: take the watchdog's own for the user's.
 _acquire = _thread.LockType.acquire
+#: Nor by these attributes: it forbids them in the thread of a loop.
+_open, _close, _read_some = os.open, os.close, os.read
+_read_from: Any = getattr(os, "pread", None)  # not on Windows
 
 _NATIVE = hasattr(_thread, "get_native_id") and KNOWS_WAITING
+
+
+#: Seconds waited and seconds paused, as they stood shortly before a step began, and how often the
+#: thread had been given a processor.
+Baseline = tuple[float, float, int]
+_NOTHING: Final = (0.0, 0.0, -1)
 
 
 class Sentry:
@@ -40,36 +49,46 @@ class Sentry:
         "baseline",
         "due",
         "film",
+        "looked",
         "loop",
         "native_id",
+        "rested",
         "seen",
         "slept",
         "step",
         "stepping",
         "thread_id",
+        "turns",
     )
 
     loop: Any
     thread_id: int
     native_id: int | None
     step: float
-    baseline: tuple[float, float]
+    baseline: Baseline
     due: float
     seen: float
     slept: float
+    rested: float
+    looked: float
+    turns: int
 
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
         self.thread_id = thread_id
         self.native_id = native_id
         self.watch(loop)
-        # Waiting time and collector pauses as they stood shortly before the step began.
-        self.baseline = (0.0, 0.0)
+        self.baseline = _NOTHING
         # From when on the baseline is too old for a step that begins.
         self.due = 0.0
         # Waiting time as it stood at the last look, and how much of it since the baseline
         # was no waiting: Linux may count the beginning of a sleep as such.
         self.seen = 0.0
         self.slept = 0.0
+        # Seconds of the step in which its thread has not waited, for certain; and when the last
+        # look was, and how often it had been given a processor by then.
+        self.rested = 0.0
+        self.looked = 0.0
+        self.turns = -1
 
     def watch(self, loop: Any) -> None:
         """Look at ``loop`` from now on."""
@@ -143,25 +162,30 @@ def _read(native_id: int | None, name: str) -> bytes:
         return b""
     try:
         if native_id == _main_thread.native_id:
-            return os.pread(_main_thread.files[name], 999, 0)
+            told: bytes = _read_from(_main_thread.files[name], 999, 0)
+            return told
         # Not open(), which makes objects between the moments at which other threads run.
-        file = os.open(f"/proc/self/task/{native_id}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        file = _open(f"/proc/self/task/{native_id}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.read(file, 999)
+            return _read_some(file, 999)
         finally:
-            os.close(file)
+            _close(file)
     except OSError:
         return b""
     finally:
         _headroom.make()  # while the file was read, others have made objects
 
 
-def waited(native_id: int | None) -> float:
-    """Seconds for which a thread was ready to run and had no processor, so far."""
+def waited(native_id: int | None) -> tuple[float, int]:
+    """Seconds for which a thread was ready to run and had no processor, so far.
+
+    And how often it was given one; -1 where the system does not say.
+    """
     try:
-        return int(_read(native_id, "schedstat").split()[1]) / 1e9
-    except (ValueError, IndexError):
-        return 0.0
+        _, nanoseconds, turns = _read(native_id, "schedstat").split()
+        return int(nanoseconds) / 1e9, int(turns)
+    except ValueError:
+        return 0.0, -1
 
 
 #: The share of a processor below which a thread is taken to sleep, where nothing tells that it
@@ -197,7 +221,7 @@ class _MainThread:
         native_id = _thread.get_native_id()
         try:
             for name in ("schedstat", "stat"):
-                self.files[name] = os.open(f"/proc/self/task/{native_id}/{name}", os.O_RDONLY)
+                self.files[name] = _open(f"/proc/self/task/{native_id}/{name}", os.O_RDONLY)
         except OSError:
             self.close()
             return
@@ -206,7 +230,7 @@ class _MainThread:
     def close(self) -> None:
         self.native_id = None
         while self.files:
-            os.close(self.files.popitem()[1])
+            _close(self.files.popitem()[1])
 
 
 _main_thread = _MainThread()
@@ -239,7 +263,7 @@ class Watchdog:
         self._alarm = _thread.allocate_lock()
         self._gone = _thread.allocate_lock()
         # When, in which thread, and with what result a baseline was read.
-        self._last_reading = 0.0, 0, (0.0, 0.0)
+        self._last_reading: tuple[float, int, Baseline] = 0.0, 0, _NOTHING
         self._parked = True
         self._stopping = False
         self._started = False
@@ -279,7 +303,8 @@ class Watchdog:
         """
         sentry = self.sentry()
         if sentry is not None and sentry.loop is loop and began >= sentry.due:
-            sentry.baseline = self._reading(sentry.native_id), self._paused()
+            stood, turns = self._reading(sentry.native_id)
+            sentry.baseline = stood, self._paused(), turns
             self._last_reading = began, sentry.thread_id, sentry.baseline
             sentry.due = began + self.FRESH
             self._set_due()
@@ -317,18 +342,21 @@ class Watchdog:
 
     def kept(self, sentry: Sentry, step: float) -> tuple[float, float]:
         """Seconds in which the step begun at ``step`` waited for a processor, and was paused."""
-        wait, pause = sentry.baseline
+        wait, pause, _ = sentry.baseline
         if not self._knows_waiting:
             wait = _guess(self._now() - step, self._worked() - wait)
         else:
-            wait = waited(sentry.native_id) - wait
+            wait = waited(sentry.native_id)[0] - wait
+            at_most = self._now() - step
             if sentry.step == step:
                 wait -= sentry.slept
+                at_most -= sentry.rested
+            wait = min(wait, at_most)
         return max(0.0, wait), max(0.0, self._paused() - pause)
 
-    def _reading(self, native_id: int | None) -> float:
+    def _reading(self, native_id: int | None) -> tuple[float, int]:
         """What `kept` has to know of the moment at which a step begins."""
-        return waited(native_id) if self._knows_waiting else self._worked()
+        return waited(native_id) if self._knows_waiting else (self._worked(), -1)
 
     def start(self) -> None:
         """Start the thread. It is no `threading.Thread`, so that those who count them miss none."""
@@ -421,12 +449,22 @@ class Watchdog:
         # leave no other.
         if step:
             self._sample(sentry)
-        wait = waited(sentry.native_id)
+        # First whether it sleeps. If it has had no turn since the look before, and sleeps, it has
+        # not waited for one in between, whatever Linux says: that may, from 6.12 on, count a whole
+        # sleep as waiting, once it is over.
+        sleeps = bool(step) and asleep(sentry.native_id)
+        wait, turns = waited(sentry.native_id)
+        now = self._now()
         if fresh:
-            sentry.slept = 0.0
-        elif asleep(sentry.native_id):
-            sentry.slept += wait - sentry.seen
-        sentry.seen = wait
+            sentry.slept = sentry.rested = 0.0
+            since, turns_then = step, sentry.baseline[2]
+        else:
+            since, turns_then = sentry.looked, sentry.turns
+            if sleeps:
+                sentry.slept += wait - sentry.seen
+        if sleeps and turns == turns_then:
+            sentry.rested += now - since
+        sentry.seen, sentry.turns, sentry.looked = wait, turns, now
 
     def _sample(self, sentry: Sentry) -> None:
         step = sentry.step

@@ -77,9 +77,9 @@ def test_nobody_sees_the_thread(watchdog: Watchdog) -> None:
 
 
 def test_waiting_time_of_an_unknown_thread() -> None:
-    assert waited(None) == 0.0
-    assert waited(2**30) == 0.0
-    assert waited(threading.get_native_id()) >= 0.0
+    assert waited(None) == (0.0, -1)
+    assert waited(2**30) == (0.0, -1)
+    assert waited(threading.get_native_id())[0] >= 0.0
 
 
 def test_a_look_keeps_no_object_of_the_thread_alive(watchdog: Watchdog) -> None:
@@ -124,37 +124,88 @@ def test_who_sleeps(watchdog: Watchdog) -> None:
 
     assert asleep(None) is False
     assert asleep(threading.get_native_id()) is False
-    if waited(threading.get_native_id()):  # where there is a schedstat
+    if waited(threading.get_native_id())[1] > 0:  # where there is a schedstat
         until(lambda: asleep(thread.native_id))
     go_on.set()
     thread.join()
 
 
-def test_what_counts_as_waiting_while_asleep_is_no_excuse(
-    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Linux may count the beginning of a sleep as waiting for a processor."""
-    now = {"waited": 1.0, "asleep": False}
-    monkeypatch.setattr(watchdog_module, "waited", lambda native_id: now["waited"])
-    monkeypatch.setattr(watchdog_module, "asleep", lambda native_id: now["asleep"])
-    monkeypatch.setattr(Watchdog, "_sample", lambda self, sentry: None)
-    loop = types.SimpleNamespace(_asyncio_traps_step=time.perf_counter())
-    sentry = Sentry(loop, threading.get_ident(), 1)
-    watchdog._sentries[threading.get_ident()] = [sentry]
-    watchdog.renew(loop, loop._asyncio_traps_step)
-    watchdog._look()
+class Told:
+    """A thread whose waiting time, turns and sleep are what a test says, and a clock as well."""
 
-    now["waited"] = 1.5
-    watchdog._look()
-    assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.5)
+    def __init__(self, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.waited, self.turns, self.asleep, self.now = 1.0, 7, False, 100.0
+        monkeypatch.setattr(watchdog_module, "waited", lambda native_id: (self.waited, self.turns))
+        monkeypatch.setattr(watchdog_module, "asleep", lambda native_id: self.asleep)
+        monkeypatch.setattr(Watchdog, "_sample", lambda self, sentry: None)
+        watchdog._now = lambda: self.now
+        watchdog._knows_waiting = True
+        loop = types.SimpleNamespace(_asyncio_traps_step=100.0)
+        self.sentry = Sentry(loop, threading.get_ident(), 1)
+        self._watchdog = watchdog
+        watchdog._sentries[threading.get_ident()] = [self.sentry]
+        watchdog.renew(loop, 100.0)
 
-    now.update(waited=3.5, asleep=True)
-    watchdog._look()
-    assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.5)
+    def look(self, after: float) -> None:
+        """The watchdog looks, so many seconds later."""
+        self.now += after
+        self._watchdog._look()
 
-    now.update(waited=3.75, asleep=False)
-    assert watchdog.excused(sentry, sentry.step) == pytest.approx(0.75)
+    def excused(self) -> float:
+        """What is excused if the step is over at this moment."""
+        return self._watchdog.excused(self.sentry, 100.0)
+
+
+@pytest.fixture
+def told(watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    yield Told(watchdog, monkeypatch)
     watchdog._sentries.clear()
+
+
+def test_what_counts_as_waiting_while_asleep_is_no_excuse(told: Told) -> None:
+    """Linux may count the beginning of a sleep as waiting for a processor."""
+    told.look(after=0.5)
+
+    told.waited, told.turns = 1.5, 8
+    told.look(after=0.5)
+    assert told.excused() == pytest.approx(0.5)
+
+    told.waited, told.turns, told.asleep = 3.5, 9, True
+    told.look(after=2.0)
+    assert told.excused() == pytest.approx(0.5)
+
+    told.waited, told.turns, told.asleep = 3.75, 10, False
+    told.now += 0.25
+    assert told.excused() == pytest.approx(0.75)
+
+
+def test_a_sleep_that_counts_as_waiting_once_it_is_over_is_no_excuse(told: Told) -> None:
+    """As Linux has it from 6.12 on. What comes after the last look, nobody can tell."""
+    told.asleep = True
+    for _ in range(6):
+        told.look(after=0.025)  # as many turns as before: it has not waited for one
+
+    told.now += 0.01
+    told.waited, told.turns, told.asleep = 1.16, 8, False
+    assert told.excused() == pytest.approx(0.01)
+
+
+def test_who_had_turns_may_have_waited_for_them(told: Told) -> None:
+    """That a thread is found asleep each time says nothing of the time between."""
+    told.asleep = True
+    for turns in range(8, 14):
+        told.turns = turns
+        told.look(after=0.025)
+
+    told.waited = 1.1
+    assert told.excused() == pytest.approx(0.1)
+
+
+def test_nobody_has_waited_longer_than_the_step_took(told: Told) -> None:
+    told.waited, told.turns = 9.0, 8
+    told.now += 0.3
+
+    assert told.excused() == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
@@ -202,11 +253,10 @@ def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
             kept.append([])
         loop._asyncio_traps_step = time.perf_counter()  # the next object has all collected
         before = len(collected_in)
-        time.sleep(watchdog.TICK * 8)
-        after = len(collected_in)
+        until(lambda: sum(sentry.looks().values()) > 2)
+        there = watchdog.thread_id in collected_in[before:]
     finally:
         gc.callbacks.remove(collector)
     watchdog.leave()
 
-    assert after == before
-    assert sum(sentry.lines().values()) > 2
+    assert not there

@@ -45,7 +45,7 @@ async def unclosed_transport():
 
 async def slow_callback():
     await asyncio.sleep(0)
-    time.sleep(0.08)
+    time.sleep(0.15)
 
 
 async def invalid_state():

@@ -211,15 +211,15 @@ def test_thresholds(suite: Suite) -> None:
         import asyncio, time, pytest
 
         async def test_plain():
-            time.sleep(0.2)
+            time.sleep(0.3)
 
         @pytest.mark.asyncio_slow_callback_duration(5)
         async def test_patient():
-            time.sleep(0.2)
+            time.sleep(0.3)
 
         @pytest.mark.asyncio_slow_callback_duration(0.05)
         async def test_impatient():
-            time.sleep(0.1)
+            time.sleep(0.3)
         """
 
     plain = suite.test(text)
