@@ -14,6 +14,7 @@ import importlib
 import os
 import sys
 import unittest
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Iterable, Sized
 from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
@@ -91,10 +92,14 @@ def classify(filename: str) -> int:
         return USER if filename.startswith(("<doctest", "<stdin", "<ipython")) else STDLIB
     if not os.path.isabs(filename) and filename.endswith((".pyx", ".pxd", ".pxi")):
         return STDLIB if filename.startswith("uvloop/") else LIBRARY  # compiled by Cython
+    loop = _get_running_loop()
+    _set_running_loop(None)  # some forbid to look at files in the thread of a loop
     try:
         path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
     except (OSError, ValueError):
         path = filename  # no name of a file, or the current folder is gone
+    finally:
+        _set_running_loop(loop)
     if path.startswith(_HERE):
         return HARNESS
     for site in (*_SITE, "/site-packages/", "/dist-packages/"):
@@ -393,10 +398,18 @@ def _part(coroutine: object, name: str) -> Any:
 
 
 def _absolute(filename: str) -> str:
+    if filename.startswith("<"):
+        return filename
+    if os.path.isabs(filename):
+        return os.path.normpath(filename)
+    loop = _get_running_loop()
+    _set_running_loop(None)  # as above
     try:
-        return filename if filename.startswith("<") else os.path.abspath(filename)
+        return os.path.abspath(filename)
     except (OSError, ValueError):
         return filename  # no name of a file, or the current folder is gone
+    finally:
+        _set_running_loop(loop)
 
 
 #: ``module_of(1)`` is the ``__name__`` of the module whose code called the caller.

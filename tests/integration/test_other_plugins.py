@@ -1145,3 +1145,87 @@ def test_examples(suite: Suite, seed: str) -> None:
     outcome.result.stdout.fnmatch_lines(["*never-awaited: *(20 times)*"])
     outcome.result.assert_outcomes(passed=5, failed=4, errors=1)
     outcome.no_fault()
+
+
+def test_tools_that_forbid_calls_which_block(suite: Suite) -> None:
+    """As blockbuster does: whatever the plugin calls in the thread of a loop is not to fail there."""
+    suite.write(
+        conftest="""
+        import asyncio, builtins, functools, io, os, time
+        import pytest
+
+        FORBIDDEN = {
+            os: ["read", "pread", "open", "close", "stat", "lstat", "readlink", "getcwd", "access",
+                 "listdir", "scandir"],
+            os.path: ["abspath", "realpath", "exists", "isfile", "isdir", "islink", "samefile"],
+            builtins: ["open"], io: ["open"], time: ["sleep"],
+        }
+
+        class BlockingError(Exception): pass
+
+        def forbidden(function):
+            @functools.wraps(function)
+            def call(*args, **kwargs):
+                try:
+                    asyncio.get_running_loop()
+                except RuntimeError:
+                    return function(*args, **kwargs)
+                raise BlockingError(function.__name__)
+            return call
+
+        @pytest.fixture(autouse=True)
+        def forbid(monkeypatch):
+            for module, names in FORBIDDEN.items():
+                for name in names:
+                    if hasattr(module, name):
+                        monkeypatch.setattr(module, name, forbidden(getattr(module, name)))
+        """,
+        helper="""
+        def boom(): raise ValueError("x")
+        """,
+        test_it="""
+        import asyncio, os, threading, time, pytest
+
+        async def work(): pass
+
+        def busy():
+            end = time.perf_counter() + 0.3
+            while time.perf_counter() < end: pass
+
+        async def test_never_awaited(): work()
+        async def test_pending(): test_pending.kept = asyncio.create_task(asyncio.sleep(100))
+        async def test_slow(): busy()
+        async def test_callback():
+            import helper
+            asyncio.get_running_loop().call_soon(helper.boom)
+            await asyncio.sleep(0)
+        async def test_lost():
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(ValueError("x"))
+        async def test_transport():
+            test_transport.kept = await asyncio.start_server(print, "127.0.0.1", 0)
+        def test_sound_in_a_thread():
+            async def main():
+                for _ in range(5):
+                    await asyncio.sleep(0.02)
+            thread = threading.Thread(target=lambda: asyncio.run(main()))
+            thread.start()
+            thread.join()
+        async def test_they_are_forbidden():
+            with pytest.raises(Exception, match="getcwd"):
+                os.getcwd()
+        """,
+    )
+    outcome = suite.run()
+
+    outcome.no_fault()
+    assert {
+        finding["nodeid"].rpartition("::")[2]: finding["kind"] for finding in outcome.findings
+    } == {
+        "test_never_awaited": "never-awaited",
+        "test_pending": "pending-task",
+        "test_slow": "slow-callback",
+        "test_callback": "callback-exception",
+        "test_lost": "unretrieved-exception",
+        "test_transport": "unclosed-transport",
+    }
