@@ -81,6 +81,16 @@ _SITE = tuple({_folder(path) for path in getsitepackages()})
 _HERE = _folder(os.path.dirname(os.path.dirname(__file__)))
 
 
+def _outside_of_a_loop(look: Callable[[str], str], filename: str) -> str:
+    """What ``look`` says of it: some tools forbid to look at files in the thread of a loop."""
+    loop = _get_running_loop()
+    _set_running_loop(None)
+    try:
+        return look(filename)
+    finally:
+        _set_running_loop(loop)
+
+
 def classify(filename: str) -> int:
     """What kind of code ``filename`` holds: one of the constants of this module.
 
@@ -92,14 +102,10 @@ def classify(filename: str) -> int:
         return USER if filename.startswith(("<doctest", "<stdin", "<ipython")) else STDLIB
     if not os.path.isabs(filename) and filename.endswith((".pyx", ".pxd", ".pxi")):
         return STDLIB if filename.startswith("uvloop/") else LIBRARY  # compiled by Cython
-    loop = _get_running_loop()
-    _set_running_loop(None)  # some forbid to look at files in the thread of a loop
     try:
-        path = os.path.normcase(os.path.realpath(filename)).replace("\\", "/")
+        path = os.path.normcase(_outside_of_a_loop(os.path.realpath, filename)).replace("\\", "/")
     except (OSError, ValueError):
         path = filename  # no name of a file, or the current folder is gone
-    finally:
-        _set_running_loop(loop)
     if path.startswith(_HERE):
         return HARNESS
     for site in (*_SITE, "/site-packages/", "/dist-packages/"):
@@ -402,14 +408,10 @@ def _absolute(filename: str) -> str:
         return filename
     if os.path.isabs(filename):
         return os.path.normpath(filename)
-    loop = _get_running_loop()
-    _set_running_loop(None)  # as above
     try:
-        return os.path.abspath(filename)
+        return _outside_of_a_loop(os.path.abspath, filename)
     except (OSError, ValueError):
         return filename  # no name of a file, or the current folder is gone
-    finally:
-        _set_running_loop(loop)
 
 
 #: ``module_of(1)`` is the ``__name__`` of the module whose code called the caller.

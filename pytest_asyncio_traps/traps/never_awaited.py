@@ -65,14 +65,14 @@ class NeverAwaited(Trap):
             _dying[key] = None
             finding = delivery = None
             unseen = False
-            with watch.faults.guard("origins"):
-                unseen = plain and not watch.origins.wished()
-            if watch.active and not watch.faults.off(self.kind):
-                with watch.faults.guard(self.kind):
-                    finding = self._finding(coro, sys._getframe(1))
-                    if finding is not None:
-                        delivery = watch.witness.begin()
             try:
+                with watch.faults.guard("origins"):
+                    unseen = plain and not watch.origins.wished()
+                if watch.active and not watch.faults.off(self.kind):
+                    with watch.faults.guard(self.kind):
+                        finding = self._finding(coro, sys._getframe(1))
+                        if finding is not None:
+                            delivery = watch.witness.begin()
                 if unseen:
                     # As if nobody had asked where coroutines are made: the same text,
                     # and, standing in the original's place, the same line.
