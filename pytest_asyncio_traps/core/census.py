@@ -30,30 +30,26 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, compress, count, repeat
-from operator import is_
+from operator import call, is_
 from typing import Any
 
 from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
-from .objects import Keyed
 from .ownership import Ownership, Tenure
 
 Keep = Callable[[Any], bool]
 
 #: issubclass() the other way round, by no code of a metaclass.
 _is_subclass = type.__subclasscheck__
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 #: How many references there are to a tuple that stands in nothing but the list.
 _OURS = next(sys.getrefcount(listed[0]) for listed in [(tuple(iter((1,))),)])
-#: How many objects are sooner looked at by the addresses of their classes, which are numbers to
-#: be made, than it is known that these may be hashed.
-_FEW = 300
 #: How many weak references to the dead are tolerated, beside as many as to the living.
 _MANY = 1_000
 
 
 _hash_of_types: Any = type.__hash__
 _eq_of_types: Any = type.__eq__
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _subclasses: Any = type.__subclasses__
 
 
@@ -103,7 +99,7 @@ class _Marker(list[Tenure]):
     __slots__ = ()
 
 
-_MARKERS = {id(_Marker)}
+_MARKERS = {weakref.ref(_Marker)}
 
 
 class _Sighting(weakref.ref):  # type: ignore[type-arg]
@@ -137,8 +133,13 @@ class Census:
     def __init__(self, ownership: Ownership, faults: Faults) -> None:
         self._faults = faults
         self._interests: list[tuple[type, Keep]] = []
-        # Types of which nothing is of interest, by address; None for one that never dies.
-        self._dull: dict[int, Keyed | None] = {}
+        # Types of which nothing is of interest. As long as one is held, CPython hands out the same
+        # reference to a class each time: so they are found by identity, and none is found for a
+        # class that has taken the place of a dead one.
+        self._dull: set[weakref.ref[type]] = set()
+        # ... and those that never die.
+        self._dull_forever: set[type] = set()
+        self._too_many_dull = _MANY
         self._now = REAL[0]
         # Whose the objects are that stand before the first marker.
         self._carry = ownership.session
@@ -164,10 +165,10 @@ class Census:
         self._passing = False
         # Whether what survives a collection goes to the end of the next generation.
         self._generational = False
-        # The metaclasses that there are, by address, and those of them with code of their own.
-        # Once one of them has died, an address says nothing any more.
-        self._metaclasses: tuple[int, ...] = ()
-        self._alive: list[weakref.ref[type]] = []
+        # The metaclasses that there are, with `type` itself; how many subclasses they have in all,
+        # -1 if one of them has died; and the addresses of those with code of their own.
+        self._metaclasses: list[weakref.ref[type]] = []
+        self._metaclasses_in_all = -1
         self._odd: frozenset[int] = frozenset()
         # Where it stood, nearly, when it was new, and by how much it had moved at the next
         # reading: a guess for the one after.
@@ -200,6 +201,7 @@ class Census:
         """Remember instances of ``cls`` (and of subclasses) for which ``keep(obj)`` is true."""
         self._interests.append((cls, keep))
         self._dull.clear()
+        self._dull_forever.clear()
 
     def arm(self) -> None:
         """Begin."""
@@ -215,8 +217,10 @@ class Census:
         self._listed.clear()
         self._arrived.clear()
         self._markers.clear()
-        self._alive.clear()
+        self._metaclasses.clear()
+        self._metaclasses_in_all = -1
         self._dull.clear()
+        self._dull_forever.clear()
 
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
@@ -376,25 +380,25 @@ class Census:
 
     def _of_interest(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """Those of ``objects`` whose type is of interest, by as few steps of Python's as can be."""
-        if len(objects) < _FEW:
-            new = set(map(id, map(type, objects))).difference(self._dull)
-            if new <= _MARKERS:
-                return []  # nothing for them to part
         if not self._may_be_hashed(objects):
             return self._of_interest_by_address(objects)
         # All objects that are made come by here, and hardly any is of interest.
         types = {type(obj) for obj in objects}
-        new = set(map(id, types)).difference(self._dull)
+        types -= self._dull_forever
+        new = set(map(weakref.ref, types)).difference(self._dull)
         if new <= _MARKERS:
-            return []
+            return []  # nothing for them to part
         wanted: dict[type, Keep] = {}
-        for cls in types:
-            if id(cls) in new:
-                keep = self._classify(cls)
-                if keep is not None:
-                    wanted[cls] = keep
-                else:
-                    self._note_dull(cls)
+        for ref in new:
+            cls = ref()
+            assert cls is not None
+            keep = self._classify(cls)
+            if keep is not None:
+                wanted[cls] = keep
+            elif type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
+                self._dull_forever.add(cls)
+            else:
+                self._note_dull(ref)
         if wanted.keys() <= {_Marker}:
             return []
         return [(obj, wanted[type(obj)]) for obj in objects if type(obj) in wanted]
@@ -407,26 +411,34 @@ class Census:
 
     def _may_be_hashed(self, objects: list[Any]) -> bool:
         """Whether to hash and compare the classes of ``objects`` runs no code of the user's."""
+        try:
+            in_all = sum(map(len, map(_subclasses, map(call, self._metaclasses))))
+        except TypeError:  # one has died
+            in_all = -1
+        if in_all < 0 or in_all != self._metaclasses_in_all:
+            self._look_at_metaclasses()
+        return not self._odd or self._odd.isdisjoint(map(id, map(type, map(type, objects))))
+
+    def _look_at_metaclasses(self) -> None:
+        """One was made, or has died."""
         level: list[type] = [type]
         metaclasses: list[type] = []
         while level:
-            level = list(chain.from_iterable(map(_subclasses, level)))
             metaclasses += level
-        known = tuple(map(id, metaclasses))
-        if known != self._metaclasses:  # one was made, or has died
-            self._odd = frozenset(id(meta) for meta in metaclasses if not _is_plain(meta))
-            self._alive = [weakref.ref(meta, self._look_again) for meta in metaclasses]
-            self._metaclasses = known
-        return not self._odd or self._odd.isdisjoint(map(id, map(type, map(type, objects))))
+            level = list(chain.from_iterable(map(_subclasses, level)))
+        self._odd = frozenset(id(meta) for meta in metaclasses[1:] if not _is_plain(meta))
+        self._metaclasses = [weakref.ref(meta, self._look_again) for meta in metaclasses]
+        self._metaclasses_in_all = sum(map(len, map(_subclasses, metaclasses)))
 
     def _look_again(self, _: object) -> None:
-        self._metaclasses = ()
+        self._metaclasses_in_all = -1
 
-    def _note_dull(self, cls: type) -> None:
-        if type(cls) is type and not cls.__flags__ & _HEAP_TYPE:
-            self._dull[id(cls)] = None  # it never dies
-        else:
-            Keyed.add(cls, self._dull)
+    def _note_dull(self, ref: weakref.ref[type]) -> None:
+        dull = self._dull
+        dull.add(ref)
+        if len(dull) > self._too_many_dull:
+            dull -= {ref for ref in dull if ref() is None}
+            self._too_many_dull = 2 * len(dull) + _MANY
 
     def _classify(self, cls: type) -> Keep | None:
         if cls is _Marker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import gc
 import sys
 import threading
@@ -335,3 +336,62 @@ def test_no_code_of_a_metaclass_runs(census: Census) -> None:
         gc.collect()
 
     assert asked == []
+
+
+def test_no_code_of_a_metaclass_of_a_metaclass_s_runs(census: Census) -> None:
+    asked: list[type] = []
+
+    def ask(cls: type) -> int:
+        asked.append(cls)
+        return 1
+
+    base = type("Base", (abc.ABCMeta,), {})
+    plain = [base("Class", (), {})()]
+    census.scan()
+    odd = type("Odd", (base,), {"__hash__": ask})
+    made = odd("Class", (), {})
+    kept = [made()]
+    thing = Thing()
+    census.scan()
+
+    assert asked == []
+    assert owners(census) == ["session"]
+    assert plain
+    assert kept
+    assert thing.wanted
+
+
+def test_a_class_in_the_place_of_a_dead_one(census: Census) -> None:
+    places: set[int] = set()
+    met = 0
+    for _ in range(20):
+        census.mark(tenure("a"))
+        dull = type("Class", (), {})
+        places.add(id(dull))
+        kept = dull()
+        census.scan()
+        del dull, kept
+        gc.collect()
+        wanted = type("Class", (Thing,), {})
+        if id(wanted) in places:
+            census.mark(tenure("b"))
+            thing = wanted()
+            census.scan()
+            assert [t.owner.name for obj, t in census.living() if obj is thing] == ["b"]
+            met += 1
+            del thing
+        del wanted
+        gc.collect()
+
+    if not met:
+        pytest.skip("no class was made at the address of another")
+
+
+def test_classes_that_have_died_are_forgotten(census: Census) -> None:
+    for _ in range(6):
+        kept = [type("Class", (), {})() for _ in range(1_000)]
+        census.scan()
+        del kept
+        gc.collect()
+
+    assert len(census._dull) < 4_000
