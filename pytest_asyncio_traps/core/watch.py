@@ -609,6 +609,8 @@ def pending(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
     else:
         # What all_tasks() does, in C from one end to the other: most tasks are of other loops.
         scheduled, eager = _registers
+        if not (scheduled.data or eager):
+            return []
         known = [task for task in map(call, list(scheduled.data)) if task is not None]
         known += list(eager)
         try:

@@ -38,6 +38,7 @@ _NATIVE = hasattr(_thread, "get_native_id") and KNOWS_WAITING
 #: thread had been given a processor.
 Baseline = tuple[float, float, int]
 _NOTHING: Final = (0.0, 0.0, -1)
+_NEVER: Final = float("inf")
 
 
 class Sentry:
@@ -250,7 +251,7 @@ class Watchdog:
     def __init__(
         self, paused: Callable[[], float], faults: Faults, due: list[float] | None = None
     ) -> None:
-        self._due = due if due is not None else [float("inf")]
+        self._due = due if due is not None else [_NEVER]
         self._paused = paused
         self._knows_waiting = KNOWS_WAITING
         self._worked = WORKED[0]
@@ -264,6 +265,7 @@ class Watchdog:
         self._gone = _thread.allocate_lock()
         # When, in which thread, and with what result a baseline was read.
         self._last_reading: tuple[float, int, Baseline] = 0.0, 0, _NOTHING
+        #: Whether the thread has to be started, or woken, before it looks.
         self._parked = True
         self._stopping = False
         self._started = False
@@ -282,19 +284,18 @@ class Watchdog:
         # read for each.
         since, read_in, sentry.baseline = self._last_reading
         sentry.due = since + self.FRESH if read_in == thread_id else 0.0
-        stack = self._sentries.get(thread_id)
-        if stack is None:
-            self._sentries[thread_id] = [sentry]
-        else:
-            stack.append(sentry)
-        if stack is None and len(self._sentries) == 1:
-            self._due[0] = sentry.due
-        else:
+        sentries = self._sentries
+        if sentries:
+            sentries.setdefault(thread_id, []).append(sentry)
             self._set_due()
-        if not self._started:
-            self.start()
+        else:
+            sentries[thread_id] = [sentry]
+            self._due[0] = sentry.due
         if self._parked:
-            self._wake()
+            if self._started:
+                self._wake()
+            else:
+                self.start()
 
     def renew(self, loop: Any, began: float) -> None:
         """A step of ``loop`` begins, and the baseline is too old to tell what is the step's.
@@ -312,7 +313,7 @@ class Watchdog:
     def _set_due(self) -> None:
         # One moment will do for one loop. Where there are several, each step asks.
         due = [sentry.due for stack in list(self._sentries.values()) for sentry in stack]
-        self._due[0] = due[0] if len(due) == 1 else 0.0 if due else float("inf")
+        self._due[0] = due[0] if len(due) == 1 else 0.0 if due else _NEVER
 
     def leave(self, loop: Any = None) -> None:
         """The current thread has stopped to run ``loop``, the one that it entered last."""
@@ -329,7 +330,7 @@ class Watchdog:
             if self._sentries:
                 self._set_due()
             else:
-                self._due[0] = float("inf")
+                self._due[0] = _NEVER
 
     def sentry(self) -> Sentry | None:
         """What is known of the current thread."""
@@ -371,7 +372,7 @@ class Watchdog:
         try:
             _thread.start_new_thread(self._run, (self._alarm, self._gone))
         except RuntimeError as exc:  # no more threads to be had
-            self._started = False
+            self._started, self._parked = False, True
             self._faults.note("watchdog", exc)
 
     def stop(self) -> None:
@@ -381,7 +382,7 @@ class Watchdog:
         self._stopping = True
         self._wake()
         _acquire(self._gone, timeout=5)
-        self._started = False
+        self._started, self._parked = False, True
 
     def resume(self) -> None:
         """Start the thread again, if loops are running."""
@@ -419,7 +420,7 @@ class Watchdog:
                 # A loop that began to run just now found `_parked` false and woke nobody.
                 if not self._sentries:
                     _acquire(alarm)
-                self._parked = False
+                self._parked = self._stopping
                 idle = 0
         finally:
             self.thread_id = None

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.ownership import TENURE
-from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, USER, add_step
+from ..core.stacks import BOUNDARY, KINDS, PASSED_BY, STEP_CODES, USER, add_step
 from ..core.watch import Watch
 from . import debug, handles
 from .futures import make_future_class
@@ -147,7 +147,7 @@ def arm(watch: Watch) -> None:
             try:
                 # The constructor sets what the environment says, which is no wish of the code
                 # under test, unless that has put something in place of asyncio's switch.
-                if watch.active and (not by_init or is_switch_replaced()):
+                if watch.active and (not by_init or switches["_is_debug_mode"] is not switch):
                     setattr(self, debug.EXPLICIT, bool(enabled))
             except Exception as exc:
                 watch.faults.note("loops", exc)
@@ -155,10 +155,8 @@ def arm(watch: Watch) -> None:
         return set_debug
 
     init_code = loop_class.__init__.__code__
-    switch = vars(coroutines)["_is_debug_mode"]
-
-    def is_switch_replaced() -> bool:
-        return vars(coroutines)["_is_debug_mode"] is not switch
+    switches = vars(coroutines)
+    switch = switches["_is_debug_mode"]
 
     # Where handles are as they are known to be, and nobody has put a `_call_soon` of their
     # own in place, a handle is made here: that saves the calls which pay for the checks.
@@ -323,39 +321,33 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     kinds, passed_by = KINDS, PASSED_BY
     remember = watch.remember
     tenure_here = TENURE.get
-    in_parts = asyncio.Task
+    in_parts: Any = asyncio.Task
     shows_context = hasattr(asyncio.Task, "get_context")  # from Python 3.12 on
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
             task: Any = original(self, coro, **kwargs)
             if watch.active:
-                frame = None
+                frame: Any = None
                 try:
                     # The way that nearly every call takes, written out: others' frames, then the
                     # user's.
                     frame = getframe(1)
-                    code = frame.f_code
-                    while code.co_filename in passed_by:
-                        back = frame.f_back
-                        if back is None:
-                            break
-                        frame = back
-                        code = frame.f_code
+                    while frame is not None and (code := frame.f_code).co_filename in passed_by:
+                        frame = frame.f_back
+                    kind = BOUNDARY if frame is None else kinds[code.co_filename]
                     tenure = tenure_here()
-                    if (
-                        kinds[code.co_filename] == USER
-                        and type(task) is in_parts
-                        and tenure is not None
-                    ):
+                    if kind == USER and type(task) is in_parts and tenure is not None:
                         # Whose it is, its context says. In parts, as the collector need not
                         # look at these.
-                        task._asyncio_traps_code = code  # type: ignore[attr-defined]
-                        task._asyncio_traps_lasti = frame.f_lasti  # type: ignore[attr-defined]
+                        task._asyncio_traps_code = code
+                        task._asyncio_traps_lasti = frame.f_lasti
                         if not shows_context:
-                            task._asyncio_traps_tenure = tenure  # type: ignore[attr-defined]
+                            task._asyncio_traps_tenure = tenure
                         elif "context" in kwargs:
                             remember(task, frame)
+                    elif kind == BOUNDARY and tenure is not None:
+                        task._asyncio_traps_made = None, tenure  # a test runner's
                     else:
                         remember(task, frame)
                     if task._source_traceback:
@@ -365,7 +357,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                 except Exception as exc:
                     watch.faults.note("create_task", exc)
                 finally:
-                    frame = back = None
+                    frame = None
             try:
                 return task
             finally:
