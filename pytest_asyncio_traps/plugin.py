@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import bridge, hookspecs, options, xdist
+from . import bridge, hookspecs, options
 from .fixtures import asyncio_traps, debug_loop
 from .guards import Guarded, early_faults, faults_of, guarded, guarded_within
 from .kinds import kinds_of
@@ -103,6 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if adoption is not None and adoption.follows:
         register(BaselineHooks(lifecycle, adoption), "asyncio_traps_baseline")
     if lifecycle.is_worker:
+        from .xdist import WorkerHooks  # most runs can do without
+
         register(WorkerHooks(lifecycle), "asyncio_traps_worker")
 
 
@@ -322,6 +324,8 @@ class Hooks(Guarded):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
+        from .xdist import ControllerHooks
+
         config.pluginmanager.register(ControllerHooks(self.lifecycle), "asyncio_traps_controller")
 
     def pytest_enter_pdb(self) -> None:
@@ -345,7 +349,9 @@ class Hooks(Guarded):
                 ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
                 self._finish(session, interrupted=not ended)
             if self.lifecycle.is_worker:
-                xdist.say_last_words(self.lifecycle)
+                from .xdist import say_last_words
+
+                say_last_words(self.lifecycle)
             else:
                 self.lifecycle.write_reports()
 
@@ -444,32 +450,3 @@ class BaselineHooks(Guarded):
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         with self._guard:
             self.adoption.note(report)
-
-
-class WorkerHooks(Guarded):
-    """In a worker of pytest-xdist."""
-
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        super().__init__(lifecycle.watch.faults)
-        self.lifecycle = lifecycle
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        xdist.send_along(self.lifecycle, report)
-
-
-class ControllerHooks(Guarded):
-    """In the controller of pytest-xdist."""
-
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        super().__init__(lifecycle.watch.faults)
-        self.lifecycle = lifecycle
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        yield
-        xdist.take_from(self.lifecycle, report)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        xdist.hear_last_words(self.lifecycle, node)

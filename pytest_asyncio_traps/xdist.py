@@ -11,11 +11,13 @@ They travel as JSON, which holds text that pytest-xdist's own format refuses.
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .core.finding import from_plain, to_plain
+from .guards import Guarded
 from .lifecycle import Lifecycle
 from .rules import WARN
 
@@ -24,6 +26,35 @@ if TYPE_CHECKING:
 
 #: Where the news of a worker travel: an attribute of a report, a key of its last words.
 _KEY = "_asyncio_traps"
+
+
+class WorkerHooks(Guarded):
+    """In a worker of pytest-xdist."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        send_along(self.lifecycle, report)
+
+
+class ControllerHooks(Guarded):
+    """In the controller of pytest-xdist."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.watch.faults)
+        self.lifecycle = lifecycle
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        yield
+        take_from(self.lifecycle, report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        hear_last_words(self.lifecycle, node)
 
 
 def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:

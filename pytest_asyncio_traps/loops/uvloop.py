@@ -1,4 +1,4 @@
-"""uvloop, where it is installed.
+"""uvloop, where it is used.
 
 Its loop is a Python class on top of one in C: methods that are called through
 the class can be replaced, what the C code does within itself cannot be seen.
@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib.util
 import sys
 from _thread import get_ident
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 from ..core.clock import REAL
-from ..core.faults import Faults
 from ..core.stacks import STEP_CODES, add_step
 from ..core.watch import Watch, asked_at
 from . import debug
@@ -53,59 +50,6 @@ _ENDPOINTS = (
     "subprocess_shell",
     "connect_accepted_socket",
 )
-
-
-class _WhenImported:
-    """Calls back once uvloop has been imported by whoever needs it."""
-
-    def __init__(self, ready: Callable[[ModuleType], None], faults: Faults) -> None:
-        self._ready = ready
-        self._guarded = faults.guard("uvloop")
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != "uvloop" or path is not None:
-            return None
-        removed = False
-        with self._guarded:
-            self.remove()
-            removed = True
-        if not removed:
-            return None  # the finders after this one go on
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return spec
-        with self._guarded:
-            self._attend(spec.loader)
-        return spec
-
-    def _attend(self, loader: Any) -> None:
-        execute, ready, guarded = loader.exec_module, self._ready, self._guarded
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            with guarded:
-                ready(module)
-
-        loader.exec_module = exec_module
-
-    def remove(self) -> None:
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-
-
-def arm(watch: Watch) -> None:
-    """Hook in now, or as soon as uvloop is imported: importing it is not for us to do."""
-
-    def ready(module: ModuleType) -> None:
-        with watch.faults.guard("uvloop"):
-            hook(watch, module.Loop)
-
-    if "uvloop" in sys.modules:
-        ready(sys.modules["uvloop"])
-    else:
-        finder = _WhenImported(ready, watch.faults)
-        sys.meta_path.insert(0, finder)
-        watch.on_disarm.append(finder.remove)
 
 
 class _Runner:
