@@ -36,7 +36,9 @@ class TrapRecorder:
         with self._faults.guard(_PART):
             if lifecycle is not None:
                 nodeid = lifecycle.item.nodeid if lifecycle.item is not None else ""
-                found = [f for f, _ in lifecycle.verdicts.settled] + list(lifecycle.watch.found)
+                found = [f for f, _ in lifecycle.outcomes.verdicts.settled] + list(
+                    lifecycle.watch.found
+                )
                 return [finding for finding in found if finding.owner.nodeid == nodeid]
         return []
 

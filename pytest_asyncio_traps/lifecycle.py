@@ -1,38 +1,30 @@
-"""The life of a run: what is armed, whose time it is, and what becomes of a finding."""
+"""The life of a run: what is armed, whose time it is, and what a phase has shown."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import loops, markers
-from .amending import Amending
-from .bridge import Failed, TestCaseFunction, expected_failure, is_to_fail
+from .bridge import Failed, TestCaseFunction, is_to_fail
 from .core.faults import Faults
-from .core.finding import Finding
 from .core.ownership import TENURE, Tenure
-from .core.text import LIMIT, clean, shorten, text_of
 from .core.trap import Trap
 from .core.watch import Watch, carried_by
-from .filters import AsyncioTrapWarning, Filters, Verdict, module_of
 from .harness import Harnesses
 from .kinds import Kinds
 from .logcapture import AsyncioLog
 from .options import Settings
-from .reporting import Reporter
+from .outcomes import Outcomes, Phase, is_worker, place_of_item
 from .traps import TRAPS
 from .traps.slow_callback import SlowCallback
-from .verdicts import Verdicts
 
 if TYPE_CHECKING:
-    from .adoption import Adoption
     from .core.causes import Counted
 
 #: The watches of nested runs, the innermost last. Only that one looks.
@@ -49,15 +41,6 @@ class TrapsFound(Failed):
     def __init__(self, findings: list[Counted], message: str) -> None:
         super().__init__(message, pytrace=False)
         self.findings = findings
-
-
-class Phase:
-    """What a phase of a test has shown."""
-
-    def __init__(self) -> None:
-        self.failing: list[Counted] = []
-        self.records: list[logging.LogRecord] = []
-        self.warnings: list[warnings.WarningMessage] = []
 
 
 class FixtureCharge:
@@ -117,10 +100,7 @@ class Lifecycle:
     watch: Watch
     log: AsyncioLog
     traps: list[Trap]
-    reporter: Reporter
-    adoption: Adoption | None
-    filters: Filters
-    verdicts: Verdicts
+    outcomes: Outcomes
     harnesses: Harnesses
     in_phase: bool
     nodeid: str
@@ -145,11 +125,7 @@ class Lifecycle:
         #: The kinds of others, as far as they are armed, and those of them that judge.
         self._guests: dict[type[Trap], Trap | None] = {}
         self._patient: list[Trap] = []
-        self.reporter = Reporter(config.rootpath, config.invocation_params.dir)
-        self.adoption = _adoption(config, settings, self.reporter, kinds)
-        self.filters = Filters(config)
-        amending = Amending(config, kinds)
-        self.verdicts = Verdicts(settings, self._knows, self._raises, amending.amended)
+        self.outcomes = Outcomes(config, settings, self.watch, self.log, kinds, self.find_item)
         self.harnesses = Harnesses(self.watch)
         self.item: pytest.Item | None = None
         #: That of the test that runs, or ran last: newer pytests make it anew for each question.
@@ -168,14 +144,13 @@ class Lifecycle:
         self._items: dict[str, pytest.Item] = {}
         self._thresholds: dict[str, float] = {}
         self._usage_error: str | None = None
-        self._told_once: set[str] = set()
         self._tenure_before: Tenure | None = None
         self._finished = False
 
     @property
     def is_worker(self) -> bool:
         """Whether this process is a worker of pytest-xdist: known once it is configured."""
-        return hasattr(self.config, "workeroutput")
+        return is_worker(self.config)
 
     # -- start and end ----------------------------------------------------
 
@@ -374,7 +349,7 @@ class Lifecycle:
             return False
         self.phase = phase = Phase()
         if watch.found:
-            phase.failing = self._settle(watch.take(), when)
+            phase.failing = self.outcomes.settle(watch.take(), when, self._here())
         if log.records:
             phase.records = list(log.records)
             log.records.clear()
@@ -382,59 +357,9 @@ class Lifecycle:
             phase.warnings, watch.witness.shown = watch.witness.shown, []
         return True
 
-    def _settle(self, findings: list[Finding], when: str) -> list[Counted]:
-        """Decide about findings; returns those that fail the current test's phase."""
-        here = self.nodeid if self.item is not None else None
-        failing, warned = self.verdicts.settle(findings, when, here, self.find_item)
-        for finding, count in warned:
-            # What belongs to no test is found by each worker of pytest-xdist, and told once,
-            # by the controller.
-            if finding.owner.nodeid or not self.is_worker:
-                self.warn(finding, count)
-        return failing
-
-    def warn(self, finding: Finding, count: int) -> None:
-        """Add ``finding`` to pytest's summary of warnings, unless a filter says otherwise."""
-        verdict, headline = self._filtered(finding), self.reporter.headline(finding)
-        if verdict == "ignore" or (verdict == "once" and headline in self._told_once):
-            return
-        self._told_once.add(headline)
-        place = finding.place
-        text = "\n".join([self.reporter.headline(finding, count), *self.reporter.details(finding)])
-        message = warnings.WarningMessage(
-            AsyncioTrapWarning(text),
-            AsyncioTrapWarning,
-            place.path if place else str(self.config.rootpath),
-            place.line if place else 0,
-        )
-        # Not warnings.warn(), which heeds the filters of whatever runs just now.
-        with self.watch.faults.theirs:
-            self.config.hook.pytest_warning_recorded.call_historic(
-                kwargs={
-                    "warning_message": message,
-                    "when": "runtest",
-                    "nodeid": finding.owner.nodeid,
-                    "location": None,
-                }
-            )
-
-    def _knows(self, finding: Finding) -> bool:
-        """Whether the baseline knows ``finding``. If that cannot be said, no test is to fail."""
-        with self.watch.faults.guard("baseline"):
-            return self.adoption is not None and self.adoption.knows(finding)
-        return True
-
-    def _raises(self, finding: Finding) -> bool:
-        """Whether a filter makes an error of ``finding``."""
-        with self.watch.faults.guard("warning filters"):
-            return self._filtered(finding) == "error"
-        return False
-
-    def _filtered(self, finding: Finding) -> Verdict:
-        place, item = finding.place, self.find_item(finding.owner.nodeid)
-        module = module_of(place.path, self.reporter.relative) if place else ""
-        text = self.reporter.headline(finding)
-        return self.filters.verdict(text, module, place.line if place else 0, item)
+    def _here(self) -> str | None:
+        """The nodeid of the test that runs."""
+        return self.nodeid if self.item is not None else None
 
     def _has_failed_by_passing(self, when: str) -> bool:
         """Whether the test was expected to fail, and is a failure for it did not."""
@@ -451,7 +376,7 @@ class Lifecycle:
         failing = self.phase.failing if self.phase is not None else []
         if failing and not self._failed_by_itself and not self._has_failed_by_passing(when):
             self._failed_for_traps = True
-            message = "\n".join(self.reporter.headline(*counted) for counted in failing)
+            message = "\n".join(self.outcomes.reporter.headline(*counted) for counted in failing)
             raise TrapsFound(failing, message)
 
     def amend(
@@ -460,117 +385,37 @@ class Lifecycle:
         """Word the report of a phase."""
         if self.in_phase:
             return  # a subtest's: the traps are the test's
+        reporter = self.outcomes.reporter
         phase, self.phase = self.phase or Phase(), None
         value = call.excinfo.value if call.excinfo is not None else None
         carried = list(carried_by(value))
         if carried:
-            phase.failing += self._settle(carried, call.when)
+            phase.failing += self.outcomes.settle(carried, call.when, self._here())
         if isinstance(value, TrapsFound):
-            report.longrepr = self.reporter.failure(value.findings, _place_of_item(item))
+            report.longrepr = reporter.failure(value.findings, place_of_item(item))
         elif phase.failing:
-            report.sections.append(
-                (f"asyncio traps ({report.when})", self.reporter.text(phase.failing))
-            )
+            report.sections.append((f"asyncio traps ({report.when})", reporter.text(phase.failing)))
         if phase.failing and report.skipped and not hasattr(report, "wasxfail"):
             # unittest's skip takes the place of what was raised.
             report.outcome = "failed"
-            report.longrepr = self.reporter.failure(phase.failing, _place_of_item(item))
+            report.longrepr = reporter.failure(phase.failing, place_of_item(item))
         elif (report.failed or hasattr(report, "wasxfail")) and not isinstance(value, TrapsFound):
             self._failed_by_itself = True
         warned = any(record.levelno >= logging.WARNING for record in phase.records)
         if report.failed or phase.failing or warned:
             with self.watch.faults.guard("report sections"):
-                self._attach(report, phase)
+                self.outcomes.attach(report, phase)
 
-    def _attach(self, report: pytest.TestReport, phase: Phase) -> None:
-        shown_by_pytest = self.config.pluginmanager.hasplugin("logging-plugin")
-        records = [
-            record for record in phase.records if not (shown_by_pytest and self.log.passes(record))
-        ]
-        if records:
-            text = "\n".join(
-                clean(f"{shorten(str(record.levelname), 50)} {line}")
-                for record in records
-                for line in _lines(_message(record))
-            )
-            report.sections.append((f"Captured asyncio log {report.when}", text))
-        shown = [
-            w for w in phase.warnings if issubclass(w.category, (RuntimeWarning, ResourceWarning))
-        ]
-        if shown:
-            text = "\n".join(
-                clean(f"{w.category.__name__} {w.filename}:{w.lineno} {line}")
-                for w in shown
-                for line in _lines(text_of(w.message))
-            )
-            report.sections.append((f"Captured asyncio warnings {report.when}", text))
-
-    def emit_late(self) -> None:
-        """Report, as further failures of the guilty tests, what has shown since."""
-        for report in self.late_reports():
-            with self.watch.faults.theirs:
-                self.config.hook.pytest_runtest_logreport(report=report)
-
-    def late_reports(self) -> list[pytest.TestReport]:
-        """What `emit_late` has to report."""
-        late, self.verdicts.late = self.verdicts.late, {}
-        reports = []
-        for nodeid, findings in late.items():
-            with self.watch.faults.guard("late reports"):
-                reports.append(self._late_report(nodeid, findings))
-        return reports
-
-    def _late_report(self, nodeid: str, findings: list[Counted]) -> pytest.TestReport:
-        item = self.find_item(nodeid)
-        location: tuple[str, int | None, str] = (nodeid.split("::")[0], None, nodeid)
-        fallback = (nodeid.split("::")[0], 1)
-        if item is not None:
-            location, fallback = item.location, _place_of_item(item)
-        report = pytest.TestReport(
-            nodeid=nodeid,
-            location=location,
-            keywords=dict.fromkeys(item.keywords, 1) if item is not None else {},
-            outcome="failed",
-            longrepr=self.reporter.failure(findings, fallback),
-            when="call",
-        )
-        reason = expected_failure(item) if item is not None else None
-        if reason is not None:
-            report.outcome = "skipped"
-            report.wasxfail = reason
-        return report
+    # -- the end of the run -------------------------------------------------
 
     # -- the end of the run -------------------------------------------------
 
     def finish(self, session: pytest.Session, interrupted: bool = False) -> None:
         """No test comes any more: judge everything that is left."""
-        if self._finished:
-            return
-        guard = self.watch.faults.guard
-        with guard("the end of the run"):
-            self.finish_worker()
-        with guard("what belongs to no test"):
-            if self.verdicts.nobodys():
-                session.testsfailed += 1  # strict: what belongs to no test fails the run
-        with guard("idle rules and markers"):
-            if self._idle():
-                session.testsfailed += 1
-        with guard("late reports"):
-            self.emit_late()
-        faults = self.watch.faults
-        foreign = self.kinds.faults
-        failed = faults.texts or faults.heard or foreign.texts or foreign.heard
-        broken = "a part of the plugin failed" if failed else ""
-        findings = [finding for finding, _ in self.verdicts.settled]
-        with guard("baseline"):
-            if self.adoption is not None and self.adoption.finish(findings, interrupted, broken):
-                session.testsfailed += 1
-
-    def _idle(self) -> list[str]:
-        """The ``allow`` rules and markers that strict calls idle."""
-        if not self.settings.strict or self.watch.failed:
-            return []
-        return self.verdicts.idle(rules=not _narrowed(self.config))
+        if not self._finished:
+            with self.watch.faults.guard("the end of the run"):
+                self.finish_worker()
+            self.outcomes.finish(session, interrupted)
 
     def finish_worker(self) -> None:
         """As much of `finish` as concerns this process alone."""
@@ -581,56 +426,7 @@ class Lifecycle:
         self.watch.ownership.session.ended = True
         self._judge(final=True)
         self._have_guests(lambda trap: trap.judge(final=True), self._patient)
-        self._settle(self.watch.take(), "late")
-
-    def summarize(self, terminal: pytest.TerminalReporter) -> None:
-        """Say what was found, and what could not be watched."""
-        nobodys = self.verdicts.nobodys()
-        idle = self._idle()
-        news = self.adoption.news() if self.adoption is not None else []
-        if self.verdicts.settled or idle or news:
-            terminal.section("asyncio traps")
-            verbosity = self.config.get_verbosity()
-            for line in self.reporter.summary(self.verdicts.settled, verbosity):
-                terminal.line(line)
-        if nobodys:
-            terminal.line("These belong to no test, and fail the run:", red=True)
-            terminal.line(self.reporter.text(nobodys))
-        for text in idle:
-            terminal.line(f"The {text} allowed nothing: remove it.", red=True)
-        for text, bad in news:
-            terminal.line(text, red=bad)
-        if self.verdicts.settled or self.config.get_verbosity() > 0:
-            for what, reason in sorted(self.watch.blind_spots.items()):
-                terminal.line(f"Not watched: {what}: {reason}.")
-        if self.kinds.faults.texts or self.kinds.faults.heard:
-            terminal.section("a fault of what extends pytest-asyncio-traps", red=True)
-            for part, text in {**self.kinds.faults.heard, **self.kinds.faults.texts}.items():
-                terminal.line(f"{part} failed; your tests kept their outcomes. What it raised:")
-                terminal.line(text.rstrip())
-
-    def write_reports(self) -> None:
-        """Write what ``--asyncio-traps-report`` asks for. A fault in one is told, as ours."""
-        if not self.settings.reports:
-            return
-        # Most runs can do without.
-        from importlib import metadata
-
-        from .reports.run import Run
-        from .reports.writing import write
-
-        run = Run(
-            self.verdicts.settled,
-            self.watch.blind_spots,
-            dict(self.watch.faults.texts),
-            {"tool": metadata.version("pytest-asyncio-traps"), "pytest": pytest.__version__},
-            self.config.rootpath,
-            self.reporter.relative,
-            self.kinds.traps,
-        )
-        for path in self.settings.reports:
-            with self.watch.faults.guard(f"report {path}"):
-                write(path, run)
+        self.outcomes.settle(self.watch.take(), "late", None)
 
     def find_item(self, nodeid: str) -> pytest.Item | None:
         """The item of ``nodeid``, if it was collected."""
@@ -657,47 +453,10 @@ class Lifecycle:
     def _watch_markers(self, items: Sequence[pytest.Item]) -> None:
         # Only a run that has all tests of a class or module knows whether its marker is idle.
         if not any("::" in arg for arg in self.config.args):
-            self.verdicts.watch_markers(items)
+            self.outcomes.verdicts.watch_markers(items)
 
     def excuse_debugger(self) -> None:
         """Somebody debugs: the step that is running is not slow."""
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.excuse()
-
-
-def _narrowed(config: pytest.Config) -> bool:
-    """Whether the command line asks for a part of the suite: what it allows may be in the other."""
-    names = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "collectonly")
-    if any(config.getoption(name, None) for name in (*names, "stepwise")):
-        return True
-    start = config.invocation_params.dir
-    return any("::" in arg or Path(start, arg).is_file() for arg in config.args)
-
-
-def _adoption(
-    config: pytest.Config, settings: Settings, reporter: Reporter, kinds: Kinds
-) -> Adoption | None:
-    if settings.baseline is None:
-        return None
-    from .adoption import Adoption  # most runs can do without
-
-    return Adoption(config, settings, reporter, kinds)
-
-
-def _lines(text: str | None) -> list[str]:
-    """What is shown of a message, which may be endless."""
-    return [shorten(line) for line in shorten(text or "", 10 * LIMIT).splitlines()]
-
-
-def _message(record: logging.LogRecord) -> str | None:
-    """The text of ``record``, even if its arguments do not fit."""
-    try:
-        return str.__str__(record.getMessage())
-    except Exception:
-        return text_of(record.msg)
-
-
-def _place_of_item(item: pytest.Item) -> tuple[str, int]:
-    path, line, _ = item.reportinfo()
-    return str(path), (line or 0) + 1

@@ -99,7 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hooks.need_reports()
     if settings.strict:
         register(StrictHooks(lifecycle), "asyncio_traps_strict")
-    adoption = lifecycle.adoption
+    adoption = lifecycle.outcomes.adoption
     if adoption is not None and adoption.follows:
         register(BaselineHooks(lifecycle, adoption), "asyncio_traps_baseline")
     if lifecycle.is_worker:
@@ -290,7 +290,7 @@ class Hooks(Guarded):
         if not self._reports_on:
             self._reports_on = True
             self._register(self._report_hooks, _REPORTS)
-        if self.lifecycle.verdicts.late and self._late_hooks is None:
+        if self.lifecycle.outcomes.verdicts.late and self._late_hooks is None:
             self._late_hooks = LateHooks(self.lifecycle)
             self._register(self._late_hooks, "asyncio_traps_late")
 
@@ -353,7 +353,7 @@ class Hooks(Guarded):
 
                 say_last_words(self.lifecycle)
             else:
-                self.lifecycle.write_reports()
+                self.lifecycle.outcomes.write_reports()
 
     def _finish(self, session: pytest.Session, interrupted: bool = False) -> None:
         if self.lifecycle.is_worker:
@@ -362,7 +362,7 @@ class Hooks(Guarded):
             self.lifecycle.finish(session, interrupted)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        self.lifecycle.summarize(terminalreporter)
+        self.lifecycle.outcomes.summarize(terminalreporter)
 
 
 # A hook that nobody needs in this run is not there, since each costs something at every test.
@@ -399,8 +399,8 @@ class LateHooks(Guarded):
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self) -> None:
-        if self.lifecycle.verdicts.late and not self.lifecycle.is_worker:
-            self.lifecycle.emit_late()
+        if self.lifecycle.outcomes.verdicts.late and not self.lifecycle.is_worker:
+            self.lifecycle.outcomes.emit_late()
 
 
 class StrictHooks(Guarded):
@@ -412,7 +412,7 @@ class StrictHooks(Guarded):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.lifecycle.verdicts.note_run(report)
+        self.lifecycle.outcomes.verdicts.note_run(report)
 
 
 class BaselineHooks(Guarded):

@@ -59,7 +59,7 @@ class ControllerHooks(Guarded):
 
 def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
     """In a worker: hand over with ``report`` what was found since the last one."""
-    settled = lifecycle.verdicts.unsent()
+    settled = lifecycle.outcomes.verdicts.unsent()
     if settled:
         setattr(report, _KEY, _pack(lifecycle, settled))
 
@@ -67,10 +67,10 @@ def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
 def say_last_words(lifecycle: Lifecycle) -> None:
     """In a worker: hand over the rest."""
     config: Any = lifecycle.config
-    verdicts = lifecycle.verdicts
+    verdicts = lifecycle.outcomes.verdicts
     marked = {name: sorted(nodeids) for name, nodeids in verdicts.marked.items()}
     # Each worker has collected the same, and one of them may say so.
-    adoption = lifecycle.adoption
+    adoption = lifecycle.outcomes.adoption
     first = adoption and adoption.follows and config.workerinput["workerid"] == "gw0"
     course = adoption.pack() if adoption and first else None
     config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked, course)
@@ -88,8 +88,8 @@ def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
     text = getattr(node, "workeroutput", {}).get(_KEY)
     if text is not None:
         _unpack(lifecycle, text, node)
-    elif lifecycle.adoption is not None:
-        lifecycle.adoption.course.broken = "a worker died"
+    elif lifecycle.outcomes.adoption is not None:
+        lifecycle.outcomes.adoption.course.broken = "a worker died"
 
 
 def _pack(
@@ -99,14 +99,14 @@ def _pack(
     course: dict[str, Any] | None = None,
 ) -> str:
     config: Any = lifecycle.config
-    verdicts, watch = lifecycle.verdicts, lifecycle.watch
+    verdicts, watch = lifecycle.outcomes.verdicts, lifecycle.watch
     return json.dumps(
         {
             "worker": config.workerinput["workerid"],
             "settled": [(to_plain(finding), count) for finding, count in settled],
             "late": [
                 config.hook.pytest_report_to_serializable(config=config, report=report)
-                for report in lifecycle.late_reports()
+                for report in lifecycle.outcomes.late_reports()
             ],
             "blind_spots": watch.blind_spots,
             "faults": watch.faults.texts,
@@ -120,13 +120,13 @@ def _pack(
 
 
 def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
-    config, verdicts, watch = lifecycle.config, lifecycle.verdicts, lifecycle.watch
+    config, verdicts, watch = lifecycle.config, lifecycle.outcomes.verdicts, lifecycle.watch
     data = json.loads(text)
     for plain, count in data["settled"]:
         finding = from_plain(plain)
         news = verdicts.take_over(finding, count, data["worker"])
         if news and finding.action == WARN and not finding.owner.nodeid:
-            lifecycle.warn(finding, count)
+            lifecycle.outcomes.warn(finding, count)
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
     for part, fault in data["faults"].items():
@@ -139,8 +139,8 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
     for name, nodeids in data["marked"].items():
         verdicts.marked.setdefault(name, set()).update(nodeids)
     verdicts.used.update(data["used"])
-    if data["course"] is not None and lifecycle.adoption is not None:
-        lifecycle.adoption.unpack(data["course"])
+    if data["course"] is not None and lifecycle.outcomes.adoption is not None:
+        lifecycle.outcomes.adoption.unpack(data["course"])
     for plain in data["late"]:
         report = config.hook.pytest_report_from_serializable(config=config, data=plain)
         report.node = node
