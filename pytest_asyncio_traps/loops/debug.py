@@ -18,29 +18,27 @@ from ..core.stacks import HARNESS, KINDS, module_of
 #: On a loop: what the code under test has set, if anything.
 EXPLICIT: Final = "_asyncio_traps_debug"
 
-#: Modules in which ``get_debug()`` is asked, or futures and tasks are made, on asyncio's behalf.
-QUIET: Final = frozenset(
-    {f"asyncio.{name}" for name in (
-        "base_events", "base_subprocess", "events", "futures", "locks", "proactor_events",
-        "queues", "runners", "selector_events", "sslproto", "staggered", "streams", "subprocess",
-        "taskgroups", "tasks", "threads", "timeouts", "unix_events", "windows_events", "graph",
-    )}
-    | {f"pytest_asyncio_traps.loops.{name}" for name in ("stdlib", "uvloop", "futures", "handles")}
-)  # fmt: skip
 
+def _asyncio_s(*names: str) -> frozenset[str]:
+    """Modules of asyncio's, by the very strings that they are called by, where they are loaded:
+    to find one of these takes no comparison."""
+    paths = [f"asyncio.{name}" for name in names]
+    return frozenset(getattr(sys.modules.get(path), "__name__", path) for path in paths)
+
+
+#: Modules in which ``get_debug()`` is asked, or futures and tasks are made, on asyncio's behalf.
+QUIET: Final = _asyncio_s(
+    "base_events", "base_subprocess", "events", "futures", "locks", "proactor_events", "queues",
+    "runners", "selector_events", "sslproto", "staggered", "streams", "subprocess", "taskgroups",
+    "tasks", "threads", "timeouts", "unix_events", "windows_events", "graph",
+) | {
+    *(f"pytest_asyncio_traps.loops.{name}" for name in ("stdlib", "uvloop", "futures", "handles")),
+    "uvloop.loop",  # so says what stands in for its methods
+}  # fmt: skip
 
 #: Modules of asyncio whose futures nobody else ever gets: they await them, and complete them,
 #: by themselves.
-KEEPS_ITS_FUTURES: Final = frozenset(
-    f"asyncio.{name}" for name in ("locks", "queues", "selector_events", "streams", "tasks")
-)
-
-
-def module_of_caller(depth: int) -> str | None:
-    """The name of the module whose code stands ``depth`` frames above the caller's."""
-    name: str | None = sys._getframe(depth + 1).f_globals.get("__name__")
-    return name
-
+KEEPS_ITS_FUTURES: Final = _asyncio_s("locks", "queues", "selector_events", "streams", "tasks")
 
 #: Whether a future is being made at this moment, by C code that asks for debug mode.
 MAKING: Final = [False]

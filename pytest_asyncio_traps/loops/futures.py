@@ -23,16 +23,19 @@ else:
     _Base = asyncio.Future
 
 
+# Not in a closure, each variable of which is copied at each call.
+_getframe = sys._getframe
+_set_result = _Base.set_result
+_set_exception = _Base.set_exception
+_cancel = _Base.cancel
+
+
 def make_future_class(watch: Watch, runner: str) -> type[Any]:
     """The subclass of `asyncio.Future` for one run.
 
     ``runner`` is where, from a future, to find the object whose ``_thread_id`` says in which
     thread its loop runs.
     """
-    set_result_ = _Base.set_result
-    set_exception_ = _Base.set_exception
-    cancel_ = _Base.cancel
-    getframe = sys._getframe
     thread_of = attrgetter(f"{runner}._thread_id")
 
     class Future(_Base):
@@ -45,11 +48,11 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 thread = thread_of(self)
                 if thread is not None and thread != get_ident():
-                    watch.touched(self._loop, "Future.set_result", getframe(1), self)
+                    watch.touched(self._loop, "Future.set_result", _getframe(1), self)
             except Exception as exc:
                 watch.faults.note("futures", exc)
             try:
-                set_result_(self, result)
+                _set_result(self, result)
             except asyncio.InvalidStateError as exc:
                 __tracebackhide__ = True
                 try:
@@ -58,7 +61,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                     watch.faults.note("futures", fault)
                 raise
             try:
-                frame = getframe(1)
+                frame = _getframe(1)
                 self._asyncio_traps_code = frame.f_code
                 self._asyncio_traps_lasti = frame.f_lasti
             except Exception as exc:
@@ -68,11 +71,11 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 thread = thread_of(self)
                 if thread is not None and thread != get_ident():
-                    watch.touched(self._loop, "Future.set_exception", getframe(1), self)
+                    watch.touched(self._loop, "Future.set_exception", _getframe(1), self)
             except Exception as exc:
                 watch.faults.note("futures", exc)
             try:
-                set_exception_(self, exception)
+                _set_exception(self, exception)
             except asyncio.InvalidStateError as exc:
                 __tracebackhide__ = True
                 try:
@@ -82,7 +85,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                 raise
             try:
                 if watch.active:
-                    frame = getframe(1)
+                    frame = _getframe(1)
                     watch.remember(self, frame)
                     self._asyncio_traps_code = frame.f_code
                     self._asyncio_traps_lasti = frame.f_lasti
@@ -93,13 +96,13 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 thread = thread_of(self)
                 if thread is not None and thread != get_ident():
-                    watch.touched(self._loop, "cancel", getframe(1), self)
+                    watch.touched(self._loop, "cancel", _getframe(1), self)
             except Exception as exc:
                 watch.faults.note("futures", exc)
-            done = cancel_(self, msg=msg)
+            done = _cancel(self, msg=msg)
             try:
                 if done and watch.active:
-                    frame = getframe(1)
+                    frame = _getframe(1)
                     self._asyncio_traps_code, self._asyncio_traps_lasti = user_mark(frame) or (
                         frame.f_code,
                         frame.f_lasti,
@@ -117,7 +120,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             watch.too_late(
                 exc,
                 Late(
-                    user_mark(getframe(2)),
+                    user_mark(_getframe(2)),
                     _done_at(future),
                     future.cancelled(),
                     watch.ownership.now(),

@@ -13,11 +13,21 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.ownership import TENURE
-from ..core.stacks import BOUNDARY, KINDS, PASSED_BY, STEP_CODES, USER, add_step
+from ..core.stacks import BOUNDARY, KINDS, PASSED_BY, STEP_CODES, USER, add_step, module_of
 from ..core.watch import Watch
 from . import debug, handles
+from .debug import KEEPS_ITS_FUTURES, MAKING, QUIET
 from .futures import make_future_class
+from .handles import STEP_TYPES, AtHandle, SoonHandle
 
+# What runs at every operation finds what never changes here, not in a closure: each variable of
+# a closure is copied at each call.
+_getframe = sys._getframe
+_new: Any = object.__new__
+_tenure_here = TENURE.get
+_Task: Any = asyncio.Task
+_Future: Any = asyncio.Future
+_shows_context = hasattr(asyncio.Task, "get_context")  # from Python 3.12 on
 _STDLIB_CALL_SOON = base_events.BaseEventLoop.call_soon.__code__
 _CALL_SOON_NAMES = ("events", "Handle", "_source_traceback", "_ready", "append")
 _CALL_AT_NAMES = (
@@ -99,19 +109,16 @@ def arm(watch: Watch) -> None:
         return call_exception_handler
 
     def make_get_debug(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
-        shown, quiet, getframe = debug.shown, debug.QUIET, sys._getframe
-        making = debug.MAKING
-        module_of = getattr(sys, "_getframemodulename", None)
-        if module_of is not None:
+        if hasattr(sys, "_getframemodulename"):
 
             def get_debug(self: Any) -> bool:
                 # Asked for each future, task and handle: the shortest way to say no.
                 if self._debug:
                     return True
-                if making[0]:
+                if MAKING[0]:
                     return False
                 try:
-                    return module_of(1) not in quiet and watch.active and shown(self)
+                    return module_of(1) not in QUIET and watch.active and debug.shown(self)
                 except Exception as exc:
                     watch.faults.note("loops", exc)
                     return False
@@ -121,11 +128,11 @@ def arm(watch: Watch) -> None:
             def get_debug(self: Any) -> bool:
                 if self._debug:
                     return True
-                if making[0]:
+                if MAKING[0]:
                     return False
                 try:
-                    name = getframe(1).f_globals.get("__name__")
-                    return name not in quiet and watch.active and shown(self)
+                    name = _getframe(1).f_globals.get("__name__")
+                    return name not in QUIET and watch.active and debug.shown(self)
                 except Exception as exc:
                     watch.faults.note("loops", exc)
                     return False
@@ -167,32 +174,26 @@ def arm(watch: Watch) -> None:
         and loop_class.call_soon.__code__ is _STDLIB_CALL_SOON
     )
 
-    steps = handles.STEP_TYPES
-
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
-        handle_class, getframe = handles.SoonHandle, sys._getframe
-        new: Any = object.__new__
-        note = note_of_loops(watch)
-
         def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
                 slow: Any = original(self, callback, *args, context=context)
-                with guarded:
+                with watch.faults.guard("loops"):
                     _hide_frame(slow)
                 return slow
             try:
                 thread = self._thread_id
                 if thread is not None and thread != get_ident():
-                    watch.touched(self, "loop.call_soon", getframe(1), callback)
+                    watch.touched(self, "loop.call_soon", _getframe(1), callback)
                 if self._asyncio_traps_plain and not self._closed:
-                    handle: Any = new(handle_class)
-                    if context is not None and type(callback) in steps:
+                    handle: Any = _new(SoonHandle)
+                    if context is not None and type(callback) in STEP_TYPES:
                         # A task asks for its next step, as it does all the time: it says
                         # itself who made it.
                         handle._asyncio_traps_code = None
                         handle._context = context
                     else:
-                        frame = getframe(1)
+                        frame = _getframe(1)
                         handle._asyncio_traps_code = frame.f_code
                         handle._asyncio_traps_lasti = frame.f_lasti
                         handle._context = copy_context() if context is None else context
@@ -205,39 +206,35 @@ def arm(watch: Watch) -> None:
                     self._ready.append(handle)
                     return handle
             except Exception as exc:
-                note(self, exc)
+                _note(watch, self, exc)
             return original(self, callback, *args, context=context)
 
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        timer_class, getframe = handles.AtHandle, sys._getframe
-        new: Any = object.__new__
-        note = note_of_loops(watch)
-        kinds, mark_of = KINDS, handles.mark_of
         call_later = loop_class.call_later.__code__
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
                 slow: Any = original(self, when, callback, *args, context=context)
-                with guarded:
+                with watch.faults.guard("loops"):
                     _hide_frame(slow)
                 return slow
             timer: Any = None
             try:
-                frame: Any = getframe(1)
+                frame: Any = _getframe(1)
                 thread = self._thread_id
                 if thread is not None and thread != get_ident():
                     watch.touched(self, "loop.call_at", frame, callback)
                 if self._asyncio_traps_plain and not self._closed and when is not None:
                     if frame.f_code is call_later:
                         frame = frame.f_back
-                    made = new(timer_class)
+                    made = _new(AtHandle)
                     code = frame.f_code
-                    if kinds[code.co_filename] == USER:
+                    if KINDS[code.co_filename] == USER:
                         made._asyncio_traps_asked = code, frame.f_lasti
                     else:
-                        made._asyncio_traps_asked = mark_of(frame)
+                        made._asyncio_traps_asked = handles.mark_of(frame)
                     made._context = copy_context() if context is None else context
                     made._loop = self
                     made._callback = callback
@@ -249,7 +246,7 @@ def arm(watch: Watch) -> None:
                     made._scheduled = True
                     timer = made
             except Exception as exc:
-                note(self, exc)
+                _note(watch, self, exc)
             if timer is None:
                 return original(self, when, callback, *args, context=context)
             # This compares what the user has given, whose errors are the user's.
@@ -297,15 +294,11 @@ def arm(watch: Watch) -> None:
     patches.wrap(handles.BASE, "_run", make_handle_run(watch))
 
 
-def note_of_loops(watch: Watch) -> Callable[[Any, Exception], None]:
-    """What keeps a fault that came up in a method of a loop, or in a step of its."""
-
-    def note(loop: Any, exc: Exception) -> None:
-        # A loop that was made before us, or by nobody we know, lacks what `__init__` gives.
-        if type(exc) is not AttributeError or hasattr(loop, "_asyncio_traps_plain"):
-            watch.faults.note("loops", exc)
-
-    return note
+def _note(watch: Watch, loop: Any, exc: Exception) -> None:
+    """Keep a fault that came up in a method of ``loop``, or in a step of its."""
+    # A loop that was made before us, or by nobody we know, lacks what `__init__` gives.
+    if type(exc) is not AttributeError or hasattr(loop, "_asyncio_traps_plain"):
+        watch.faults.note("loops", exc)
 
 
 def _hide_frame(obj: Any) -> None:
@@ -317,12 +310,6 @@ def _hide_frame(obj: Any) -> None:
 
 def make_create_task(watch: Watch) -> Callable[[Any], Any]:
     """``create_task`` that notes, on the task, the user's line and the tenure."""
-    getframe = sys._getframe
-    kinds, passed_by = KINDS, PASSED_BY
-    remember = watch.remember
-    tenure_here = TENURE.get
-    in_parts: Any = asyncio.Task
-    shows_context = hasattr(asyncio.Task, "get_context")  # from Python 3.12 on
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
@@ -332,24 +319,24 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                 try:
                     # The way that nearly every call takes, written out: others' frames, then the
                     # user's.
-                    frame = getframe(1)
-                    while frame is not None and (code := frame.f_code).co_filename in passed_by:
+                    frame = _getframe(1)
+                    while frame is not None and (code := frame.f_code).co_filename in PASSED_BY:
                         frame = frame.f_back
-                    kind = BOUNDARY if frame is None else kinds[code.co_filename]
-                    tenure = tenure_here()
-                    if kind == USER and type(task) is in_parts and tenure is not None:
+                    kind = BOUNDARY if frame is None else KINDS[code.co_filename]
+                    tenure = _tenure_here()
+                    if kind == USER and type(task) is _Task and tenure is not None:
                         # Whose it is, its context says. In parts, as the collector need not
                         # look at these.
                         task._asyncio_traps_code = code
                         task._asyncio_traps_lasti = frame.f_lasti
-                        if not shows_context:
+                        if not _shows_context:
                             task._asyncio_traps_tenure = tenure
                         elif "context" in kwargs:
-                            remember(task, frame)
+                            watch.remember(task, frame)
                     elif kind == BOUNDARY and tenure is not None:
                         task._asyncio_traps_made = None, tenure  # a test runner's
                     else:
-                        remember(task, frame)
+                        watch.remember(task, frame)
                     if task._source_traceback:
                         _hide_frame(task)
                 except AttributeError:
@@ -372,8 +359,6 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
 def make_create_future(watch: Watch) -> Callable[[Any], Any]:
     """``create_future`` that returns a future which remembers where its exception was set."""
     future_class = make_future_class(watch, "_loop")
-    making = debug.MAKING
-    module_of = getattr(sys, "_getframemodulename", None) or debug.module_of_caller
 
     def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def create_future(self: Any) -> Any:
@@ -384,22 +369,19 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
                         del slow._source_traceback[-2]
                 return slow
             try:
-                cls = plain_class if module_of(1) in own else future_class
+                cls = _Future if module_of(1) in KEEPS_ITS_FUTURES else future_class
             except Exception as exc:
                 watch.faults.note("loops", exc)
-                cls = plain_class
+                cls = _Future
             # The constructor asks for debug mode: the shortest way to say no. Another thread
             # may put an end to that too soon, and the answer then takes the longer way.
-            making[0] = True
+            MAKING[0] = True
             try:
                 return cls(loop=self)
             finally:
-                making[0] = False
+                MAKING[0] = False
 
         return create_future
-
-    plain_class: Any = asyncio.Future
-    own = debug.KEEPS_ITS_FUTURES
 
     return make
 
@@ -409,8 +391,6 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
     now = REAL[0]
     due = watch.due
     on_step_end = watch.on_step_end
-    failure = handles.failure
-    note = note_of_loops(watch)
 
     def make(original: Any) -> Any:
         def _run(self: Any) -> Any:
@@ -425,7 +405,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 if began >= due[0]:
                     watch.step_due(loop, began)
             except Exception as exc:
-                note(loop, exc)
+                _note(watch, loop, exc)
             try:
                 # What the original does, without the price of a call.
                 self._context.run(self._callback, *self._args)
@@ -433,11 +413,11 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 raise
             except BaseException as raised:
                 try:
-                    context: Any = failure(self, raised, watch.faults)
+                    context: Any = handles.failure(self, raised, watch.faults)
                 except Exception as exc:
                     if not watch.faults.is_ours(exc):
                         raise  # as it would, had asyncio asked
-                    note(loop, exc)
+                    _note(watch, loop, exc)
                     context = {"message": "Exception in callback", "exception": raised}
                     context["handle"] = self
                 try:
@@ -456,7 +436,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                     if shift is not None:
                         watch.census.mark(shift)
                 except Exception as exc:
-                    note(loop, exc)
+                    _note(watch, loop, exc)
                 # The traceback of an exception in the task reaches this frame through
                 # f_back. A task that it led back to would be kept alive by a cycle.
                 self = callback = loop = None
@@ -473,7 +453,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 if began >= due[0]:
                     watch.step_due(loop, began)
             except Exception as exc:
-                note(loop, exc)
+                _note(watch, loop, exc)
             try:
                 return original(self)
             finally:
@@ -486,7 +466,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                     if shift is not None:
                         watch.census.mark(shift)
                 except Exception as exc:
-                    note(loop, exc)
+                    _note(watch, loop, exc)
                 self = callback = loop = None
 
         # What is unknown is another Python's, or another tool's.

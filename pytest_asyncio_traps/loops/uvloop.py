@@ -52,6 +52,11 @@ _ENDPOINTS = (
 )
 
 
+# What runs at every operation finds these here, not in a closure: see stdlib.py.
+_getframe = sys._getframe
+_running_loop: Callable[[], Any] = asyncio.get_running_loop
+
+
 class _Runner:
     """What a loop in C shows nobody, or would be slow to: in which thread it runs, if it does,
     when its step began, and whether it is in uvloop's own debug mode."""
@@ -198,7 +203,6 @@ def hook(watch: Watch, loop_class: Any) -> None:
     now = REAL[0]
     due = watch.due
     on_step_end = watch.on_step_end
-    running_loop: Callable[[], Any] = asyncio.get_running_loop
 
     def step(runner: _Runner, code: Any, lasti: int, callback: Any, *args: Any) -> None:
         """One step of a loop, timed. Stands in uvloop's queue, within a `_Step`."""
@@ -206,7 +210,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         try:
             runner._asyncio_traps_step = began = now()
             if began >= due[0]:
-                watch.step_due(running_loop(), began)
+                watch.step_due(_running_loop(), began)
         except Exception as exc:
             watch.faults.note("uvloop", exc)
         try:
@@ -216,14 +220,14 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 # uvloop's handles show nothing: this is for the exception handler, which is
                 # next.
                 failed = asked_at(code, lasti), watch.ownership.now()
-                running_loop()._asyncio_traps_failed = failed
+                _running_loop()._asyncio_traps_failed = failed
             except Exception as exc:
                 watch.faults.note("uvloop", exc)
             raise
         finally:
             try:
                 if now() - began >= watch.slow_after and runner._asyncio_traps_step is began:
-                    watch.slow_step(running_loop(), None, callback, began, now())
+                    watch.slow_step(_running_loop(), None, callback, began, now())
                 runner._asyncio_traps_step = 0.0
                 if on_step_end:
                     watch.step_ended(callback)
@@ -245,8 +249,6 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
         return stop
 
-    getframe = sys._getframe
-
     def elsewhere(loop: Any, what: str, frame: FrameType, callback: Any) -> bool:
         """Another thread calls a method of a running loop. Whether that refuses by itself."""
         if is_debug(loop):
@@ -263,7 +265,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                     runner = self._asyncio_traps_runner
                 except AttributeError:  # made before us
                     runner = runner_of(self)
-                frame = getframe(1)
+                frame = _getframe(1)
                 thread = runner._thread_id
                 refuses = False
                 if thread is not None and thread != get_ident():
@@ -283,11 +285,11 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 except RuntimeError as exc:
                     __tracebackhide__ = True
                     if refuses:
-                        with guarded:
+                        with watch.faults.guard("uvloop"):
                             watch.refused(self, "loop.call_soon", frame, exc)
                     raise
                 if runner.debug:
-                    with guarded:
+                    with watch.faults.guard("uvloop"):
                         _hide_frame(handle)
                 return handle
             return original(self, callback, *args, context=context)
@@ -299,7 +301,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if not watch.active:
                 return original(self, callback, *args, context=context)
             try:
-                frame = getframe(1)
+                frame = _getframe(1)
                 runner = runner_of(self)
                 shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
             except Exception as exc:
