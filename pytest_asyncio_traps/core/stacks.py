@@ -131,6 +131,9 @@ class _Kinds(dict[str, int]):
         kind = self[filename] = classify(filename)
         if kind in (ASYNCIO, STDLIB, HARNESS) and filename not in _files_of_steps():
             PASSED_BY.add(filename)
+            _BEYOND.add(filename)
+        elif kind == LIBRARY:
+            _BEYOND.add(filename)
         return kind
 
 
@@ -141,8 +144,10 @@ KINDS: Final = _Kinds()
 #: loop, not to whoever scheduled the step. Others come in by `add_step`.
 STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]
 
-#: Files of frames that are neither the user's nor where a search for those ends.
+#: Files of frames that are neither the user's nor where a search for those ends, nor a library's.
 PASSED_BY: Final[set[str]] = set()
+#: ... or a library's, once one of those was met.
+_BEYOND: Final[set[str]] = set()
 
 
 def _files_of_steps() -> set[str]:
@@ -153,6 +158,7 @@ def add_step(code: CodeType) -> None:
     """A function of ``code`` runs a step of a loop, from now on."""
     STEP_CODES.append(code)
     PASSED_BY.discard(code.co_filename)
+    _BEYOND.discard(code.co_filename)
 
 
 def _is_step(code: CodeType) -> bool:
@@ -171,15 +177,17 @@ def user_mark(frame: FrameType | None) -> Mark | None:
     beyond the step of the loop that is running.
     """
     library: Mark | None = None
+    passed_by = PASSED_BY
     while frame is not None:
         code = frame.f_code
-        if code.co_filename not in PASSED_BY:
+        if code.co_filename not in passed_by:
             kind = KINDS[code.co_filename]
             if kind == USER:
                 return code, frame.f_lasti
             if kind == LIBRARY:
                 if library is None:
                     library = code, frame.f_lasti
+                    passed_by = _BEYOND
             elif kind == BOUNDARY or _is_step(code):
                 break
         frame = frame.f_back

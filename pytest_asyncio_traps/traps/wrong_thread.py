@@ -34,6 +34,10 @@ _OF_TRANSPORTS = ("write", "writelines", "write_eof", "sendto", "close", "abort"
 
 _THREADING = vars(threading)
 
+#: For how many tests without another thread the checks stay: to put them there and take them off
+#: costs more than they do, and where one test has threads, the next often has them, too.
+_PATIENCE = 50
+
 
 class WrongThread(Trap):
     """asyncio's objects are not locked. What only debug mode checks, and what it misses, is seen.
@@ -57,6 +61,8 @@ class WrongThread(Trap):
         watch.on_refused.append(self._refused)
         self._checks = Patches()
         self._checking = False
+        # How many tests in a row have begun, and started no thread, since there was another one.
+        self._alone = 0
         watch.ownership.on_thread_start.append(self._check_objects)
         watch.on_disarm.append(self._checks.undo)
         watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
@@ -71,6 +77,7 @@ class WrongThread(Trap):
         As long as there is but one, nothing can be touched from another, and the checks
         would be most of what a queue costs.
         """
+        self._alone = 0
         if self._checking or not self.watch.active:
             return
         self._checking = True
@@ -89,14 +96,14 @@ class WrongThread(Trap):
         active = _THREADING.get("_active")
         # Asked at each test: not by active_count(), which takes a lock for it.
         count = len(active) if type(active) is dict else threading.active_count()
-        if (count > 1) is self._checking:
-            return
-        with self.watch.faults.guard(self.kind):
-            if count > 1:
-                self._check_objects()
-            else:
+        if count > 1:
+            self._check_objects()
+        elif self._checking:
+            self._alone += 1
+            if self._alone > _PATIENCE:
                 self._checking = False
-                self._checks.undo()
+                with self.watch.faults.guard(self.kind):
+                    self._checks.undo()
 
     def _make_check(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         """On a loop that the user has set into debug mode, asyncio itself checks, and raises."""

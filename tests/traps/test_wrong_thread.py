@@ -414,3 +414,43 @@ def test_threads_that_nobody_has_seen_start(suite: Suite, started: str) -> None:
     owner = "test_begin" if started == "in an earlier test" else "test_it"
     assert finding["nodeid"] == f"test_it.py::{owner}"
     assert "Queue.put_nowait()" in finding["summary"]
+
+
+def test_the_checks_stay_while_tests_have_threads(suite: Suite) -> None:
+    """To put them in their places for each test would cost more than they do."""
+    suite.write(
+        test_it="""
+        import asyncio, threading
+
+        def method(): return vars(asyncio.Queue)["put_nowait"]
+
+        PLAIN, SEEN = method(), set()
+
+        def test_alone(): assert method() is PLAIN
+
+        def test_a_thread():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+            SEEN.add(method())
+            assert PLAIN not in SEEN
+
+        def test_the_next(): assert method() in SEEN
+        """
+        + "".join(f"\n        def test_{n}(): pass" for n in range(40))
+        + """
+        def test_another_thread():
+            threading.Thread(target=int).start()
+            assert method() in SEEN
+        """
+        + "".join(f"\n        def test_{n}_more(): pass" for n in range(40))
+        + """
+        def test_still(): assert method() in SEEN
+        """
+        + "".join(f"\n        def test_{n}_in_the_end(): pass" for n in range(20))
+        + """
+        def test_alone_again(): assert method() is PLAIN
+        """
+    )
+
+    suite.run().clean()
