@@ -291,6 +291,8 @@ class Watchdog:
         else:
             sentries[thread_id] = [sentry]
             self._due[0] = sentry.due
+            if len(sentries) > 1:  # another thread did the same just now
+                self._set_due()
         if self._parked:
             if self._started:
                 self._wake()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -120,3 +124,35 @@ def test_jobs_in_an_executor(suite: Suite) -> None:
         """,
         KIND,
     )
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="get_event_loop() makes none any more")
+def test_a_loop_that_a_policy_of_the_user_s_makes(suite: Suite) -> None:
+    """It serves whoever asks next, as one of asyncio's own policy does."""
+    suite.write(
+        test_it="""
+        import asyncio, pytest
+
+        class Loop(asyncio.SelectorEventLoop):
+            def __init__(self):
+                super().__init__()
+
+        class Policy(asyncio.DefaultEventLoopPolicy):
+            def new_event_loop(self):
+                return Loop()
+
+        pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+        def test_made():
+            asyncio.set_event_loop_policy(Policy())
+            asyncio.get_event_loop().run_until_complete(asyncio.sleep(0))
+
+        def test_used(): asyncio.get_event_loop().run_until_complete(asyncio.sleep(0))
+
+        def test_closed():
+            asyncio.get_event_loop().close()
+            asyncio.set_event_loop_policy(None)
+        """
+    )
+
+    suite.run().clean()
