@@ -428,7 +428,8 @@ class Census:
             level = list(chain.from_iterable(map(_subclasses, level)))
         self._odd = frozenset(id(meta) for meta in metaclasses[1:] if not _is_plain(meta))
         self._metaclasses = [weakref.ref(meta, self._look_again) for meta in metaclasses]
-        self._metaclasses_in_all = sum(map(len, map(_subclasses, metaclasses)))
+        # As many as were looked at, `type` apart: one that was made meanwhile makes a difference.
+        self._metaclasses_in_all = len(metaclasses) - 1
 
     def _look_again(self, _: object) -> None:
         self._metaclasses_in_all = -1
@@ -437,7 +438,8 @@ class Census:
         dull = self._dull
         dull.add(ref)
         if len(dull) > self._too_many_dull:
-            dull -= {ref for ref in dull if ref() is None}
+            # By a copy: a reading that begins meanwhile, by a collection, may add to it.
+            dull.difference_update([ref for ref in tuple(dull) if ref() is None])
             self._too_many_dull = 2 * len(dull) + _MANY
 
     def _classify(self, cls: type) -> Keep | None:

@@ -364,12 +364,12 @@ class Watchdog:
     def start(self) -> None:
         """Start the thread. It is no `threading.Thread`, so that those who count them miss none."""
         self._stopping = False
-        self._parked = False
         self._alarm = _thread.allocate_lock()
         _acquire(self._alarm)
         self._gone = _thread.allocate_lock()
         _acquire(self._gone)
         self._started = True
+        self._parked = False  # last: whoever is interrupted before starts it again
         _headroom.fill()
         try:
             _thread.start_new_thread(self._run, (self._alarm, self._gone))

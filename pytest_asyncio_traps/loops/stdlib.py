@@ -333,7 +333,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                             task._asyncio_traps_tenure = tenure
                         elif "context" in kwargs:
                             watch.remember(task, frame)
-                    elif kind == BOUNDARY and tenure is not None:
+                    elif kind == BOUNDARY and type(task) is _Task and tenure is not None:
                         task._asyncio_traps_made = None, tenure  # a test runner's
                     else:
                         watch.remember(task, frame)

@@ -52,8 +52,12 @@ class UnclosedLoop(Trap):
 
         def __del__(loop: Any, *args: Any, **kwargs: Any) -> None:
             open_, delivery = False, None
-            if getattr(loop, "_closed", False) is True:
-                pass  # as nearly every one
+            try:
+                closed = loop._closed is True  # as nearly every one
+            except Exception:  # its constructor failed, or it does as it likes
+                closed = False
+            if closed:
+                pass
             elif watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
                     open_ = self._is_users(loop) and not loop.is_closed()
@@ -184,5 +188,5 @@ def _in_get_event_loop(frame: FrameType | None) -> bool:
     return KINDS[frame.f_code.co_filename] == ASYNCIO
 
 
-#: What may stand between the two: constructors of subclasses, and a policy's method.
-_MAKES_LOOPS: Final = ("__init__", "new_event_loop")
+#: What may stand between the two: constructors of subclasses, and a policy's methods.
+_MAKES_LOOPS: Final = ("__init__", "new_event_loop", "_loop_factory")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_asyncio_traps.core import census as census_module
 from pytest_asyncio_traps.core.census import Census
 from pytest_asyncio_traps.core.faults import Faults
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
@@ -395,3 +396,31 @@ def test_classes_that_have_died_are_forgotten(census: Census) -> None:
         gc.collect()
 
     assert len(census._dull) < 4_000
+
+
+def test_a_metaclass_that_is_made_while_those_are_looked_at(
+    census: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, say, or by a destructor."""
+    asked: list[type] = []
+    made: list[type] = []
+    is_plain = census_module._is_plain
+
+    def ask(cls: type) -> int:
+        asked.append(cls)
+        return 1
+
+    def make_one_and_look(meta: type) -> bool:
+        if not made:
+            made.append(type("Odd", (type,), {"__hash__": ask}))
+        return is_plain(meta)
+
+    monkeypatch.setattr(census_module, "_is_plain", make_one_and_look)
+    first = type("Meta", (type,), {})
+    census.scan()
+    thing = made[0]("Class", (), {})()
+    census.scan()
+
+    assert first
+    assert thing
+    assert asked == []

@@ -543,3 +543,29 @@ def test_leak(): uvloop.run(talk(False))
     assert finding["nodeid"].endswith("test_leak")
     assert finding["origin"]["line"] == suite.line_of("here")
     outcome.no_fault()
+
+
+def test_tasks_that_refuse_attributes(suite: Suite) -> None:
+    """Made by a factory of the user's, for the runner's own task as well."""
+    suite.write(
+        test_it="""
+        import asyncio, pytest, pytest_asyncio
+
+        class Task(asyncio.Task):
+            def __setattr__(self, name, value):
+                if not hasattr(asyncio.Task, name):
+                    raise TypeError(f"no {name} for me")
+                super().__setattr__(name, value)
+
+        @pytest_asyncio.fixture
+        async def factory():
+            def make(loop, coro, **kwargs):
+                return Task(coro, loop=loop, **kwargs)
+            asyncio.get_running_loop().set_task_factory(make)
+
+        async def test_it(factory):
+            await asyncio.create_task(asyncio.sleep(0))
+        """
+    )
+
+    suite.run().clean()

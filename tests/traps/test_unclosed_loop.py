@@ -127,7 +127,8 @@ def test_jobs_in_an_executor(suite: Suite) -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="get_event_loop() makes none any more")
-def test_a_loop_that_a_policy_of_the_user_s_makes(suite: Suite) -> None:
+@pytest.mark.parametrize("method", ["new_event_loop", "_loop_factory"])
+def test_a_loop_that_a_policy_of_the_user_s_makes(suite: Suite, method: str) -> None:
     """It serves whoever asks next, as one of asyncio's own policy does."""
     suite.write(
         test_it="""
@@ -138,7 +139,7 @@ def test_a_loop_that_a_policy_of_the_user_s_makes(suite: Suite) -> None:
                 super().__init__()
 
         class Policy(asyncio.DefaultEventLoopPolicy):
-            def new_event_loop(self):
+            def METHOD(self):
                 return Loop()
 
         pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -152,7 +153,7 @@ def test_a_loop_that_a_policy_of_the_user_s_makes(suite: Suite) -> None:
         def test_closed():
             asyncio.get_event_loop().close()
             asyncio.set_event_loop_policy(None)
-        """
+        """.replace("METHOD", method)
     )
 
     suite.run().clean()
