@@ -6,14 +6,14 @@ import asyncio
 import sys
 from collections.abc import Callable
 from re import match as _match  # tests may replace it
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, Final
 
 from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.finding import Finding, Place
 from ..core.objects import ask, class_name, is_a
 from ..core.ownership import Tenure
-from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at
+from ..core.stacks import coroutine_of, describe, name_of, place_of, place_of_code, raised_at
 from ..core.text import shorten, text_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
@@ -81,6 +81,9 @@ class CallbackException(Trap):
             server = ask(transport, "_server")
             if origin is None and server is not None:
                 origin, label = watch.origin_of(server), "its server was made at"
+        code = ask(context.get("asyncgen"), "ag_code")
+        if origin is None and type(code) is CodeType:
+            origin, label = place_of_code(code), "defined at"
         self._report(_name(context), exc, tenure, origin, label)
 
     def _of_finalizer(self, context: dict[str, Any]) -> None:

@@ -255,3 +255,28 @@ def test_what_a_library_tells_in_its_own_words(suite: Suite) -> None:
     finding = outcome.only()
     assert finding["location"]["line"] == suite.line_of("raised")
     assert "'Job processing failed'" in finding["summary"]
+
+
+def test_a_generator_that_cannot_be_closed(suite: Suite) -> None:
+    """What it raises has no line of the user's: it is told where the generator is defined."""
+    outcome = suite.test("""
+        import asyncio
+
+        KEPT = []
+
+        async def stuck():  # defined
+            try:
+                yield 1
+            except BaseException:
+                yield 2
+
+        async def test_it():
+            generator = stuck()
+            KEPT.append(generator)
+            await anext(generator)
+    """)
+
+    found = {finding["kind"]: finding for finding in outcome.findings}
+    assert found["callback-exception"]["origin"]["line"] == suite.line_of("defined")
+    assert "'stuck' raised RuntimeError" in found["callback-exception"]["summary"]
+    assert found["callback-exception"]["nodeid"] == "test_it.py::test_it"
