@@ -56,9 +56,7 @@ class UnclosedLoop(Trap):
                 closed = loop._closed is True  # as nearly every one
             except Exception:  # its constructor failed, or it does as it likes
                 closed = False
-            if closed:
-                pass
-            elif watch.active and not watch.faults.off(self.kind):
+            if not closed and watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
                     open_ = self._is_users(loop) and not loop.is_closed()
                     if open_:
