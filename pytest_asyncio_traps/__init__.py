@@ -1,4 +1,7 @@
-"""Make the test that sprang an asyncio trap fail, and say which line did it."""
+"""Fails the test that caused an asyncio bug, and shows the line, the reason and the fix.
+
+PYTEST_DONT_REWRITE: see `pytest_asyncio_traps_loader.finder`.
+"""
 
 from .core.finding import DROP, Drop, Finding, Owner, Place
 from .core.trap import Here, Trap

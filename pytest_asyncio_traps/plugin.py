@@ -1,4 +1,7 @@
-"""The hooks of the plugin; each hands on within a few lines."""
+"""The hooks of the plugin; each hands on within a few lines.
+
+PYTEST_DONT_REWRITE: see `pytest_asyncio_traps_loader.finder`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_asyncio_traps_loader.finder import finder
+
 from . import bridge, hookspecs, options
+from .compat.pytest_asyncio import UnsetScopeWarning
 from .fixtures import asyncio_traps, debug_loop
 from .guards import Guarded, early_faults, faults_of, guarded, guarded_within
 from .kinds import kinds_of
@@ -64,6 +70,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Hook in before the first conftest.py imports the code under test, and takes names from it."""
+    _keep_finder(early_config)
     kinds_of(early_config).ask(early_config)
     try:
         # A conftest.py may still add kinds, so any may be named.
@@ -73,8 +80,26 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     _begin(early_config, settings)
 
 
+_unset_scope = pytest.StashKey[UnsetScopeWarning]()
+
+
+@_guarded
+@pytest.hookimpl(specname="pytest_configure", tryfirst=True)
+def pytest_configure_before_others(config: pytest.Config) -> None:
+    warning = config.stash[_unset_scope] = UnsetScopeWarning()
+    warning.demote(config)
+
+
+@_guarded
+@pytest.hookimpl(specname="pytest_configure", trylast=True)
+def pytest_configure_after_others(config: pytest.Config) -> None:
+    if _unset_scope in config.stash:
+        config.stash[_unset_scope].restore()
+
+
 @_guarded
 def pytest_configure(config: pytest.Config) -> None:
+    _keep_finder(config)
     for line in LINES:
         config.addinivalue_line("markers", line)
     kinds = kinds_of(config)
@@ -106,6 +131,17 @@ def pytest_configure(config: pytest.Config) -> None:
         from .xdist import WorkerHooks  # most runs can do without
 
         register(WorkerHooks(lifecycle), "asyncio_traps_worker")
+
+
+_finder_key: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def _keep_finder(config: pytest.Config) -> None:
+    """Have the finder there until the run of ``config`` ends: some modules are imported late."""
+    if _finder_key not in config.stash:
+        config.stash[_finder_key] = True
+        finder.enter()
+        config.add_cleanup(finder.leave)
 
 
 def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:

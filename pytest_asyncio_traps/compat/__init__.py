@@ -1,0 +1,1 @@
+"""Private parts and habits of other packages, one file for each."""

@@ -1,0 +1,87 @@
+"""pytest-asyncio, in suites that have it only because this plugin depends on it.
+
+When pytest is configured, pytest-asyncio warns if ``asyncio_default_fixture_loop_scope`` is unset.
+Since pytest 9.2 the user's warning filters already apply then (and Python's own always did), so in
+a suite with ``filterwarnings = error`` the warning ends the run before any test. Such a suite
+cannot have used pytest-asyncio before, so here that one warning is shown instead of raised.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+_PLUGIN = "pytest_asyncio.plugin"
+#: Where pytest-asyncio keeps the text, and its first line, in case it is kept elsewhere.
+_TEXT_NAME = "_DEFAULT_FIXTURE_LOOP_SCOPE_UNSET"
+_TEXT = 'The configuration option "asyncio_default_fixture_loop_scope" is unset.\n'
+
+
+class UnsetScopeWarning:
+    """The warning of one run, while pytest-asyncio is configured."""
+
+    def __init__(self) -> None:
+        self._inserted: object = None
+
+    def demote(self, config: pytest.Config) -> None:
+        """Have the warning shown where the filters in force would raise it."""
+        plugin: Any = sys.modules.get(_PLUGIN)
+        configure = getattr(plugin, "pytest_configure", None)
+        if not isinstance(configure, FunctionType) or not config.pluginmanager.is_registered(plugin):
+            return
+        if config.getini("asyncio_default_fixture_loop_scope"):
+            return
+        text = getattr(plugin, _TEXT_NAME, _TEXT)
+        if not _is_raised(text, configure):
+            return
+        warnings.filterwarnings(
+            "always",
+            message=re.escape(text),
+            category=pytest.PytestDeprecationWarning,
+            module=re.escape(_PLUGIN) + "$",
+        )
+        self._inserted = _filters()[0]
+        config.add_cleanup(self.restore)
+
+    def restore(self) -> None:
+        """Take back what `demote` has done."""
+        if self._inserted is not None:
+            # By identity, and without warnings.resetwarnings() or catch_warnings(): the filters
+            # that other plugins have set meanwhile stay.
+            filters = _filters()
+            filters[:] = [item for item in filters if item is not self._inserted]
+            self._inserted = None
+
+
+def _filters() -> list[Any]:
+    """The filters in force: with context-aware warnings, those of the context."""
+    context: Any = getattr(warnings, "_get_filters", None)  # from Python 3.14 on
+    filters: list[Any] = context() if context is not None else warnings.filters
+    return filters
+
+
+def _is_raised(text: str, configure: FunctionType) -> bool:
+    """Whether the filters in force raise pytest-asyncio's warning of ``text``."""
+    category = pytest.PytestDeprecationWarning
+    told = (text, category) in getattr(warnings, "onceregistry", {})
+    try:
+        with warnings.catch_warnings(record=True):
+            warnings.warn_explicit(
+                text,
+                category,
+                configure.__code__.co_filename,
+                configure.__code__.co_firstlineno,
+                module=_PLUGIN,
+                registry={},
+            )
+    except category:
+        return True
+    finally:
+        if not told:  # by "once", it now counts as shown
+            getattr(warnings, "onceregistry", {}).pop((text, category), None)
+    return False

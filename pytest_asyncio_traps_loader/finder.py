@@ -1,0 +1,51 @@
+"""Imports the plugin from the bytecode that pip compiled.
+
+pytest rewrites the assertions of every package whose distribution has a ``pytest11`` entry point:
+it parses and compiles each module. Where it cannot write the result to disk
+(``PYTHONDONTWRITEBYTECODE``, a read-only site-packages), it does so at every start and in every
+worker of pytest-xdist. The plugin has no assertion worth rewriting, so its modules are found here,
+before pytest's hook on `sys.meta_path` sees them, and take Python's ordinary way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+PACKAGE = "pytest_asyncio_traps"
+
+
+class Finder:
+    """Finds the modules of the plugin, and counts the runs of pytest that use it."""
+
+    def __init__(self) -> None:
+        self._runs = 0
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of a module of the plugin. None for any other, which other finders look for."""
+        if name != PACKAGE and not name.startswith(f"{PACKAGE}."):
+            return None
+        return PathFinder.find_spec(name, path, target)
+
+    def install(self) -> None:
+        """Come first, unless the finder is there already."""
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def enter(self) -> None:
+        """A run of pytest begins. There may be one within another."""
+        self._runs += 1
+        self.install()
+
+    def leave(self) -> None:
+        """A run ends. The last one removes the finder."""
+        self._runs -= 1
+        if self._runs <= 0 and self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+finder = Finder()
