@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from . import start
+
 HERE = Path(__file__).parent
 
 #: What a suite does by hand to see at least some of the traps.
@@ -156,6 +158,7 @@ def main() -> None:
     options = parser.parse_args()
     names = list(VARIANTS) if options.all else ["off", "on"]
     with tempfile.TemporaryDirectory() as folder:
+        starts = start.measure(Path(folder), options.rounds)
         table = measure(Path(folder), options.rounds, names)
     for suite in options.suite:
         row = table[f"the suite in {suite.name}"] = {}
@@ -174,6 +177,10 @@ def main() -> None:
     }
     print(", ".join(f"{key} {value}" for key, value in versions.items()))
     columns = [name for name in names if name != "off"]
+    for title, (without, with_it) in starts.items():
+        print(
+            f"{title:48}{(with_it - without) * 1e3:+10.0f} ms of CPU ({without * 1e3:.0f} without it)"
+        )
     print(f"{'ratio to the plugin off':48}" + "".join(f"{name:>14}" for name in columns))
     for title, row in table.items():
         shown = [f"{row[name] / row['off']:.2f}" if name in row else "" for name in columns]
@@ -181,7 +188,7 @@ def main() -> None:
             shown.append(f"{(row['on'] - row['off']) / SUITES[title][0] / 1e6:+.2f} ms a test")
         print(f"{title:48}" + "".join(f"{text:>14}" for text in shown))
     if options.json:
-        report = {**versions, "nanoseconds": table}
+        report = {**versions, "nanoseconds": table, "start": starts}
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Final
 
+import pluggy
 import pytest
 
-from .core.finding import DROP, Finding
+from .core.finding import DROP, Drop, Finding
 from .core.text import clean, shown
 from .core.trap import checked
 from .kinds import Kinds
@@ -14,9 +16,12 @@ from .rules import check_kind
 
 HOOK: Final = "pytest_asyncio_traps_finding"
 
+#: What may go wrong in somebody else's hook, without ending the run.
+_RAISED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+
 
 class Amending:
-    """Shows findings to whoever has the hook, one after the other."""
+    """Shows findings to each implementation of the hook, one after the other."""
 
     def __init__(self, config: pytest.Config, kinds: Kinds) -> None:
         self._hook = config.hook
@@ -29,24 +34,79 @@ class Amending:
             return finding
         if item is not None:
             caller = item.ihook.pytest_asyncio_traps_finding  # no conftest.py of another folder
-        for impl in reversed(caller.get_hookimpls()):
-            given = {"item": item, "finding": finding}
+        impls = list(reversed(caller.get_hookimpls()))  # wrappers first, as pluggy has them
+        answer = self._shown_to(impls, finding, item)
+        return None if isinstance(answer, Drop) else answer
+
+    def _shown_to(
+        self, impls: list[Any], finding: Finding, item: pytest.Item | None
+    ) -> Finding | Drop:
+        """What ``impls`` make of ``finding``, each of what the one before it has left.
+
+        Not by a call of the hook: that would give all of them the same finding, and the fault of
+        one would take the answers of the others.
+        """
+        for number, impl in enumerate(impls):
+            if impl.wrapper or impl.hookwrapper:
+                return self._wrapped(impl, impls[number + 1 :], finding, item)
             try:
-                answer = impl.function(*(given[name] for name in impl.argnames))
-                if answer is DROP:
-                    return None
-                if answer is not None:
-                    finding = self._checked(answer, finding)
-            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:
-                self._kinds.faults.note(f"{HOOK} of {clean(impl.plugin_name)}", exc)
+                answer = self._taken(self._call(impl, finding, item), finding)
+            except _RAISED as exc:
+                self._failed(impl, exc)
+            else:
+                if isinstance(answer, Drop):
+                    return answer
+                finding = answer
         return finding
 
-    def _checked(self, answer: object, finding: Finding) -> Finding:
-        """``answer`` as what takes the place of ``finding``. Raises where it cannot."""
+    def _wrapped(
+        self, impl: Any, inner: list[Any], finding: Finding, item: pytest.Item | None
+    ) -> Finding | Drop:
+        """What the wrapper ``impl`` makes of what those within it make of ``finding``."""
+        wrapper: Generator[None, Any, Any] | None = None
+        try:
+            wrapper = self._call(impl, finding, item)
+            next(wrapper)
+        except _RAISED as exc:
+            wrapper = None
+            self._failed(impl, exc)
+        answer = self._shown_to(inner, finding, item)
+        if wrapper is None:
+            return answer
+        result = pluggy.Result(answer, None)
+        try:
+            wrapper.send(result if impl.hookwrapper else answer)
+        except StopIteration as stop:
+            given = result.get_result() if impl.hookwrapper else stop.value
+            try:
+                return self._taken(given, answer)
+            except _RAISED as exc:
+                self._failed(impl, exc)
+        except _RAISED as exc:
+            self._failed(impl, exc)
+        else:
+            self._failed(impl, RuntimeError(f"{HOOK} has a second yield"))
+        return answer
+
+    def _call(self, impl: Any, finding: Finding, item: pytest.Item | None) -> Any:
+        given = {"item": item, "finding": finding}
+        return impl.function(*(given[name] for name in impl.argnames))
+
+    def _failed(self, impl: Any, exc: BaseException) -> None:
+        self._kinds.faults.note(f"{HOOK} of {clean(impl.plugin_name)}", exc)
+
+    def _taken(self, answer: object, before: Finding | Drop) -> Finding | Drop:
+        """``answer`` as what takes the place of ``before``. Raises where it cannot."""
+        if answer is None or answer is before:
+            return before
+        if isinstance(answer, Drop):
+            return DROP
         if not isinstance(answer, Finding):
             raise TypeError(f"{HOOK} must return a Finding, DROP or None, not {shown(answer)}")
+        if isinstance(before, Drop):
+            raise TypeError(f"{HOOK} must not bring back what was dropped")
         check_kind(answer.kind, self._kinds.names, HOOK)
         amended = checked(answer)
-        if amended.owner != finding.owner:
+        if amended.owner != before.owner:
             raise ValueError(f"{HOOK} must leave the owner of a finding as it is")
-        return amended._replace(owner=finding.owner, when=finding.when, action=finding.action)
+        return amended._replace(owner=before.owner, when=before.when, action=before.action)

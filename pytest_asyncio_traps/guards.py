@@ -8,18 +8,21 @@ raised, and an answer to what the user has asked for.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
 
-from .core.faults import Faults
+from .bridge import add_error
+from .core.faults import Fault, Faults
+from .core.text import clean
 
-#: Where a run keeps its `Faults`.
-faults_key: pytest.StashKey[Faults] = pytest.StashKey()
+#: Where a run keeps its `Teller`.
+teller_key: pytest.StashKey[Teller] = pytest.StashKey()
 
 #: Where the faults of a worker of pytest-xdist travel, in its last words.
 _KEY = "_asyncio_traps_faults"
@@ -116,18 +119,30 @@ def guarded(
 
 def faults_of(config: pytest.Config) -> Faults:
     """The faults of the run of ``config``."""
-    faults = config.stash.get(faults_key, None)
-    if faults is None:
-        faults = config.stash[faults_key] = Faults()
+    return teller_of(config).faults
+
+
+def teller_of(config: pytest.Config) -> Teller:
+    """What tells the faults of the run of ``config``."""
+    teller = config.stash.get(teller_key, None)
+    if teller is None:
+        faults = Faults()
+        teller = config.stash[teller_key] = Teller(faults, config)
         faults.passes = (pytest.UsageError,)
         faults.apart.add("pytest_cmdline_main")
         faults.texts.update(_early.texts)
+        faults.since.update(_early.since)
         _early.texts.clear()
-        teller = Teller(faults, config)
         config.pluginmanager.register(teller, "asyncio_traps_faults")
         # Cleanups run in reverse: this one comes after all that may still fail.
         config.add_cleanup(teller.tell_the_rest)
-    return faults
+    return teller
+
+
+def is_strict(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
+    """Whether the run of ``config`` is strict, by its command line or by its ini file."""
+    given = config.option if given is None else given
+    return bool(given.asyncio_strict or config.getini("asyncio_traps_strict"))
 
 
 def early_faults(*args: Any) -> Faults:
@@ -136,50 +151,122 @@ def early_faults(*args: Any) -> Faults:
 
 
 class Teller:
-    """Tells the faults: what it takes for that is not guarded, and no more than it takes."""
+    """Reports faults: what it takes for that is not guarded, and no more than it takes.
+
+    In strict mode a fault fails the run: what was not watched was not proved.
+    """
 
     def __init__(self, faults: Faults, config: pytest.Config) -> None:
-        self._faults = faults
+        self.faults = faults
+        #: The faults of kinds and hooks that others have added.
+        self.foreign: Faults | None = None
+        #: Called before the faults of a worker of pytest-xdist are sent: what may still fail.
+        self.before_last_words: list[Callable[[], None]] = []
         self._config = config
-        self._told: set[str] = set()
+        self._session: pytest.Session | None = None
+        self._told: set[tuple[bool, str]] = set()
+
+    @property
+    def strict(self) -> bool:
+        """Whether a fault fails the run. It is asked anew: the settings may be what failed."""
+        try:
+            return is_strict(self._config)
+        except Exception:  # not even the options are declared
+            return "--asyncio-strict" in self._config.invocation_params.args
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         output = getattr(self._config, "workeroutput", None)
-        if output is not None and self._faults.texts:
-            output[_KEY] = dict(self._faults.texts)
-            self._told.update(self._faults.texts)
+        if output is None:
+            self._fail_run()
+            return
+        for call in self.before_last_words:
+            call()
+        if self.faults.texts:
+            output[_KEY] = [list(fault) for fault in self.faults.all()]
+            self._told.update((False, part) for part in self.faults.texts)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        for part, text in getattr(node, "workeroutput", {}).get(_KEY, {}).items():
-            self._faults.heard.setdefault(part, text)
+        self.faults.hear(getattr(node, "workeroutput", {}).get(_KEY, []))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        lines = self._news()
-        if lines:
-            terminalreporter.section("a fault of pytest-asyncio-traps", red=True)
+        for heading, news, lines in self._news():
+            terminalreporter.section(heading, red=True)
             for line in lines:
                 terminalreporter.line(line)
+            if self.strict:
+                for fault in news:
+                    add_error(terminalreporter, _NAME, _shortly(fault))
+        self._fail_run()
 
     def tell_the_rest(self) -> None:
         """What has failed since the summary, or where there was none."""
-        lines = self._news()
-        if lines:
-            sys.stderr.write("\n".join(["a fault of pytest-asyncio-traps", *lines, ""]))
+        for heading, _, lines in self._news():
+            sys.stderr.write("\n".join([heading, *lines, ""]))
+        self._fail_run()
 
-    def _news(self) -> list[str]:
-        lines = []
-        for part, text in {**self._faults.heard, **self._faults.texts}.items():
-            if part not in self._told:
-                self._told.add(part)
-                apart = part in self._faults.apart
-                off = "was switched off" if apart else "was switched off, and all else with it"
-                lines += [f"Its part {part!r} failed and {off}.", *text.rstrip().splitlines()]
-        if lines:
-            lines.append(
-                "Your tests kept their outcomes. Please report this at the project's issue "
-                "tracker, with what stands above."
-            )
-        return lines
+    def _all(self) -> list[tuple[bool, Fault]]:
+        foreign = self.foreign.all() if self.foreign is not None else []
+        return [(False, fault) for fault in self.faults.all()] + [(True, f) for f in foreign]
+
+    def _fail_run(self) -> None:
+        """In strict mode, have the run end as a failure if there is a fault."""
+        session = self._session
+        if session is not None and self.strict and self._all():
+            good = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+            if session.exitstatus in good:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _news(self) -> Iterator[tuple[str, list[Fault], list[str]]]:
+        """What was not reported yet: its heading, the faults, and the lines that say so."""
+        for foreign, heading in ((False, _HEADING), (True, _HEADING_FOREIGN)):
+            news = [
+                fault
+                for is_foreign, fault in self._all()
+                if is_foreign is foreign and (foreign, fault.part) not in self._told
+            ]
+            if news:
+                self._told.update((foreign, fault.part) for fault in news)
+                yield heading, news, _worded_foreign(news) if foreign else _worded(news)
+
+
+_NAME = "pytest-asyncio-traps"
+_HEADING = f"a fault of {_NAME}"
+_HEADING_FOREIGN = f"a fault of what extends {_NAME}"
+
+
+def _shortly(fault: Fault) -> str:
+    """A fault on one line."""
+    return clean(
+        f"fault in {fault.part}: {fault.text.rstrip().rpartition(chr(10))[2]} "
+        f"(off since {fault.since}: {fault.off})"
+    )
+
+
+def _worded(news: list[Fault]) -> list[str]:
+    lines = []
+    for fault in news:
+        lines.append(
+            clean(f"Its part {fault.part!r} failed. Off since {fault.since}: {fault.off}.")
+        )
+        lines += fault.text.rstrip().splitlines()
+    lines.append(
+        "Your tests kept their outcomes. Please report this at the project's issue "
+        "tracker, with what stands above."
+    )
+    return lines
+
+
+def _worded_foreign(news: list[Fault]) -> list[str]:
+    lines = []
+    for fault in news:
+        what = f"{fault.part} failed; your tests kept their outcomes."
+        lines.append(clean(f"{what} Off since {fault.since}. What it raised:"))
+        lines += fault.text.rstrip().splitlines()
+    return lines

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
+from .core.objects import ask, is_closed
 from .core.ownership import TENURE
 from .core.watch import Watch
 
@@ -93,8 +94,8 @@ def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
         def tearDown(self: Any) -> None:
             __tracebackhide__ = True
             with watch.faults.guard("tornado.testing"):
-                loop = getattr(getattr(self, "io_loop", None), "asyncio_loop", None)
-                if watch.active and loop is not None and not loop.is_closed():
+                loop = ask(ask(self, "io_loop"), "asyncio_loop")
+                if watch.active and loop is not None and not is_closed(loop):
                     watch.loop_abandoned(loop)
             original(self)
 

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from . import loops, markers
 from .bridge import Failed, TestCaseFunction, is_to_fail
 from .core.faults import Faults
+from .core.missing import MISSING
+from .core.objects import ask, is_a, is_closed
 from .core.ownership import TENURE, Tenure
 from .core.trap import Trap
 from .core.watch import Watch, carried_by
@@ -115,7 +118,12 @@ class Lifecycle:
         self.kinds = kinds
         self.watch = Watch(faults)
         self.watch.foreign = kinds.faults
-        faults.apart |= {"baseline", "warning filters", "report sections", "disarm", "summary"}
+        faults.apart |= {
+            *("baseline", "warning filters", "report sections", "disarm", "summary"),
+            # What goes with these: a kind, see `SlowCallback`; lines; records.
+            *("watchdog", "futures", "the asyncio logger", "the fixture asyncio_traps"),
+        }
+        faults.moment = kinds.faults.moment = self._moment
         faults.apart |= {f"report {path}" for path in settings.reports}
         self.log = AsyncioLog(faults)
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
@@ -167,10 +175,13 @@ class Lifecycle:
             watch.witness.arm(watch.patches)
             loops.arm(watch)
             watch.ownership.arm(watch.patches)
-            for trap in self.traps:
-                trap.arm()
+            self.traps = [trap for trap in self.traps if self._arm(trap, watch.faults)]
+            self._refreshed = [t for t in self._refreshed if t in self.traps]
+            self._judging = [t for t in self._judging if t in self.traps]
             watch.slow_after = self.settings.slow_after
             self.log.arm(watch.patches)
+            for what, reason in MISSING.items():
+                watch.blind(what, reason)
             if watch.census.blind:
                 watch.blind(
                     "never-awaited: coroutines in reference cycles",
@@ -189,15 +200,26 @@ class Lifecycle:
             if cls in self._guests or not self.settings.turns_on(cls):
                 continue
             self._guests[cls] = None
-            depth = watch.patches.depth
             with watch.foreign.guard(cls.kind):
                 trap = cls(watch)
-                trap.arm()
-                self._guests[cls] = trap
-                if cls.judge is not Trap.judge:
-                    self._patient.append(trap)
-            if self._guests[cls] is None:
-                watch.patches.undo(down_to=depth)
+                if self._arm(trap, watch.foreign):
+                    self._guests[cls] = trap
+                    if cls.judge is not Trap.judge:
+                        self._patient.append(trap)
+
+    def _arm(self, trap: Trap, faults: Faults) -> bool:
+        """Arm one kind, or leave no trace of it: what fails in one takes nothing from the others.
+
+        Returns whether it is armed.
+        """
+        watch = self.watch
+        depth, subscribers = watch.patches.depth, watch.subscribers()
+        with faults.guard(trap.kind):
+            trap.arm()
+            return True
+        watch.patches.undo(down_to=depth)
+        watch.restore_subscribers(subscribers)
+        return False
 
     def stop(self) -> None:
         """Put everything back, in reverse. What cannot be put back keeps nothing else from it."""
@@ -219,6 +241,14 @@ class Lifecycle:
         _watches.remove(watch)
         if _watches:
             _watches[-1].active = not _watches[-1].failed
+
+    def _moment(self) -> str:
+        """What the run is at, for whoever is to know since when a part is off."""
+        if self._finished:
+            return "the end of the run"
+        if self.item is None:
+            return "the start of the run"
+        return f"{self.nodeid}" if self.in_phase else f"the end of {self.nodeid}"
 
     # -- tests and fixtures -----------------------------------------------
 
@@ -267,7 +297,7 @@ class Lifecycle:
         if self._patient:
             self._have_guests(lambda trap: trap.judge(final=False), self._patient)
         loops = watch.loops()
-        watch.shared = bool(loops) and any(not loop.is_closed() for loop in loops)
+        watch.shared = bool(loops) and any(not is_closed(loop) for loop in loops)
         watch.ownership.running = session = watch.ownership.session
         TENURE.set(session)
         watch.census.mark(session)
@@ -327,8 +357,8 @@ class Lifecycle:
         self.in_phase = True
         if self.is_test_case:
             # A context that was made before the test is to know whose test it is.
-            context = getattr(getattr(item, "instance", None), "_asyncioTestContext", None)
-            if context is not None:
+            context = ask(ask(item, "instance"), "_asyncioTestContext")
+            if is_a(context, Context):
                 context.run(TENURE.set, self.tenure)
 
     # -- what becomes of a finding ----------------------------------------
@@ -456,7 +486,14 @@ class Lifecycle:
             self.outcomes.verdicts.watch_markers(items)
 
     def excuse_debugger(self) -> None:
-        """Somebody debugs: the step that is running is not slow."""
+        """Somebody debugs: the step that is running is not slow, and stops in no code of ours."""
+        self.watch.census.stand_aside()
+        if self._debugger_left not in self.watch.on_test_begins:
+            self.watch.on_test_begins.append(self._debugger_left)
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.excuse()
+
+    def _debugger_left(self) -> None:
+        self.watch.on_test_begins.remove(self._debugger_left)
+        self.watch.census.stand_back()

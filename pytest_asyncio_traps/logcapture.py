@@ -9,23 +9,16 @@ from collections import deque
 from collections.abc import Callable
 
 from .core.faults import Faults
+from .core.objects import function_code
 from .core.patches import Patches
-
-
-class _Level(int):
-    """A level that can be told from one that somebody else has set.
-
-    ``wanted`` is the one that would be in force without us.
-    """
-
-    wanted = logging.NOTSET
 
 
 class AsyncioLog(logging.Filter):
     """Sees each record of the ``asyncio`` logger, and hides those that nobody asked for.
 
-    The logger's level has to be DEBUG for the records to be made at all. A
-    record below the level that would be in force without us goes no further.
+    The logger's level is left alone: its children inherit it, and code may ask for it. Only
+    `logging` itself, which asks whether to make a record, is told that DEBUG is enabled. A record
+    that would not have been made without the plugin goes no further than this filter.
     """
 
     #: How many records of a test are kept.
@@ -35,37 +28,36 @@ class AsyncioLog(logging.Filter):
         super().__init__()
         self._guard = faults.guard("the asyncio logger")
         self._logger = logging.getLogger("asyncio")
-        self._level = _Level(logging.DEBUG)
-        self._before = logging.NOTSET
+        self._is_enabled: Callable[[int], bool] = self._logger.isEnabledFor
         self.records: deque[logging.LogRecord] = deque(maxlen=self.KEEP)
 
     def arm(self, patches: Patches) -> None:
         """Begin to capture."""
-        self._before = before = self._logger.level
-        # A run within a run finds the level of the outer one.
-        self._level.wanted = before.wanted if isinstance(before, _Level) else before
-        self._logger.setLevel(self._level)
         self._logger.addFilter(self)
         patches.wrap(self._logger, "isEnabledFor", self._make_is_enabled_for)
 
     def disarm(self) -> None:
-        """Put the logger back, unless somebody else has set its level meanwhile."""
+        """Put the logger back."""
         self._logger.removeFilter(self)
-        if self._logger.level is self._level:
-            self._logger.setLevel(self._before)
 
     def _make_is_enabled_for(self, original: Callable[[int], bool]) -> Callable[[int], bool]:
         # Each selector loop says which selector it uses: a record that nobody wants unless
         # they asked for it, and that takes longer to make than the rest of the loop.
-        chatter = selector_events.BaseSelectorEventLoop.__init__.__code__
+        chatter = function_code(selector_events.BaseSelectorEventLoop.__init__)
         getframe = sys._getframe
+        logger = self._logger
+        methods = [function_code(getattr(logging.Logger, name)) for name in _MAKES_RECORDS]
+        self._is_enabled = original
 
         def isEnabledFor(level: int) -> bool:  # noqa: N802
-            if level == logging.DEBUG and getframe(2).f_code is chatter:
-                with self._guard:
-                    if self._wanted() > level:
-                        return False
-            return original(level)
+            enabled = original(level)
+            if enabled or (level == logging.DEBUG and getframe(2).f_code is chatter):
+                return enabled
+            with self._guard:
+                code = getframe(1).f_code
+                if level >= logging.DEBUG and any(code is method for method in methods):
+                    return not logger.disabled and level > logger.manager.disable
+            return enabled
 
         return isEnabledFor
 
@@ -73,18 +65,12 @@ class AsyncioLog(logging.Filter):
         with self._guard:
             self.records.append(record)
             return self.passes(record)
-        return record.levelno >= (self._level.wanted or logging.WARNING)
+        return True
 
     def passes(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` goes on to the handlers that others have set up."""
-        return record.levelno >= self._wanted()
+        return self._is_enabled(record.levelno)
 
-    def _wanted(self) -> int:
-        """The level that would be in force without us."""
-        level = self._logger.level
-        if not isinstance(level, _Level):
-            return logging.NOTSET  # somebody else's, which the logger itself goes by
-        if level.wanted:
-            return level.wanted
-        parent = self._logger.parent
-        return parent.getEffectiveLevel() if parent is not None else logging.WARNING
+
+#: The methods of a logger that ask whether a record is to be made.
+_MAKES_RECORDS = ("debug", "info", "warning", "error", "critical", "log")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from .core.trap import Trap
+from .guards import is_strict
 from .reports.formats import FORMATS, missing
 from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .traps.slow_callback import DEFAULT
@@ -92,6 +93,9 @@ def add_options(parser: pytest.Parser) -> None:
         default="",
         help="as --asyncio-slow-callback-duration",
     )
+    parser.addini(
+        "asyncio_traps_strict", type="bool", default=False, help="as --asyncio-strict, in every run"
+    )
     parser.addini("asyncio_traps_baseline", default="", help="as --asyncio-traps-baseline")
 
 
@@ -124,7 +128,8 @@ def read_settings(
         known = _known(baseline, update, kinds) if baseline is not None else ()
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
-    return Settings(rules, given.asyncio_strict, slow_after, reports, baseline, known, update)
+    strict = is_strict(config, given)
+    return Settings(rules, strict, slow_after, reports, baseline, known, update)
 
 
 def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Path | None:

@@ -194,9 +194,7 @@ class Outcomes:
                 session.testsfailed += 1
         with guard("late reports"):
             self.emit_late()
-        faults = self._watch.faults
-        foreign = self._kinds.faults
-        failed = faults.texts or faults.heard or foreign.texts or foreign.heard
+        failed = self._watch.faults.all() or self._kinds.faults.all()
         broken = "a part of the plugin failed" if failed else ""
         findings = [finding for finding, _ in self.verdicts.settled]
         with guard("baseline"):
@@ -229,11 +227,6 @@ class Outcomes:
         if self.verdicts.settled or self._config.get_verbosity() > 0:
             for what, reason in sorted(self._watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
-        if self._kinds.faults.texts or self._kinds.faults.heard:
-            terminal.section("a fault of what extends pytest-asyncio-traps", red=True)
-            for part, text in {**self._kinds.faults.heard, **self._kinds.faults.texts}.items():
-                terminal.line(f"{part} failed; your tests kept their outcomes. What it raised:")
-                terminal.line(text.rstrip())
 
     def write_reports(self) -> None:
         """Write what ``--asyncio-traps-report`` asks for. A fault in one is told, as ours."""
@@ -248,7 +241,7 @@ class Outcomes:
         run = Run(
             self.verdicts.settled,
             self._watch.blind_spots,
-            dict(self._watch.faults.texts),
+            [*self._watch.faults.all(), *self._kinds.faults.all()],
             {"tool": metadata.version("pytest-asyncio-traps"), "pytest": pytest.__version__},
             self._config.rootpath,
             self.reporter.relative,

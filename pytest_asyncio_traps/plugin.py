@@ -15,8 +15,9 @@ from pytest_asyncio_traps_loader.finder import finder
 
 from . import bridge, hookspecs, options
 from .compat.pytest_asyncio import UnsetScopeWarning
+from .core.text import as_writable
 from .fixtures import asyncio_traps, debug_loop
-from .guards import Guarded, early_faults, faults_of, guarded, guarded_within
+from .guards import Guarded, early_faults, faults_of, guarded, guarded_within, teller_of
 from .kinds import kinds_of
 from .lifecycle import Lifecycle, lifecycle_key
 from .markers import LINES
@@ -60,9 +61,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     kinds.check()
     try:
         text = explain.explain(kind, kinds.traps) if kind else explain.overview(kinds.traps)
+        sys.stdout.write(f"{as_writable(text, sys.stdout)}\n")
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}{kinds.excuse()}") from None
-    sys.stdout.write(f"{text}\n")
+    except Exception as exc:
+        # Whoever asks for a page does not want the tests to run instead.
+        faults_of(config).note("pytest_cmdline_main", exc)
+        return int(pytest.ExitCode.INTERNAL_ERROR)
     return 0
 
 
@@ -149,6 +154,10 @@ def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:
     lifecycle.start()
     config.stash[lifecycle_key] = lifecycle
     config.add_cleanup(lifecycle.stop)
+    teller = teller_of(config)
+    teller.foreign = lifecycle.kinds.faults
+    # A worker says its last words before it puts everything back, which may fail, too.
+    teller.before_last_words[:] = [lifecycle.stop]
     return lifecycle
 
 

@@ -7,9 +7,9 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .bridge import Block, ExceptionRepr, make_longrepr
+from .bridge import Block, make_longrepr
 from .core.finding import Finding, Place
 from .core.lines import line_at
 from .core.text import clean, shorten
@@ -102,9 +102,7 @@ class Reporter:
         lines += [f"E     {line}" for line in self.details(finding)]
         return lines, (clean(self._from_start(place.path)), place.line, finding.kind)
 
-    def failure(
-        self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]
-    ) -> ExceptionRepr:
+    def failure(self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]) -> Any:
         """The failure of a phase. ``fallback`` is the test's own (path, line)."""
         first, count = findings[0]
         test = Place(*fallback, "")

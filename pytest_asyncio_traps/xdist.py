@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Where the news of a worker travel: an attribute of a report, a key of its last words.
 _KEY = "_asyncio_traps"
+#: What the controller tells the first worker that it sets up: to say what was collected.
+_FIRST = "asyncio_traps_first"
 
 
 class WorkerHooks(Guarded):
@@ -46,6 +48,12 @@ class ControllerHooks(Guarded):
     def __init__(self, lifecycle: Lifecycle) -> None:
         super().__init__(lifecycle.watch.faults)
         self.lifecycle = lifecycle
+        self._nodes = 0
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[_FIRST] = self._nodes == 0
+        self._nodes += 1
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
@@ -71,7 +79,7 @@ def say_last_words(lifecycle: Lifecycle) -> None:
     marked = {name: sorted(nodeids) for name, nodeids in verdicts.marked.items()}
     # Each worker has collected the same, and one of them may say so.
     adoption = lifecycle.outcomes.adoption
-    first = adoption and adoption.follows and config.workerinput["workerid"] == "gw0"
+    first = adoption and adoption.follows and config.workerinput.get(_FIRST)
     course = adoption.pack() if adoption and first else None
     config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked, course)
 
@@ -109,8 +117,8 @@ def _pack(
                 for report in lifecycle.outcomes.late_reports()
             ],
             "blind_spots": watch.blind_spots,
-            "faults": watch.faults.texts,
-            "foreign": watch.foreign.texts,
+            "faults": watch.faults.all(),
+            "foreign": watch.foreign.all(),
             "rules": [rule.text for rule in verdicts.rulebook.matched],
             "marked": marked or {},
             "used": sorted(verdicts.used),
@@ -129,10 +137,8 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
             lifecycle.outcomes.warn(finding, count)
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
-    for part, fault in data["faults"].items():
-        watch.faults.heard.setdefault(part, fault)
-    for part, fault in data["foreign"].items():
-        watch.foreign.heard.setdefault(part, fault)
+    watch.faults.hear(data["faults"])
+    watch.foreign.hear(data["foreign"])
     verdicts.rulebook.matched.update(
         rule for rule in verdicts.rulebook.rules if rule.text in data["rules"]
     )

@@ -7,10 +7,21 @@ before it could do anything about that.
 
 from __future__ import annotations
 
+from typing import Any
+
 from .finder import finder
 
-finder.install()
 
-from pytest_asyncio_traps import plugin  # noqa: E402 - only now is it found by the finder
+def _load() -> Any:
+    """The plugin, or what stands in for it: its import must not keep pytest from starting."""
+    with finder:  # from there on it is the plugin's, for as long as a run lasts
+        try:
+            from pytest_asyncio_traps import plugin
+        except Exception as exc:
+            from .failed import FailedPlugin
 
-__all__ = ["plugin"]
+            return FailedPlugin(exc)
+        return plugin
+
+
+plugin = _load()

@@ -18,7 +18,7 @@ PACKAGE = "pytest_asyncio_traps"
 
 
 class Finder:
-    """Finds the modules of the plugin, and counts the runs of pytest that use it."""
+    """Finds the modules of the plugin, for as long as somebody needs them found."""
 
     def __init__(self) -> None:
         self._runs = 0
@@ -31,18 +31,20 @@ class Finder:
             return None
         return PathFinder.find_spec(name, path, target)
 
-    def install(self) -> None:
-        """Come first, unless the finder is there already."""
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *exc: object) -> None:
+        self.leave()
+
+    def enter(self) -> None:
+        """Come first, until `leave` was called as often: there may be a run within another."""
+        self._runs += 1
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
-    def enter(self) -> None:
-        """A run of pytest begins. There may be one within another."""
-        self._runs += 1
-        self.install()
-
     def leave(self) -> None:
-        """A run ends. The last one removes the finder."""
+        """A run has ended. The last one removes the finder."""
         self._runs -= 1
         if self._runs <= 0 and self in sys.meta_path:
             sys.meta_path.remove(self)

@@ -23,7 +23,7 @@ OUTER, ONE, OTHER = (Place(f"/app/{name}.py", 1, name) for name in ("outer", "on
 def drawn(timeline: Timeline) -> Drawing:
     owner = Owner("test", "t.py::t", "function", "t.py::t")
     finding = Finding("slow-callback", "slow", "Be quick.", owner, timeline=timeline)
-    return draw(Run([], {}, {}, {}, Path("/app"), lambda path: path), finding)
+    return draw(Run([], {}, [], {}, Path("/app"), lambda path: path), finding)
 
 
 def rows(drawing: Drawing, row: int) -> list[tuple[float, float, str]]:

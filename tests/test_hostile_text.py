@@ -278,7 +278,9 @@ def write(path: Path, counted: list[tuple[Finding, int]], said: dict[str, str]) 
         run: Any = importlib.import_module("pytest_asyncio_traps.reports.run")
         writing: Any = importlib.import_module("pytest_asyncio_traps.reports.writing")
         root = Path("/some")
-        writing.write(path, run.Run(counted, said, said, versions, root, reporter().relative))
+        fault: Any = importlib.import_module("pytest_asyncio_traps.core.faults").Fault
+        faults = [fault(part, text, text, part) for part, text in said.items()]
+        writing.write(path, run.Run(counted, said, faults, versions, root, reporter().relative))
         return
     jsonreport: Any = importlib.import_module("pytest_asyncio_traps.jsonreport")
     jsonreport.write(path, jsonreport.render(counted, said, versions, reporter().relative))

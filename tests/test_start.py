@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import shutil
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.start import PACKAGES, install
 from pytest_asyncio_traps_loader.finder import Finder
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("pytest_asyncio_traps", "pytest_asyncio_traps_loader")
-ENTRY = "[pytest11]\nasyncio_traps = pytest_asyncio_traps_loader.entry:plugin\n"
 
 #: Notes the file of everything that the process compiles, by import or by pytest.
 SPY = """
@@ -49,17 +47,7 @@ atexit.register(leave)
 def site(tmp_path: Path) -> Path:
     """A folder with an installed copy of the plugin, as pip leaves one: compiled, with metadata."""
     site = tmp_path / "site"
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, site / package, ignore=shutil.ignore_patterns("*.pyc"))
-    compileall.compile_dir(site, quiet=2)
-    info = site / "pytest_asyncio_traps-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: pytest-asyncio-traps\nVersion: 0.1.0\n", encoding="utf-8"
-    )
-    (info / "entry_points.txt").write_text(ENTRY, encoding="utf-8")
-    files = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()]
-    (info / "RECORD").write_text("".join(f"{name},,\n" for name in files), encoding="utf-8")
+    install(site)
     return site
 
 
@@ -154,7 +142,14 @@ def test_in_a_checkout(tmp_path: Path) -> None:
 
 def test_nested_runs(pytester: pytest.Pytester) -> None:
     """The run within a run keeps the finder of the outer one, and warns of nothing."""
-    args = ("-p", "no:tornado", "-p", "no:randomly", "-W", "error::pytest.PytestAssertRewriteWarning")
+    args = (
+        "-p",
+        "no:tornado",
+        "-p",
+        "no:randomly",
+        "-W",
+        "error::pytest.PytestAssertRewriteWarning",
+    )
     pytester.makeconftest("pytest_plugins = ['pytester']")
     pytester.makepyfile(
         f"""
@@ -193,7 +188,8 @@ def test_the_finder_finds_nothing_else() -> None:
     assert finder.find_spec("pytest_asyncio_traps_of_others") is None
     assert finder.find_spec("pytest") is None
     spec = finder.find_spec("pytest_asyncio_traps")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
 
 
 def test_loading_warns_of_nothing() -> None:

@@ -13,10 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pytest_asyncio_traps"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+LOADER = ROOT / "pytest_asyncio_traps_loader"
+MODULES = sorted([*PACKAGE.rglob("*.py"), *LOADER.rglob("*.py")])
 
 #: Beside the standard library: what the plugin is made for, or looks at where it is there.
 OTHERS = {"pytest", "_pytest", "pluggy", "pytest_asyncio", "uvloop", "xdist", "anyio", "tornado"}
+OTHERS |= {"pytest_asyncio_traps", "pytest_asyncio_traps_loader"}
 #: A page is made of a template, which escapes what it is given.
 OTHERS |= {"jinja2", "markupsafe"}
 
@@ -64,7 +66,7 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
             yield ast.unparse(node.func), node
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module(path: Path) -> None:
     """No network, no code from text, no pickle, no temporary file, no other program."""
     tree = tree_of(path)
@@ -84,7 +86,7 @@ def test_a_module(path: Path) -> None:
             pytest.fail(where)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_one_place_writes_files(path: Path) -> None:
     """Whole, beside the file, under a name that nobody can guess, and never over what is there."""
     writing = path == PACKAGE / "core" / "files.py"

@@ -12,7 +12,7 @@ import re
 import sys
 import warnings
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -32,7 +32,9 @@ class UnsetScopeWarning:
         """Have the warning shown where the filters in force would raise it."""
         plugin: Any = sys.modules.get(_PLUGIN)
         configure = getattr(plugin, "pytest_configure", None)
-        if not isinstance(configure, FunctionType) or not config.pluginmanager.is_registered(plugin):
+        if not isinstance(configure, FunctionType) or not config.pluginmanager.is_registered(
+            plugin
+        ):
             return
         if config.getini("asyncio_default_fixture_loop_scope"):
             return
@@ -60,9 +62,9 @@ class UnsetScopeWarning:
 
 def _filters() -> list[Any]:
     """The filters in force: with context-aware warnings, those of the context."""
-    context: Any = getattr(warnings, "_get_filters", None)  # from Python 3.14 on
-    filters: list[Any] = context() if context is not None else warnings.filters
-    return filters
+    of_context: Any = getattr(warnings, "_get_filters", None)  # from Python 3.14 on
+    filters: Any = of_context() if of_context is not None else warnings.filters
+    return cast("list[Any]", filters)
 
 
 def _is_raised(text: str, configure: FunctionType) -> bool:

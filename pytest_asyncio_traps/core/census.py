@@ -35,6 +35,7 @@ from typing import Any
 
 from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
+from .objects import ask
 from .ownership import Ownership, Tenure
 
 Keep = Callable[[Any], bool]
@@ -222,9 +223,26 @@ class Census:
         self._dull.clear()
         self._dull_forever.clear()
 
+    def stand_aside(self) -> None:
+        """Somebody debugs: a collection must not lead into the plugin's code.
+
+        What collections do until `stand_back` is called is sorted out at the next reading.
+        """
+        if self._collector in gc.callbacks:
+            gc.callbacks.remove(self._collector)
+            self._put_off = self.current
+
+    def stand_back(self) -> None:
+        """Nobody debugs any more."""
+        if self._collector not in gc.callbacks:
+            self._collected = True
+            gc.callbacks.append(self._collector)
+
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
-        if tenure is not self.current:
+        if self.blind:
+            self.current = tenure  # nobody reads, and so nothing is to be marked
+        elif tenure is not self.current:
             if self._passed_over:
                 with self._faults.guard("census"):
                     self.scan()
@@ -241,7 +259,7 @@ class Census:
         sighting = self.seen.get(key)
         if sighting is not None and sighting() is obj:
             return sighting.tenure
-        origin = getattr(obj, "cr_origin", None)
+        origin = ask(obj, "cr_origin")
         if origin is not None:
             # It is asked for once in its life, if at all: no need of an index.
             unread = self._carry if self._passing else None
@@ -370,7 +388,7 @@ class Census:
                 listed.append(entry)
                 arrived.append(entry)
             elif id(obj) not in seen and keep(obj):
-                origin = getattr(obj, "cr_origin", None)
+                origin = ask(obj, "cr_origin")
                 if origin is None:
                     self._remember(obj, tenure)
                 else:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
+
+from .interruptions import is_interruption
 
 #: The attribute that says of an exception that it is not ours, though it came through our code.
 _THEIRS = "_asyncio_traps_theirs"
+
+
+class Fault(NamedTuple):
+    """A part that failed: the exception as text, what is off with it, and since when."""
+
+    part: str
+    text: str
+    off: str
+    since: str
 
 
 class Faults:
@@ -30,8 +41,12 @@ class Faults:
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
-        #: Those of other processes, which are to be told here, and have nothing off here.
-        self.heard: dict[str, str] = {}
+        #: When each of them failed: see `moment`.
+        self.since: dict[str, str] = {}
+        #: Says, in words that follow "since", what the run is at.
+        self.moment: Callable[[], str] = lambda: "the start of the run"
+        #: Those of other processes, which are reported here, and have nothing off here.
+        self.heard: dict[str, Fault] = {}
         #: Parts whose failure leaves the others sound. Any other's ends all watching.
         self.apart: set[str] = set()
         #: Called with the part, when it fails for the first time.
@@ -49,6 +64,19 @@ class Faults:
     def all_off(self) -> bool:
         """Whether a part has failed that all others rely on."""
         return not self.apart.issuperset(self.texts)
+
+    def all(self) -> list[Fault]:
+        """Those of this process and of others, each part once."""
+        known = dict(self.heard)
+        for part, text in self.texts.items():
+            off = f"{part!r} only" if part in self.apart else "all kinds"
+            known.setdefault(part, Fault(part, text, off, self.since[part]))
+        return list(known.values())
+
+    def hear(self, faults: list[Any]) -> None:
+        """Take over those of another process: `all` of its own, as lists."""
+        for fault in faults:
+            self.heard.setdefault(fault[0], Fault(*fault))
 
     def guard(self, part: str) -> _Guard:
         """A context manager that keeps an exception of its block from leaving it."""
@@ -68,13 +96,24 @@ class Faults:
         return call
 
     def note(self, part: str, exc: BaseException) -> None:
-        """Keep ``exc`` as the fault of ``part``, if it is the first. Raises nothing."""
+        """Keep ``exc`` as the fault of ``part``, if it is the first.
+
+        To be called where ``exc`` is caught. Raises nothing but ``exc`` itself, if that is no fault
+        but has interrupted the plugin's code.
+        """
+        __tracebackhide__ = True
+        if is_interruption(exc):
+            raise exc
         if part in self.texts:
             return
         try:
             text = "".join(traceback.format_exception(exc))
         except Exception:  # a traceback that cannot be rendered must not hide the fault
             text = f"{type(exc).__name__} (its traceback could not be rendered)\n"
+        try:
+            self.since[part] = self.moment()
+        except Exception:  # where that was is not worth another fault
+            self.since[part] = "an unknown moment"
         self.texts[part] = text
         for tell in self.on_fault:
             tell(part)
@@ -87,8 +126,16 @@ class Faults:
         return (
             isinstance(exc, Exception)
             and not isinstance(exc, self.passes)
-            and getattr(exc, _THEIRS, None) is not True
+            and not _is_theirs(exc)
+            and not is_interruption(exc)
         )
+
+
+def _is_theirs(exc: BaseException) -> bool:
+    try:
+        return getattr(exc, _THEIRS, None) is True
+    except Exception:  # whatever its class does about attributes
+        return False
 
 
 class _Guard:

@@ -21,7 +21,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except RuntimeError as exc:  # links in a circle, before Python 3.13
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from exc
     mode = _mode_of(path)
-    beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.new")
+    beside = path.with_name(f".{_cut(path.name)}.{secrets.token_hex(8)}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(beside, flags, 0o666)
     try:
@@ -35,6 +35,11 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _cut(name: str) -> str:
+    """``name``, cut to what leaves room for a suffix: file systems count bytes, up to 255."""
+    return name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
 
 
 def _mode_of(path: Path) -> int | None:

@@ -1,31 +1,83 @@
 """Asks objects of the user's, whatever they do when they are asked.
 
-A property or ``__getattr__`` may raise, ``__class__`` may lie, and a metaclass may do as it
-likes with its classes. None of that is a fault of the plugin's, nor a reason to miss a trap.
+A property or ``__getattr__`` may raise, a method may be overridden by one that does, ``__class__``
+may lie, and a metaclass may do as it likes with its classes. None of that is a fault of the
+plugin's, nor a reason to miss a trap. So there is one rule: outside of this module, no code reads
+an attribute of a task, future, loop, transport, coroutine, callback or exception, calls a method of
+one, or asks for its class, except through the functions here. ``tests/test_asking.py`` finds code
+that does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import weakref
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, TypeGuard, TypeVar
+
+from .interruptions import is_interruption
 
 T = TypeVar("T")
 
 _NAME: Final = type.__dict__["__name__"].__get__
 _QUALNAME: Final = type.__dict__["__qualname__"].__get__
+_Future: Final = asyncio.Future
+_Task: Final = asyncio.Task
+_put: Final = object.__setattr__
 
 
 def ask(obj: object, name: str, default: Any = None) -> Any:
     """The attribute of ``obj``; ``default`` where it has none, or raises."""
     try:
         return getattr(obj, name, default)
-    except Exception:
+    except Exception as exc:
+        if is_interruption(exc):
+            raise
         return default
+
+
+def ask_text(obj: object, name: str) -> str:
+    """The attribute of ``obj`` as a plain string; empty where it is none."""
+    value = ask(obj, name)
+    return str.__str__(value) if is_a(value, str) else ""
+
+
+def call(obj: object, name: str, default: Any = None) -> Any:
+    """What the method ``name`` of ``obj`` returns; ``default`` where it has none, or raises."""
+    try:
+        return getattr(obj, name)()
+    except Exception as exc:
+        if is_interruption(exc):
+            raise
+        return default
+
+
+def put(obj: object, name: str, value: object) -> bool:
+    """Set an attribute of the plugin's on ``obj``, by no code of its class. False where it cannot.
+
+    That is so where its class has slots, or is of C and allows none.
+    """
+    try:
+        _put(obj, name, value)
+    except Exception as exc:
+        if is_interruption(exc):
+            raise
+        return False
+    return True
 
 
 def is_a(obj: object, cls: type[T]) -> TypeGuard[T]:
     """Whether ``obj`` is of ``cls``, whatever it says itself."""
     return type.__subclasscheck__(cls, type(obj))
+
+
+def is_any(obj: object, *classes: type) -> bool:
+    """Whether ``obj`` is of one of ``classes``."""
+    own = type(obj)
+    for cls in classes:  # noqa: SIM110 - any() makes a generator
+        if type.__subclasscheck__(cls, own):
+            return True
+    return False
 
 
 def class_name(obj: object) -> str:
@@ -36,9 +88,185 @@ def class_name(obj: object) -> str:
 def class_path(obj: object) -> str:
     """The module and qualified name of the class of ``obj``."""
     cls = type(obj)
-    module = ask(cls, "__module__")
-    module = f"{str.__str__(module)}." if is_a(module, str) else ""
-    return f"{module}{_QUALNAME(cls)}"
+    module = ask_text(cls, "__module__")
+    return f"{module}.{_QUALNAME(cls)}" if module else str(_QUALNAME(cls))
+
+
+# -- tasks and futures: by the methods of asyncio's own classes, not by a subclass's -------------
+
+
+def _asker(cls: type, name: str, default: Any) -> Any:
+    """A function that says what the method ``name`` of asyncio's own ``cls`` says of an object.
+
+    Of an object of another class, it says what the object's method of that name does.
+    """
+    method: Any = getattr(cls, name, None)
+
+    def ask_method(obj: object) -> Any:
+        try:
+            return method(obj)
+        except Exception as exc:  # another class, or its constructor has failed
+            if is_interruption(exc):
+                raise
+            return default if is_a(obj, cls) else call(obj, name, default)
+
+    return ask_method
+
+
+_is_done = _asker(_Future, "done", False)
+_is_cancelled = _asker(_Future, "cancelled", False)
+_loop_of = _asker(_Future, "get_loop", None)
+_name_of = _asker(_Task, "get_name", "")
+_cancelling = _asker(_Task, "cancelling", 0)
+
+#: The context of a task, or None (always before Python 3.12).
+context_of = _asker(_Task, "get_context", None)
+
+
+def is_done(future: object) -> bool:
+    """Whether a task or future is done; False where that cannot be known."""
+    return _is_done(future) is True
+
+
+def is_cancelled(future: object) -> bool:
+    """Whether a task or future was cancelled."""
+    return _is_cancelled(future) is True
+
+
+def loop_of(future: object) -> Any:
+    """The loop of a task or future, or None."""
+    loop = _loop_of(future)
+    return loop if loop is not None else ask(future, "_loop")
+
+
+def exception_of(future: object) -> BaseException | None:
+    """The exception of a task or future, without counting as its retrieval."""
+    exc = ask(future, "_exception")
+    return exc if is_a(exc, BaseException) else None
+
+
+def task_name(task: object) -> str:
+    """The name of a task; empty where it has none."""
+    name = _name_of(task)
+    return str.__str__(name) if is_a(name, str) else ""
+
+
+def cancel_requests(task: object) -> int:
+    """How many requests to cancel a task stand."""
+    count = _cancelling(task)
+    return count if type(count) is int else 0
+
+
+def coroutine_of(task: object) -> Any:
+    """The coroutine that ``task`` runs, or None once it has let go of it.
+
+    Not by ``get_coro()``, which in Python 3.12.1 crashes the process when the task
+    has finished eagerly.
+    """
+    missing = object()
+    coroutine = ask(task, "_coro", missing)
+    return call(task, "get_coro") if coroutine is missing else coroutine
+
+
+def waits_for(task: object) -> Any:
+    """The future that a task waits for, or None."""
+    return ask(task, "_fut_waiter")
+
+
+def children_of(future: object) -> list[Any]:
+    """What the future of a ``gather()`` gathers."""
+    children = ask(future, "_children")
+    return children if type(children) is list else []
+
+
+def callbacks_of(future: object) -> list[Any]:
+    """What the end of ``future`` is to call."""
+    callbacks = ask(future, "_callbacks")
+    entries = list(callbacks) if type(callbacks) in (list, tuple) else []
+    return [entry[0] if type(entry) is tuple and entry else entry for entry in entries]
+
+
+# -- coroutines, generators, functions -----------------------------------------------------------
+
+
+def code_of(coroutine: object) -> CodeType | None:
+    """The code of a coroutine or generator, or None."""
+    code = coroutine_part(coroutine, "code")
+    return code if type(code) is CodeType else None
+
+
+def frame_of(coroutine: object) -> FrameType | None:
+    """The frame of a coroutine or generator that has not ended, or None."""
+    frame = coroutine_part(coroutine, "frame")
+    return frame if type(frame) is FrameType else None
+
+
+def coroutine_part(coroutine: object, name: str) -> Any:
+    """The attribute ``name`` of a coroutine, generator or async generator, or None."""
+    for prefix in ("cr_", "gi_", "ag_"):
+        part = ask(coroutine, prefix + name)
+        if part is not None:
+            return part
+    return None
+
+
+def awaited_by(coroutine: object) -> Any:
+    """What a suspended coroutine or generator waits for, or None."""
+    return ask(coroutine, "cr_await") or ask(coroutine, "gi_yieldfrom")
+
+
+def function_code(function: object) -> CodeType | None:
+    """The code of a function or method, or None."""
+    code = ask(ask(function, "__func__", function), "__code__")
+    return code if type(code) is CodeType else None
+
+
+def owner_of_method(callback: object) -> Any:
+    """What ``callback`` is a bound method of, or None."""
+    return ask(callback, "__self__")
+
+
+# -- exceptions -----------------------------------------------------------------------------------
+
+_traceback: Final = BaseException.__dict__["__traceback__"].__get__
+_cause: Final = BaseException.__dict__["__cause__"].__get__
+_context: Final = BaseException.__dict__["__context__"].__get__
+_exceptions: Final = BaseExceptionGroup.__dict__["exceptions"].__get__
+
+
+def traceback_of(exc: BaseException | None) -> TracebackType | None:
+    """The traceback of ``exc``, by no code of its class."""
+    traceback: TracebackType | None = _traceback(exc) if exc is not None else None
+    return traceback
+
+
+def related_to(exc: BaseException) -> list[BaseException | None]:
+    """The cause, the context and the members of ``exc``, by no code of its class."""
+    members = _exceptions(exc) if is_a(exc, BaseExceptionGroup) else ()
+    return [_cause(exc), _context(exc), *members]
+
+
+# -- loops and transports -------------------------------------------------------------------------
+
+
+def is_closed(loop: Any) -> bool:
+    """Whether a loop says that it is closed. One that says nothing counts as closed."""
+    try:
+        return loop.is_closed() is not False
+    except Exception as exc:
+        if is_interruption(exc):
+            raise
+        return True
+
+
+def is_running(loop: Any) -> bool:
+    """Whether a loop says that it runs."""
+    try:
+        return loop.is_running() is True
+    except Exception as exc:
+        if is_interruption(exc):
+            raise
+        return False
 
 
 class Keyed(weakref.ref[Any]):

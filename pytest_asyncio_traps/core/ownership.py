@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from .faults import Faults
 from .finding import Owner
+from .objects import ask, put
 from .patches import Patches
 from .stacks import user_mark
 
@@ -54,10 +55,15 @@ THREAD_TENURE = "_asyncio_traps_tenure"
 THREAD_MARK = "_asyncio_traps_started"
 
 
+#: Whether the main thread is the only one. What is shared by threads may then be done without
+#: asking which thread it is.
+ALONE: Final = [True]
+
+
 def _of_thread() -> Tenure | None:
     # Not current_thread(), which would make an object for a thread of C's.
     active: dict[int, threading.Thread] = getattr(threading, "_active", {})
-    tenure = getattr(active.get(threading.get_ident()), THREAD_TENURE, None)
+    tenure = ask(active.get(threading.get_ident()), THREAD_TENURE)
     return tenure if isinstance(tenure, Tenure) else None
 
 
@@ -97,15 +103,17 @@ class Ownership:
             original: Callable[[threading.Thread], None],
         ) -> Callable[[threading.Thread], None]:
             def start(thread: threading.Thread) -> None:
+                ALONE[0] = False
                 with self._faults.guard("threads"):
-                    setattr(thread, THREAD_TENURE, self.now())
-                    setattr(thread, THREAD_MARK, user_mark(sys._getframe(1)))
+                    put(thread, THREAD_TENURE, self.now())
+                    put(thread, THREAD_MARK, user_mark(sys._getframe(1)))
                     for tell in self.on_thread_start:
                         tell()
                 original(thread)
 
             return start
 
+        ALONE[0] = threading.active_count() == 1
         patches.wrap(threading.Thread, "start", make)
 
     def enter(self, tenure: Tenure) -> None:

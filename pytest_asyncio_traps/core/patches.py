@@ -10,9 +10,11 @@ _ABSENT = object()
 
 
 class _Kept:
-    __slots__ = ("again", "name", "names", "value")
+    __slots__ = ("again", "depth", "name", "names", "value")
 
-    def __init__(self, names: Any, name: str, again: Callable[[], None]) -> None:
+    def __init__(self, names: Any, name: str, again: Callable[[], None], depth: int) -> None:
+        #: How many attributes were replaced before this one.
+        self.depth = depth
         self.names = names
         self.name = name
         self.again = again
@@ -61,8 +63,9 @@ class Patches:
             if over(getattr(target, name)):
                 self.wrap(target, name, make)
 
+        depth = self.depth
         self.wrap(target, name, make)
-        self.kept.append(_Kept(vars(target), name, again))
+        self.kept.append(_Kept(vars(target), name, again, depth))
 
     def renew(self) -> None:
         """Look after what is to be kept in its place."""
@@ -82,8 +85,7 @@ class Patches:
         What cannot be put back keeps nothing else from it; its exception is raised at the end.
         """
         failed: Exception | None = None
-        if not down_to:
-            self.kept.clear()
+        self.kept = [kept for kept in self.kept if kept.depth < down_to]
         while len(self._undo) > down_to:
             target, name, old, ours = self._undo.pop()
             try:

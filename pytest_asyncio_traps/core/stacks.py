@@ -13,72 +13,21 @@ import functools
 import importlib
 import os
 import sys
-import unittest
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Iterable, Sized
 from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
-from site import getsitepackages
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from .finding import Place
-from .objects import ask, class_name, is_a
+from .objects import ask, awaited_by, class_name, code_of, frame_of, function_code, is_a
+from .paths import ASYNCIO, BOUNDARY, HARNESS, HERE, LIBRARY, STDLIB, USER
 from .text import LIMIT, shorten, text_of
 
 Mark = tuple[CodeType, int]
 #: Marks, one after another: to the collector, one object.
 Stack = list[CodeType | int]
-
-# What kind of code a file holds, the more a user's own the higher. pluggy is a
-# boundary: every piece of a user's code runs inside of some hook call, so what
-# stands in the stack outside of it belongs to whoever runs pytest.
-BOUNDARY: Final = -1
-ASYNCIO: Final = 0
-STDLIB: Final = 1
-HARNESS: Final = 2
-LIBRARY: Final = 3
-USER: Final = 4
-
-#: Packages that run other people's tests: what they make is not the user's.
-_HARNESS_PACKAGES = (
-    "_pytest",
-    "pytest",
-    "pytest_asyncio",
-    "pytest_asyncio_traps",
-    "xdist",
-    "execnet",
-    "pytest_timeout",
-    "pytest_rerunfailures",
-    "pytest_cov",
-    "pytest_trio",
-    "pytest_tornasync",
-    "pytest_aiohttp",
-    "aiohttp/pytest_plugin.py",
-    "aiohttp/test_utils.py",
-    "anyio/pytest_plugin.py",
-    "anyio/abc/_testing.py",
-    "tornado/testing.py",
-    "coverage",
-)
-
-
-def _folder(path: str | None) -> str:
-    return os.path.normcase(os.path.realpath(path)).replace("\\", "/") + "/" if path else "\0"
-
-
-_ASYNCIO = _folder(os.path.dirname(asyncio.__file__))
-_UNITTEST = _folder(os.path.dirname(unittest.__file__))
-# Not by sysconfig, whose import takes longer than all of this package's.
-_PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-_STDLIB = tuple(
-    {
-        _folder(os.path.dirname(os.__file__)),
-        _folder(os.path.join(sys.base_exec_prefix, sys.platlibdir, _PYTHON)),
-    }
-)
-_SITE = tuple({_folder(path) for path in getsitepackages()})
-_HERE = _folder(os.path.dirname(os.path.dirname(__file__)))
 
 
 def _outside_of_a_loop(look: Callable[[str], str], filename: str) -> str:
@@ -92,7 +41,7 @@ def _outside_of_a_loop(look: Callable[[str], str], filename: str) -> str:
 
 
 def classify(filename: str) -> int:
-    """What kind of code ``filename`` holds: one of the constants of this module.
+    """What kind of code ``filename`` holds: one of the constants of `paths`.
 
     The user's own code is whatever lies neither in the standard library nor
     among installed packages. CPython's own test suite counts as a user's.
@@ -103,27 +52,10 @@ def classify(filename: str) -> int:
     if not os.path.isabs(filename) and filename.endswith((".pyx", ".pxd", ".pxi")):
         return STDLIB if filename.startswith("uvloop/") else LIBRARY  # compiled by Cython
     try:
-        path = os.path.normcase(_outside_of_a_loop(os.path.realpath, filename)).replace("\\", "/")
+        path = _outside_of_a_loop(os.path.realpath, filename)
     except (OSError, ValueError):
         path = filename  # no name of a file, or the current folder is gone
-    if path.startswith(_HERE):
-        return HARNESS
-    for site in (*_SITE, "/site-packages/", "/dist-packages/"):
-        _, found, rest = path.rpartition(site)
-        if found:
-            if rest.startswith("pluggy/"):
-                return BOUNDARY
-            if any(rest == name or rest.startswith(name + "/") for name in _HARNESS_PACKAGES):
-                return HARNESS
-            return LIBRARY
-    if path.startswith(_ASYNCIO):
-        return ASYNCIO
-    if path.startswith(_UNITTEST):
-        return HARNESS
-    for stdlib in _STDLIB:
-        if path.startswith(stdlib):
-            return USER if path.startswith(stdlib + "test/") else STDLIB
-    return USER
+    return HERE.classify(path)
 
 
 class _Kinds(dict[str, int]):
@@ -142,7 +74,9 @@ KINDS: Final = _Kinds()
 
 #: Where one step of a loop begins: a frame below it belongs to whoever runs the
 #: loop, not to whoever scheduled the step. Others come in by `add_step`.
-STEP_CODES: Final[list[CodeType]] = [asyncio.Handle._run.__code__]
+STEP_CODES: Final[list[CodeType]] = [
+    code for code in (function_code(asyncio.Handle._run),) if code is not None
+]
 
 #: Files of frames that are neither the user's nor where a search for those ends, nor a library's.
 PASSED_BY: Final[set[str]] = set()
@@ -342,23 +276,11 @@ def raised_at(traceback: TracebackType | None) -> Place | None:
 
 def coroutine_origin(coroutine: object) -> Place | None:
     """The line whose call made ``coroutine``, if Python noted it."""
-    origin = getattr(coroutine, "cr_origin", None)
-    if not origin:
+    origin = ask(coroutine, "cr_origin")
+    if type(origin) is not tuple or not origin:
         return None
     path, line, function = origin[0]
     return Place(_absolute(path), line, function)
-
-
-def coroutine_of(task: Any) -> Any:
-    """The coroutine that ``task`` runs, or None once it has let go of it.
-
-    Not by ``get_coro()``, which in Python 3.12.1 crashes the process when the task
-    has finished eagerly.
-    """
-    try:
-        return task._coro
-    except AttributeError:  # a task class of somebody's own
-        return task.get_coro()
 
 
 def name_of(coroutine: object) -> str:
@@ -390,25 +312,17 @@ def waits_at(coroutine: object) -> Place | None:
     best: Place | None = None
     best_kind = -1
     for _ in range(1000):  # a chain of awaits may be a ring when somebody built one by hand
-        code, frame = _part(coroutine, "code"), _part(coroutine, "frame")
+        code, frame = code_of(coroutine), frame_of(coroutine)
         if code is None or frame is None:
             break
         kind = KINDS[code.co_filename]
         if kind >= LIBRARY and kind >= best_kind and frame.f_lineno is not None:
             best = Place(_absolute(code.co_filename), frame.f_lineno, code.co_name)
             best_kind = kind
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+        coroutine = awaited_by(coroutine)
         if coroutine is None:
             break
     return best
-
-
-def _part(coroutine: object, name: str) -> Any:
-    for prefix in ("cr_", "gi_", "ag_"):
-        part = getattr(coroutine, prefix + name, None)
-        if part is not None:
-            return part
-    return None
 
 
 def _absolute(filename: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from re import sub as _sub  # tests may replace it
-from typing import Final
+from typing import IO, Final
 
+from .interruptions import is_interruption
 from .objects import class_name
 
 #: How much of a text that stands for one thing is shown.
@@ -33,6 +34,12 @@ def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
+def as_writable(text: str, stream: IO[str]) -> str:
+    """``text`` with escapes in place of what the encoding of ``stream`` does not have."""
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def shorten(text: str, limit: int = LIMIT) -> str:
     """``text``, cut off where it is longer than ``limit``."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
@@ -45,7 +52,9 @@ def shown(obj: object, limit: int = 200) -> str:
         return shorten(clean(str.__str__(repr(obj))[: limit + 1]), limit)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # an exit, or a failure of pytest's, is none of ours here
+    except BaseException as exc:  # an exit, or a failure of pytest's, is none of ours here
+        if is_interruption(exc):
+            raise
         return f"<{shorten(clean(class_name(obj)), limit)} whose repr() fails>"
 
 
@@ -55,5 +64,7 @@ def text_of(obj: object) -> str | None:
         return str.__str__(str(obj))
     except KeyboardInterrupt:
         raise
-    except BaseException:
+    except BaseException as exc:
+        if is_interruption(exc):
+            raise
         return None

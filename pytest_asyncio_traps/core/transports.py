@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from asyncio import base_events, base_subprocess, selector_events, sslproto
+from collections.abc import Callable
+from typing import Final
+
+#: The private classes through whose constructor every transport, server and subprocess goes: the
+#: module, the name, what is made of it, and the system it is of, if only of one.
+_CLASSES: Final = (
+    ("selector_events", "_SelectorTransport", "sockets", ""),
+    ("base_subprocess", "BaseSubprocessTransport", "subprocesses", ""),
+    ("sslproto", "_SSLProtocolTransport", "connections over TLS", ""),
+    ("base_events", "Server", "servers", ""),
+    ("proactor_events", "_ProactorBasePipeTransport", "sockets and pipes", "win32"),
+    ("unix_events", "_UnixReadPipeTransport", "pipes that are read", "posix"),
+    ("unix_events", "_UnixWritePipeTransport", "pipes that are written", "posix"),
+)
+
+Missing = Callable[[str, str], None]
 
 
-def base_classes() -> list[type]:
-    """Those whose constructor every transport, server and subprocess goes through."""
-    classes: list[type] = [
-        selector_events._SelectorTransport,  # type: ignore[attr-defined]
-        base_subprocess.BaseSubprocessTransport,
-        sslproto._SSLProtocolTransport,
-        base_events.Server,
-    ]
-    if sys.platform == "win32":
-        from asyncio import proactor_events
+def _pass(what: str, reason: str) -> None:
+    pass
 
-        classes.append(proactor_events._ProactorBasePipeTransport)
-    else:
-        from asyncio import unix_events
 
-        classes += [unix_events._UnixReadPipeTransport, unix_events._UnixWritePipeTransport]  # type: ignore[attr-defined]
+def base_classes(missing: Missing = _pass) -> list[type]:
+    """The classes that this Python has.
+
+    ``missing`` is told what is made of those that it has not, and the reason.
+    """
+    system = "win32" if sys.platform == "win32" else "posix"
+    classes: list[type] = []
+    for module, name, what, where in _CLASSES:
+        if where not in ("", system):
+            continue
+        try:
+            cls = getattr(importlib.import_module(f"asyncio.{module}"), name)
+        except (ImportError, AttributeError):
+            cls = None
+        if isinstance(cls, type):
+            classes.append(cls)
+        else:
+            missing(what, f"this Python has no class asyncio.{module}.{name}")
     return classes
 
 

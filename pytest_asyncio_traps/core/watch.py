@@ -14,31 +14,34 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import compress, repeat
-from operator import call, is_
+from operator import call as call_
+from operator import is_
 from types import CodeType, FrameType
 from typing import Any
 
 from .census import Census
 from .faults import Faults
 from .finding import Finding, Place
-from .objects import Keyed, ask, is_a
+from .objects import (
+    Keyed,
+    ask,
+    call,
+    code_of,
+    context_of,
+    coroutine_of,
+    function_code,
+    is_a,
+    is_done,
+    loop_of,
+    put,
+    related_to,
+    task_name,
+)
 from .origins import OriginTracking
 from .ownership import TENURE, Ownership, Tenure
 from .patches import Patches
-from .stacks import (
-    ASYNCIO,
-    HARNESS,
-    KINDS,
-    LIBRARY,
-    STEP_CODES,
-    USER,
-    Mark,
-    coroutine_of,
-    coroutine_origin,
-    place_of,
-    place_of_code,
-    user_mark,
-)
+from .paths import ASYNCIO, HARNESS, LIBRARY, USER
+from .stacks import KINDS, STEP_CODES, Mark, coroutine_origin, place_of, place_of_code, user_mark
 from .witness import Witness
 
 #: The attribute under which an object carries where, and in whose tenure, it was made.
@@ -73,11 +76,7 @@ def is_reported(obj: object) -> bool:
 
 def set_reported(obj: object) -> bool:
     """Note that ``obj`` needs no finding any more. False where it allows no attributes."""
-    try:
-        setattr(obj, _REPORTED, True)
-    except (AttributeError, TypeError):
-        return False
-    return True
+    return put(obj, _REPORTED, True)
 
 
 class Late:
@@ -220,6 +219,17 @@ class Watch:
             self.failed = True
             self.active = False
 
+    def subscribers(self) -> dict[str, list[Any]]:
+        """Who is told of what: for `restore_subscribers`."""
+        return {
+            name: list(getattr(self, name)) for name in self.__slots__ if name.startswith("on_")
+        }
+
+    def restore_subscribers(self, subscribers: dict[str, list[Any]]) -> None:
+        """Tell only those who stood there when `subscribers` was called."""
+        for name, known in subscribers.items():
+            getattr(self, name)[:] = known
+
     # -- what traps ask ---------------------------------------------------
 
     def report(self, finding: Finding) -> None:
@@ -249,35 +259,30 @@ class Watch:
 
     def made(self, obj: object) -> Made | None:
         """Where and in whose tenure ``obj`` was made, if a hook saw it."""
-        try:
-            made = getattr(obj, ATTRIBUTE, None)
-        except Exception:  # whatever it does when it is asked for an attribute
-            return None
+        made = ask(obj, ATTRIBUTE)
         # A mock answers for any attribute.
         if type(made) is tuple:
             return made
-        if type(obj) is not asyncio.Task or (code := getattr(obj, MADE_CODE, None)) is None:
+        if type(obj) is not asyncio.Task or (code := ask(obj, MADE_CODE)) is None:
             return None
-        tenure: Tenure | None = getattr(obj, MADE_TENURE, None)
+        tenure: Tenure | None = ask(obj, MADE_TENURE)
         if tenure is None:
-            tenure = obj.get_context().get(TENURE)  # type: ignore[attr-defined]
-        return ((code, getattr(obj, MADE_LASTI)), tenure or self.ownership.now())
+            tenure = context_of(obj).get(TENURE)
+        return ((code, ask(obj, MADE_LASTI)), tenure or self.ownership.now())
 
     def remember(self, obj: object, frame: FrameType | None) -> None:
         """Keep on ``obj`` that it was made in ``frame``, and in whose tenure."""
-        try:
-            setattr(obj, ATTRIBUTE, (user_mark(frame), TENURE.get() or self.ownership.now()))
-        except (AttributeError, TypeError):
-            pass  # slots of its own: the census may still know whose it is
+        # False for slots of its own: the census may still know whose it is.
+        put(obj, ATTRIBUTE, (user_mark(frame), TENURE.get() or self.ownership.now()))
 
     def tenure_of(self, obj: object) -> Tenure:
         """Whose ``obj`` is: by its own mark, by the census, else of whoever runs now."""
         made = self.made(obj)
         if made is not None:
             return made[1]
-        context = ask(obj, "get_context")
-        if context is not None and is_a(obj, asyncio.Future):
-            tenure = context().get(TENURE)
+        context = context_of(obj) if is_a(obj, asyncio.Future) else None
+        if is_a(context, contextvars.Context):
+            tenure = context.get(TENURE)
             if isinstance(tenure, Tenure):
                 return tenure
         return self.census.tenure_of(obj) or self.ownership.now()
@@ -296,7 +301,7 @@ class Watch:
         if type(mark) is tuple:
             return mark
         code = ask(handle, ASKED_CODE)
-        return asked_at(code, getattr(handle, ASKED_LASTI)) if type(code) is CodeType else None
+        return asked_at(code, ask(handle, ASKED_LASTI)) if type(code) is CodeType else None
 
     def asked_in(self, frame: FrameType | None) -> Mark | None:
         """The user's instruction that scheduled the step which ``frame`` is, if it is one."""
@@ -314,7 +319,7 @@ class Watch:
         tenure = self.tenure_of_handle(handle)
         if tenure is not None:
             return self.asked_by(handle), tenure
-        failed = getattr(loop, FAILED, None)
+        failed = ask(loop, FAILED)
         if handle is not None:
             if type(failed) is tuple:
                 return failed
@@ -341,7 +346,7 @@ class Watch:
         Comes with the words that say which of them it is.
         """
         coroutine = coroutine_of(task)
-        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        code = code_of(coroutine)
         origin = self.origin_of(task)
         if origin is None:
             origin = coroutine_origin(coroutine)
@@ -357,14 +362,14 @@ class Watch:
             ref = weakref.ref(coroutine)
         except TypeError:  # not a coroutine of Python's
             return
-        self.explanations[id(coroutine)] = ref, getattr(coroutine, "cr_code", None)
+        self.explanations[id(coroutine)] = ref, code_of(coroutine)
 
     def explained(self, coroutine: Any) -> bool:
         """Whether ``coroutine``, now being destroyed, was explained. Asking uses the answer up."""
         ref, code = self.explanations.get(id(coroutine), (None, None))
         # A destructor comes after weak references are cleared. The address may
         # have been used again since, so it must at least be of the same code.
-        if ref is None or code is not coroutine.cr_code or ref() not in (None, coroutine):
+        if ref is None or code is not code_of(coroutine) or ref() not in (None, coroutine):
             return False
         del self.explanations[id(coroutine)]
         return True
@@ -382,11 +387,11 @@ class Watch:
 
     def user_has_handler(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the test installed an exception handler of its own on ``loop``."""
-        handler = loop.get_exception_handler() if hasattr(loop, "get_exception_handler") else None
+        handler = call(loop, "get_exception_handler")
         if handler is None:
             return False
-        code = ask(ask(handler, "__func__", handler), "__code__")
-        if type(code) is not CodeType:
+        code = function_code(handler)
+        if code is None:
             return True
         kind = KINDS[code.co_filename]
         # anyio installs a handler for each of its test runners.
@@ -490,7 +495,7 @@ class Watch:
 
     def too_late(self, exc: BaseException, late: Late) -> None:
         """``exc`` is raised because a future is done already."""
-        setattr(exc, _LATE, late)
+        put(exc, _LATE, late)
 
     def shift_to(self, context: contextvars.Context) -> Tenure | None:
         """A step runs in ``context``: what it makes is that one's. Returns whose time it was."""
@@ -542,20 +547,12 @@ def carried_by(exc: BaseException | None) -> Iterator[Finding]:
         finding = ask(exc, CARRIED)
         if isinstance(finding, Finding):
             yield finding
-        waiting += [exc.__cause__, exc.__context__]
-        if is_a(exc, BaseExceptionGroup):
-            waiting += exc.exceptions
-
-
-def callbacks_of(future: object) -> list[Any]:
-    """What the end of ``future`` is to call."""
-    entries = list(getattr(future, "_callbacks", None) or ())
-    return [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
+        waiting += related_to(exc)
 
 
 def is_anyio_runner(code: Any) -> bool:
     """Whether ``code`` belongs to the part of anyio that runs tests."""
-    return code.co_qualname.startswith("TestRunner.") and "anyio" in code.co_filename
+    return code.co_qualname.startswith("TestRunner.") and _is_anyios(code)
 
 
 def is_anyio_shutdown(code: Any) -> bool:
@@ -563,7 +560,13 @@ def is_anyio_shutdown(code: Any) -> bool:
 
     Whoever calls ``to_process.run_sync()`` has no means to end that task.
     """
-    return code.co_name == "_shutdown_process_pool_on_exit" and "anyio" in code.co_filename
+    return code.co_name == "_shutdown_process_pool_on_exit" and _is_anyios(code)
+
+
+def _is_anyios(code: CodeType) -> bool:
+    """Whether ``code`` is of the module in which anyio has what is asyncio's."""
+    module = sys.modules.get("anyio._backends._asyncio")
+    return module is not None and code.co_filename == ask(module, "__file__")
 
 
 def is_harness(coroutine: object, origin: Mark | None) -> bool:
@@ -572,7 +575,7 @@ def is_harness(coroutine: object, origin: Mark | None) -> bool:
     What a runner or asyncio makes for its own ends is not the user's; a
     coroutine of asyncio's that the user scheduled (``queue.get()``) is.
     """
-    code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+    code = code_of(coroutine)
     if code is None:
         # A coroutine of C's: asyncio runs aclose() of async generators by itself.
         return origin is None
@@ -605,25 +608,18 @@ _registers = _find_registers()
 def pending(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
     """The tasks of ``loop`` that are not done, in a stable order."""
     if _registers is None:
-        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+        tasks = [task for task in asyncio.all_tasks(loop) if not is_done(task)]
     else:
         # What all_tasks() does, in C from one end to the other: most tasks are of other loops.
         scheduled, eager = _registers
         if not (scheduled.data or eager):
             return []
-        known = [task for task in map(call, list(scheduled.data)) if task is not None]
+        known = [task for task in map(call_, list(scheduled.data)) if task is not None]
         known += list(eager)
         try:
             loops: list[object] = list(map(asyncio.Task.get_loop, known))
-        except TypeError:  # a class of tasks that is no subclass of asyncio's
-            loops = list(map(_loop_of, known))
+        except (TypeError, RuntimeError):  # no subclass of asyncio's, or one that was never made
+            loops = list(map(loop_of, known))
         own = {id(task): task for task in compress(known, map(is_, loops, repeat(loop)))}
-        tasks = [task for task in own.values() if not task.done()]
-    return sorted(tasks, key=lambda task: task.get_name()) if tasks else tasks
-
-
-def _loop_of(task: Any) -> object:
-    try:
-        return task.get_loop()
-    except AttributeError:
-        return getattr(task, "_loop", None)
+        tasks = [task for task in own.values() if not is_done(task)]
+    return sorted(tasks, key=task_name) if tasks else tasks

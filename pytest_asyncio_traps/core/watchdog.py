@@ -21,6 +21,7 @@ from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
 from .finding import Place
 from .headroom import Headroom
+from .objects import ask
 from .stacks import Stack, first_time, marks_of, place_of, stack_of, user_mark_of
 from .timeline import Film
 
@@ -95,7 +96,7 @@ class Sentry:
         """Look at ``loop`` from now on."""
         self.loop = loop
         # What shows when the step of the loop began that runs: the loop itself, where it can.
-        self.stepping: Any = getattr(loop, "_asyncio_traps_runner", loop)
+        self.stepping: Any = ask(loop, "_asyncio_traps_runner", loop)
         self.step = 0.0
         # The user's lines, and what is done there for the first time only, by number of looks.
         self._looks: _Looks | None = None
@@ -436,12 +437,12 @@ class Watchdog:
             self._look_at(sentry)
             # Reading files has let the thread go on, and another step may have held the
             # interpreter since: this may be the only moment to look at it.
-            step = getattr(sentry.stepping, "_asyncio_traps_step", 0.0)
+            step = ask(sentry.stepping, "_asyncio_traps_step", 0.0)
             if step and step != sentry.step and self._now() - step >= self.TICK:
                 self._look_at(sentry)
 
     def _look_at(self, sentry: Sentry) -> None:
-        step = getattr(sentry.stepping, "_asyncio_traps_step", 0.0)
+        step = ask(sentry.stepping, "_asyncio_traps_step", 0.0)
         fresh = not step or step != sentry.step
         if fresh:
             sentry.step = step
@@ -472,7 +473,7 @@ class Watchdog:
     def _sample(self, sentry: Sentry) -> None:
         step = sentry.step
         stack = stack_of(sentry.thread_id)
-        if getattr(sentry.stepping, "_asyncio_traps_step", 0.0) == step:
+        if ask(sentry.stepping, "_asyncio_traps_step", 0.0) == step:
             sentry.note(stack)
             sentry.filmed().add(self._now(), step, stack)
 

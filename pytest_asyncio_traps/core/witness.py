@@ -9,21 +9,40 @@ not asked for: such a warning comes by a second time and no longer counts.
 
 from __future__ import annotations
 
+import contextvars
 import sys
 import threading
 import warnings
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Iterator
+from types import BuiltinMethodType, FrameType
 from typing import Any
 
 from .faults import Faults
+from .objects import ask
 from .patches import Patches
 
+_WARNINGS = vars(warnings)
 
-def _log_of(sink: object) -> object:
-    """The list that a recording ``catch_warnings`` appends to, else the sink itself."""
-    owner = getattr(sink, "__self__", None)
-    return owner if isinstance(owner, list) else sink
+
+def _log() -> list[Any] | None:
+    """The list that a recording ``catch_warnings`` has put in the place of Python's output."""
+    sink = _WARNINGS.get("_showwarnmsg_impl")
+    owner = sink.__self__ if type(sink) is BuiltinMethodType else None
+    return owner if type(owner) is list else None
+
+
+def _logs_of_context() -> Iterator[list[Any]]:
+    """The lists that the current context holds.
+
+    With context-aware warnings (``sys.flags.context_aware_warnings``, from Python 3.14 on), the
+    one that a recording ``catch_warnings`` appends to is among them, in an object of the module.
+    """
+    for value in contextvars.copy_context().values():
+        log = value
+        if getattr(type(value), "__module__", None) in ("warnings", "_py_warnings"):
+            log = ask(value, "log")
+        if type(log) is list:
+            yield log
 
 
 class Delivery:
@@ -50,7 +69,9 @@ class Witness:
         self._faults = faults
         self._local = threading.local()
         self._armed = False
-        self._baseline: object = None
+        # The log that stood when the test began, and the ids of those in the context.
+        self._baseline: list[Any] | None = None
+        self._baselines: frozenset[int] = frozenset()
         self._tentative: dict[int, tuple[object, Callable[[], None]]] = {}
         self.shown: list[warnings.WarningMessage] = []
         #: Told of each warning that the test does not record, with the frame that caused it.
@@ -69,21 +90,23 @@ class Witness:
 
     def begin_test(self) -> None:
         """From here on, a log that is not the current one is the test's own."""
-        self._baseline = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
+        self._baseline = log = _log()
+        if log is None:
+            self._baselines = frozenset(map(id, _logs_of_context()))
         if self._tentative:
             self._tentative.clear()
         if self.shown:
             self.shown = []
 
-    def harness_begins(self) -> object:
+    def harness_begins(self) -> Any:
         """From here on, the current log is a test runner's. Returns what `harness_ends` wants."""
-        before = self._baseline
-        self._baseline = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
+        before = self._baseline, self._baselines
+        self._baseline, self._baselines = _log(), frozenset(map(id, _logs_of_context()))
         return before
 
-    def harness_ends(self, before: object) -> None:
+    def harness_ends(self, before: Any) -> None:
         """The test runner has ended its recording."""
-        self._baseline = before
+        self._baseline, self._baselines = before
 
     def begin(self) -> Delivery:
         """Watch what the current thread emits, until `end`."""
@@ -108,18 +131,28 @@ class Witness:
 
     def _make_show(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         def _showwarnmsg(msg: Any) -> None:
-            if self._armed:
-                with self._faults.guard("warnings"):
-                    self._see(msg, sys._getframe(1))
-            original(msg)
+            log = _log()
+            try:
+                original(msg)
+            finally:
+                if self._armed:
+                    with self._faults.guard("warnings"):
+                        self._see(msg, log, sys._getframe(1))
 
         return _showwarnmsg
 
-    def _see(self, msg: Any, frame: FrameType | None) -> None:
+    def _see(self, msg: Any, log: list[Any] | None, frame: FrameType | None) -> None:
+        """``msg`` was shown, while ``log`` stood in the place of Python's output."""
         if len(self.shown) < self.KEEP:
             self.shown.append(msg)
-        log = _log_of(getattr(warnings, "_showwarnmsg_impl", None))
-        consumed = isinstance(log, list) and log is not self._baseline
+        if log is not None:
+            consumed = log is not self._baseline
+        else:
+            consumed = any(
+                id(taken) not in self._baselines
+                for taken in _logs_of_context()
+                if taken and taken[-1] is msg
+            )
         stack = getattr(self._local, "stack", None)
         if stack:
             stack[-1].messages.append((msg.message, consumed))

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core.faults import Faults
-from ..core.objects import ask, class_path
+from ..core.objects import ask, class_path, is_a
 from ..core.text import clean
 from ..core.watch import Watch
 from . import stdlib
@@ -26,7 +26,7 @@ def arm(watch: Watch) -> None:
     def meet(loop: asyncio.AbstractEventLoop) -> bool:
         # A subclass of uvloop's lies in a module of its own.
         of_uvloop = any("uvloop" in str(ask(base, "__module__")) for base in type(loop).__mro__)
-        if not isinstance(loop, base_events.BaseEventLoop) and not of_uvloop:
+        if not is_a(loop, base_events.BaseEventLoop) and not of_uvloop:
             watch.blind(
                 clean(f"loops of {class_path(loop)}"),
                 "only asyncio's loops, their subclasses and uvloop's have hooks",

@@ -13,7 +13,9 @@ import sys
 from types import FrameType
 from typing import Any, Final
 
-from ..core.stacks import HARNESS, KINDS, module_of
+from ..core.objects import ask
+from ..core.paths import HARNESS
+from ..core.stacks import KINDS, module_of
 
 #: On a loop: what the code under test has set, if anything.
 EXPLICIT: Final = "_asyncio_traps_debug"
@@ -40,7 +42,9 @@ QUIET: Final = _asyncio_s(
 #: by themselves.
 KEEPS_ITS_FUTURES: Final = _asyncio_s("locks", "queues", "selector_events", "streams", "tasks")
 
-#: Whether a future is being made at this moment, by C code that asks for debug mode.
+
+#: Whether a future is being made at this moment, by C code that asks for debug mode. Only while
+#: there is one thread: another one's question would get the answer that is meant for that code.
 MAKING: Final = [False]
 
 
@@ -52,7 +56,7 @@ def shown(loop: Any, depth: int = 2) -> bool:
     # code in which the name stands has asked for itself.
     if "get_debug" not in sys._getframe(depth).f_code.co_names:
         return False
-    return bool(getattr(loop, EXPLICIT, True))
+    return bool(ask(loop, EXPLICIT, True))
 
 
 def by_harness(frame: FrameType | None) -> bool:

@@ -15,7 +15,9 @@ from types import BuiltinFunctionType, CodeType, FrameType, MethodType
 from typing import Any, Final
 
 from ..core.faults import Faults
-from ..core.stacks import ASYNCIO, HARNESS, KINDS, LIBRARY, USER, Mark, user_mark
+from ..core.objects import ask, function_code
+from ..core.paths import ASYNCIO, HARNESS, LIBRARY, USER
+from ..core.stacks import KINDS, Mark, user_mark
 
 #: asyncio's own class, of which every handle is one.
 BASE: Final = events.Handle
@@ -40,9 +42,9 @@ _getframe = sys._getframe
 
 #: Whether the constructors of this Python's handles are those that the classes here stand in for.
 KNOWN: Final = (
-    set(events.Handle.__slots__) == _BASE_SLOTS
-    and set(events.TimerHandle.__slots__) == {"_scheduled", "_when"}
-    and events.Handle.__init__.__code__.co_names == _INIT_NAMES
+    set(ask(events.Handle, "__slots__", ())) == _BASE_SLOTS
+    and set(ask(events.TimerHandle, "__slots__", ())) == {"_scheduled", "_when"}
+    and ask(function_code(events.Handle.__init__), "co_names") == _INIT_NAMES
 )
 
 
@@ -125,12 +127,12 @@ STEP_TYPES: Final = _step_types()
 
 def is_known_run(run: Any) -> bool:
     """Whether ``run`` is the ``Handle._run`` that this package can stand in for."""
-    code = getattr(run, "__code__", None)
+    code = function_code(run)
     return code is not None and code is _RUN and code.co_names == _RUN_NAMES
 
 
 #: What it is before anybody has replaced it.
-_RUN: Final = events.Handle._run.__code__
+_RUN: Final = function_code(events.Handle._run)
 
 
 def failure(handle: Any, exc: BaseException, faults: Faults) -> dict[str, Any]:
@@ -203,7 +205,7 @@ class Handle(events.Handle, metaclass=_StandsIn):
     def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
         try:
             self._asyncio_traps_asked = _asker()
-            if not getattr(loop, "_debug", True):
+            if not ask(loop, "_debug", True):
                 _fill(self, callback, args, loop, context)
                 return
         except Exception as exc:
@@ -244,7 +246,7 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
     ) -> None:
         try:
             self._asyncio_traps_asked = _asker()
-            if not getattr(loop, "_debug", True):
+            if not ask(loop, "_debug", True):
                 _fill(self, callback, args, loop, context)
                 self._when = when
                 self._scheduled = False

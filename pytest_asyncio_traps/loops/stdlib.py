@@ -12,8 +12,10 @@ from heapq import heappush
 from typing import Any
 
 from ..core.clock import REAL
-from ..core.ownership import TENURE
-from ..core.stacks import BOUNDARY, KINDS, PASSED_BY, STEP_CODES, USER, add_step, module_of
+from ..core.objects import ask, function_code, is_a, is_running, put, traceback_of
+from ..core.ownership import ALONE, TENURE
+from ..core.paths import BOUNDARY, USER
+from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, add_step, module_of
 from ..core.watch import Watch
 from . import debug, handles
 from .debug import KEEPS_ITS_FUTURES, MAKING, QUIET
@@ -28,7 +30,7 @@ _tenure_here = TENURE.get
 _Task: Any = asyncio.Task
 _Future: Any = asyncio.Future
 _shows_context = hasattr(asyncio.Task, "get_context")  # from Python 3.12 on
-_STDLIB_CALL_SOON = base_events.BaseEventLoop.call_soon.__code__
+_STDLIB_CALL_SOON = function_code(base_events.BaseEventLoop.call_soon)
 _CALL_SOON_NAMES = ("events", "Handle", "_source_traceback", "_ready", "append")
 _CALL_AT_NAMES = (
     "TypeError", "_check_closed", "_debug", "_check_thread", "_check_callback", "events",
@@ -68,13 +70,12 @@ def arm(watch: Watch) -> None:
                 watch.faults.note("loops", exc)
             try:
                 return original(self)
-            except RuntimeError:
-                raise  # it has refused to run
-            except BaseException:
+            except BaseException as exc:
                 # What a step raises stays in its task or goes to the exception handler, an
                 # exit excepted.
                 with guarded:
-                    watch.loop_cut_short(self)
+                    if not _refused(exc):
+                        watch.loop_cut_short(self)
                 raise
             finally:
                 try:
@@ -86,7 +87,7 @@ def arm(watch: Watch) -> None:
 
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
-            if watch.active and not self._closed and not self.is_running():
+            if watch.active and not self._closed and not is_running(self):
                 try:
                     watch.loop_closing(self)
                 except Exception as exc:
@@ -155,23 +156,23 @@ def arm(watch: Watch) -> None:
                 # The constructor sets what the environment says, which is no wish of the code
                 # under test, unless that has put something in place of asyncio's switch.
                 if watch.active and (not by_init or switches["_is_debug_mode"] is not switch):
-                    setattr(self, debug.EXPLICIT, bool(enabled))
+                    put(self, debug.EXPLICIT, bool(enabled))
             except Exception as exc:
                 watch.faults.note("loops", exc)
 
         return set_debug
 
-    init_code = loop_class.__init__.__code__
+    init_code = function_code(loop_class.__init__)
     switches = vars(coroutines)
     switch = switches["_is_debug_mode"]
 
     # Where handles are as they are known to be, and nobody has put a `_call_soon` of their
     # own in place, a handle is made here: that saves the calls which pay for the checks.
-    plain_call_soon: Any = vars(loop_class)["_call_soon"]
+    plain_call_soon: Any = vars(loop_class).get("_call_soon")
     known = handles.KNOWN and (
-        plain_call_soon.__code__.co_names == _CALL_SOON_NAMES
-        and loop_class.call_at.__code__.co_names == _CALL_AT_NAMES
-        and loop_class.call_soon.__code__ is _STDLIB_CALL_SOON
+        ask(function_code(plain_call_soon), "co_names") == _CALL_SOON_NAMES
+        and ask(function_code(loop_class.call_at), "co_names") == _CALL_AT_NAMES
+        and function_code(loop_class.call_soon) is _STDLIB_CALL_SOON is not None
     )
 
     def make_call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,7 +213,7 @@ def arm(watch: Watch) -> None:
         return call_soon
 
     def make_call_at(original: Callable[..., Any]) -> Callable[..., Any]:
-        call_later = loop_class.call_later.__code__
+        call_later = function_code(loop_class.call_later)
 
         def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
             if self._debug:
@@ -291,19 +292,34 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "stop", make_stop)
     patches.wrap(loop_class, "create_task", make_create_task(watch))
     patches.wrap(loop_class, "create_future", make_create_future(watch))
-    patches.wrap(handles.BASE, "_run", make_handle_run(watch))
+    if function_code(handles.BASE._run) is not None:
+        patches.wrap(handles.BASE, "_run", make_handle_run(watch))
+    else:
+        watch.blind("slow-callback: the steps of loops", "this Python runs its handles in C")
+
+
+def _refused(exc: BaseException) -> bool:
+    """Whether a loop has raised ``exc`` instead of running, as it was closed or ran already."""
+    if not is_a(exc, RuntimeError):
+        return False
+    traceback = traceback_of(exc)
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_name == "_run_once":
+            return False
+        traceback = traceback.tb_next
+    return True
 
 
 def _note(watch: Watch, loop: Any, exc: Exception) -> None:
     """Keep a fault that came up in a method of ``loop``, or in a step of its."""
     # A loop that was made before us, or by nobody we know, lacks what `__init__` gives.
-    if type(exc) is not AttributeError or hasattr(loop, "_asyncio_traps_plain"):
+    if type(exc) is not AttributeError or ask(loop, "_asyncio_traps_plain") is not None:
         watch.faults.note("loops", exc)
 
 
 def _hide_frame(obj: Any) -> None:
     """In asyncio's own debug mode: take the wrapper's frame out of where ``obj`` was made."""
-    made_at = getattr(obj, "_source_traceback", None)
+    made_at = ask(obj, "_source_traceback")
     if made_at:
         del made_at[-1]
 
@@ -373,9 +389,8 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
             except Exception as exc:
                 watch.faults.note("loops", exc)
                 cls = _Future
-            # The constructor asks for debug mode: the shortest way to say no. Another thread
-            # may put an end to that too soon, and the answer then takes the longer way.
-            MAKING[0] = True
+            # The constructor asks for debug mode: the shortest way to say no.
+            MAKING[0] = ALONE[0]
             try:
                 return cls(loop=self)
             finally:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from ..core.clock import REAL
+from ..core.objects import ask, is_closed, is_running, put
 from ..core.stacks import STEP_CODES, add_step
 from ..core.watch import Watch, asked_at
 from . import debug
@@ -92,7 +93,7 @@ class _Step(functools.partial[None]):
 
 def _hide_frame(handle: Any) -> None:
     """In uvloop's own debug mode: take the wrapper's frame out of where ``handle`` was made."""
-    made_at = getattr(handle, "_source_traceback", None)
+    made_at = ask(handle, "_source_traceback")
     if made_at:
         del made_at[-1]
 
@@ -158,7 +159,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
-            if watch.active and not self.is_closed() and not self.is_running():
+            if watch.active and not is_closed(self) and not is_running(self):
                 with guarded:
                     watch.loop_closing(self)
             original(self)
@@ -196,7 +197,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             with guarded:
                 runner_of(self).debug = bool(enabled)
                 if watch.active:
-                    setattr(self, debug.EXPLICIT, bool(enabled))
+                    put(self, debug.EXPLICIT, bool(enabled))
 
         return set_debug
 

@@ -51,4 +51,5 @@ def _report(run: Run) -> dict[str, Any]:
         "blind_spots": [
             {"what": what, "reason": reason} for what, reason in sorted(run.blind_spots.items())
         ],
+        "faults": [fault._asdict() for fault in run.faults],
     }

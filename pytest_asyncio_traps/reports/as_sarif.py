@@ -252,12 +252,15 @@ def _notifications(run: Run) -> Iterator[dict[str, Any]]:
             "level": "note",
             "message": {"text": clean(f"Not watched: {what}: {reason}.")},
         }
-    for part, text in run.faults.items():
+    for fault in run.faults:
         yield {
             "descriptor": {"id": "fault", "index": 1},
             "level": "error",
             "message": {
-                "text": clean(f"The plugin's part {part!r} failed and was switched off."),
+                "text": clean(
+                    f"The plugin's part {fault.part!r} failed. "
+                    f"Off since {fault.since}: {fault.off}."
+                ),
             },
-            "exception": {"message": "\n".join(map(clean, text.splitlines()))},
+            "exception": {"message": "\n".join(map(clean, fault.text.splitlines()))},
         }

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..core.causes import Counted, Group, grouped
+from ..core.faults import Fault
 from ..core.finding import Place
 from ..core.trap import Trap
 from ..traps import TRAPS
@@ -20,13 +21,14 @@ from ..traps import TRAPS
 class Run:
     """A run that has ended.
 
-    ``versions`` are those of ``tool`` and ``pytest``. ``faults`` are the plugin's own, by part.
+    ``versions`` are those of ``tool`` and ``pytest``. ``faults`` are the plugin's own, and those of
+    what extends it.
     ``relative`` makes a path one that a reader knows, relative to ``root`` where it lies there.
     """
 
     findings: Sequence[Counted]
     blind_spots: Mapping[str, str]
-    faults: Mapping[str, str]
+    faults: Sequence[Fault]
     versions: Mapping[str, str]
     root: Path
     relative: Callable[[str], str]

@@ -18,15 +18,8 @@ from types import FrameType
 from typing import Any, ClassVar
 
 from ..core.finding import Finding
-from ..core.stacks import (
-    KINDS,
-    LIBRARY,
-    STDLIB,
-    Mark,
-    is_user,
-    place_of,
-    user_mark,
-)
+from ..core.paths import LIBRARY, STDLIB
+from ..core.stacks import KINDS, Mark, is_user, place_of, user_mark
 from ..core.trap import Trap, When
 
 Blocks = Callable[..., bool]

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.finding import Finding, Place
-from ..core.objects import ask, class_name, is_a
+from ..core.objects import ask, class_name, coroutine_of, is_a, traceback_of
 from ..core.ownership import Tenure
-from ..core.stacks import coroutine_of, describe, name_of, place_of, place_of_code, raised_at
+from ..core.stacks import describe, name_of, place_of, place_of_code, raised_at
 from ..core.text import shorten, text_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
@@ -132,7 +132,7 @@ class CallbackException(Trap):
                 tenure.owner,
                 origin=origin,
                 origin_label=label,
-                location=raised_at(exc.__traceback__),
+                location=raised_at(traceback_of(exc)),
                 location_label="raised at",
                 at_location=True,
                 exception=described,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.contexts import TOO_LATE, subject
 from ..core.finding import Finding
-from ..core.objects import class_name
+from ..core.objects import class_name, traceback_of
 from ..core.stacks import is_user, place_of, raised_at
 from ..core.trap import Trap
 
@@ -37,7 +37,7 @@ class InvalidState(Trap):
         asked, tenure = watch.blame(loop, context)
         origin, label = (place_of(late.again) if late is not None else None), "set at"
         if origin is None:
-            origin = raised_at(exc.__traceback__)
+            origin = raised_at(traceback_of(exc))
         if origin is None:
             origin, label = place_of(asked), "set by a callback that was scheduled at"
         cancelled = late is not None and late.cancelled

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..core.finding import Finding
+from ..core.objects import ask, call, is_cancelled
 from ..core.ownership import Tenure
 from ..core.stacks import Mark, is_user, name_of, place_of
 from ..core.trap import Trap, When
@@ -46,17 +47,17 @@ class LingeringTimer(Trap):
         watch = self.watch
         for handle in _scheduled(loop):
             mark = watch.asked_by(handle)
-            if mark is not None and is_user(mark) and not handle.cancelled():
+            if mark is not None and is_user(mark) and not is_cancelled(handle):
                 tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
-                self._report(loop, handle, mark, name_of(handle._callback), tenure)
+                self._report(loop, handle, mark, name_of(ask(handle, "_callback")), tenure)
         for handle, (owner, mark, name, tenure) in list(self._timers.items()):
             if owner() is loop:
                 del self._timers[handle]
-                if not handle.cancelled() and handle.when() > loop.time():
+                if not is_cancelled(handle) and _due_in(loop, handle) > 0:
                     self._report(loop, handle, mark, name, tenure)
 
     def _report(self, loop: Any, handle: Any, mark: Mark, name: str, tenure: Tenure) -> None:
-        due = max(0.0, handle.when() - loop.time())
+        due = max(0.0, _due_in(loop, handle))
         self.watch.report(
             Finding(
                 self.kind,
@@ -72,5 +73,16 @@ class LingeringTimer(Trap):
 
 
 def _scheduled(loop: Any) -> Iterable[Any]:
-    timers = getattr(loop, "_scheduled", None)
-    return sorted(timers, key=lambda timer: timer.when()) if isinstance(timers, list) else ()
+    timers = ask(loop, "_scheduled")
+    return sorted(timers, key=_when) if type(timers) is list else ()
+
+
+def _when(timer: object) -> float:
+    when = call(timer, "when", 0.0)
+    return float(when) if type(when) in (int, float) else 0.0
+
+
+def _due_in(loop: object, timer: object) -> float:
+    """Seconds until ``timer`` is due, by the clock of ``loop``."""
+    now = call(loop, "time", 0.0)
+    return _when(timer) - (now if type(now) in (int, float) else 0.0)

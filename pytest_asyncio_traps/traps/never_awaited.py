@@ -13,16 +13,9 @@ from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any
 
 from ..core.finding import Finding, Place
-from ..core.stacks import (
-    KINDS,
-    LIBRARY,
-    USER,
-    coroutine_origin,
-    name_of,
-    place_of,
-    place_of_code,
-    user_place,
-)
+from ..core.objects import ask
+from ..core.paths import LIBRARY, USER
+from ..core.stacks import KINDS, coroutine_origin, name_of, place_of, place_of_code, user_place
 from ..core.text import text_of
 from ..core.trap import Trap
 
@@ -177,7 +170,7 @@ _UNAWAITED_METHOD = r"coroutine method '(\w+)' of .* was never awaited"
 
 def _is_pythons(hook: Any) -> bool:
     # Not by __module__, which update_wrapper() copies.
-    return getattr(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
+    return ask(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
 
 
 def _from_one_frame_further(hook: FunctionType) -> Callable[[Any], None]:
@@ -203,7 +196,7 @@ def _is_left(obj: object) -> bool:
     One whose destructor has spoken was reported, and brought back to life by whoever keeps
     the warning.
     """
-    return isinstance(obj, types.CoroutineType) and _is_unstarted(obj) and not gc.is_finalized(obj)
+    return type(obj) is types.CoroutineType and _is_unstarted(obj) and not gc.is_finalized(obj)
 
 
 #: By address: the coroutines whose destructor is at work, of which nobody may take note.

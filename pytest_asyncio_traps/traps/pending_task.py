@@ -8,16 +8,29 @@ import inspect
 import sys
 from asyncio import runners
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 from ..core.contexts import DESTROYED, subject
 from ..core.finding import Finding
-from ..core.objects import ask, is_a
+from ..core.objects import (
+    ask,
+    callbacks_of,
+    cancel_requests,
+    children_of,
+    coroutine_of,
+    is_a,
+    is_any,
+    is_done,
+    owner_of_method,
+    task_name,
+    waits_for,
+)
 from ..core.ownership import Tenure
-from ..core.stacks import coroutine_of, is_user, name_of, waits_at
+from ..core.stacks import is_user, name_of, waits_at
 from ..core.text import shown
 from ..core.trap import Trap
-from ..core.watch import callbacks_of, is_harness, is_reported, pending, set_reported
+from ..core.watch import is_harness, is_reported, pending, set_reported
 
 
 class PendingTask(Trap):
@@ -59,7 +72,8 @@ class PendingTask(Trap):
         self._abandoned(loop, by_user=True)
 
     def _abandoned(self, loop: asyncio.AbstractEventLoop, by_user: bool = False) -> None:
-        if isinstance(sys.exception(), (SystemExit, KeyboardInterrupt)):
+        exc = sys.exception()
+        if exc is not None and is_any(exc, SystemExit, KeyboardInterrupt):
             return  # the run was cut short: nothing in it had its time
         left = self._users(loop)
         if not left:
@@ -77,7 +91,7 @@ class PendingTask(Trap):
             else:
                 loop.call_soon(loop.stop)
                 loop.run_forever()
-                left = [task for task in left if not task.done()]
+                left = [task for task in left if not is_done(task)]
         self._report_all(left, "It was left for the runner to cancel.")
 
     def _cut_short(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -108,7 +122,7 @@ class PendingTask(Trap):
         return [task for task in left if self._is_users(task)] if left else left
 
     def _is_users(self, task: asyncio.Task[Any]) -> bool:
-        return isinstance(task, asyncio.Future) and not is_harness(
+        return is_a(task, asyncio.Future) and not is_harness(
             coroutine_of(task), (self.watch.made(task) or (None,))[0]
         )
 
@@ -129,8 +143,9 @@ class PendingTask(Trap):
         where = "" if started else ", without having taken its first step"
         tenure: Tenure = self.watch.tenure_of(task)
         notes: tuple[str, ...] = (how,)
-        if not task.get_name().startswith("Task-"):
-            notes = (f"Its name is {shown(task.get_name())}.", how)
+        name = task_name(task)
+        if name and not name.startswith("Task-"):
+            notes = (f"Its name is {shown(name)}.", how)
         origin, label = self.watch.origin_of_task(task)
         self.watch.report(
             Finding(
@@ -151,7 +166,7 @@ class PendingTask(Trap):
 def _is_unstarted(task: asyncio.Task[Any]) -> bool:
     coroutine = coroutine_of(task)
     return (
-        inspect.iscoroutine(coroutine)
+        type(coroutine) is CoroutineType
         and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
     )
 
@@ -162,25 +177,25 @@ def _is_over(task: asyncio.Task[Any]) -> bool:
     So does who gets rid of a task whose loop will not run again.
     """
     coroutine = coroutine_of(task)
-    return inspect.iscoroutine(coroutine) and coroutine.cr_frame is None
+    return type(coroutine) is CoroutineType and coroutine.cr_frame is None
 
 
 def _is_ending(task: asyncio.Task[Any]) -> bool:
     """Whether a task has been cancelled, or its next step is due."""
     if _is_unstarted(task):
         return False
-    waiter = getattr(task, "_fut_waiter", None)
-    return bool(task.cancelling()) or waiter is None or waiter.done()
+    waiter = waits_for(task)
+    return bool(cancel_requests(task)) or waiter is None or is_done(waiter)
 
 
 def _roots(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     """Of tasks that wait for one another, those that nobody waits for: they are the cause."""
     awaited: set[int] = set()
     for task in tasks:
-        waiter = getattr(task, "_fut_waiter", None)
+        waiter = waits_for(task)
         if waiter is not None:
             awaited.add(id(waiter))
-            awaited.update(id(child) for child in getattr(waiter, "_children", ()))
+            awaited.update(map(id, children_of(waiter)))
     alive = {id(task) for task in tasks}
     roots = []
     for task in tasks:
@@ -208,7 +223,7 @@ def _wakes(task: asyncio.Task[Any]) -> set[int]:
 def _group_parent(task: asyncio.Task[Any]) -> int | None:
     """The id of the task whose TaskGroup ``task`` is a child of."""
     for callback in callbacks_of(task):
-        group = ask(callback, "__self__")
+        group = owner_of_method(callback)
         if is_a(group, asyncio.TaskGroup):
-            return id(getattr(group, "_parent_task", None))
+            return id(ask(group, "_parent_task"))
     return None

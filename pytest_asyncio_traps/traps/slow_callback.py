@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from types import FunctionType, MethodType
 from typing import Any
 
 from ..core.finding import Finding, Place
-from ..core.objects import ask, is_a
-from ..core.ownership import TENURE, Tenure
-from ..core.stacks import Mark, coroutine_of, name_of, place_of, place_of_code
+from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
+from ..core.ownership import Tenure
+from ..core.stacks import Mark, name_of, place_of, place_of_code
 from ..core.timeline import Film
 from ..core.trap import Trap
 from ..core.watch import Watch, is_harness
@@ -72,6 +71,8 @@ class SlowCallback(Trap):
         sentry = self.watchdog.sentry()
         if sentry is None or sentry.loop is not loop or self._debugged():
             return
+        if watch.faults.off("watchdog"):
+            return  # nothing says how long the thread was kept from running
         threshold = self._threshold(loop)
         waited, paused = self.watchdog.kept(sentry, began)
         excused = waited + paused
@@ -125,9 +126,7 @@ class SlowCallback(Trap):
     def _tenure(self, handle: Any, made: tuple[Mark | None, Tenure] | None) -> Tenure:
         if made is not None:
             return made[1]
-        context = getattr(handle, "_context", None)
-        tenure = context.get(TENURE) if context is not None else None
-        return tenure if isinstance(tenure, Tenure) else self.watch.ownership.now()
+        return self.watch.tenure_of_handle(handle) or self.watch.ownership.now()
 
     def _debugged(self) -> bool:
         if self.excused:
@@ -153,13 +152,10 @@ def _excuse(excused: float) -> tuple[str, ...]:
 
 def _who(callback: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
     """The task whose step ``callback`` is, the code it runs, and a name for it."""
-    owner = ask(callback, "__self__")
+    owner = owner_of_method(callback)
     if is_a(owner, asyncio.Task):
         coroutine = coroutine_of(owner)
-        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-        return owner, code, name_of(coroutine)
+        return owner, code_of(coroutine), name_of(coroutine)
     while is_a(callback, functools.partial):
         callback = callback.func
-    function: Any = callback.__func__ if is_a(callback, MethodType) else callback
-    code = function.__code__ if is_a(function, FunctionType) else None
-    return None, code, name_of(function)
+    return None, function_code(callback), name_of(ask(callback, "__func__", callback))

@@ -9,8 +9,20 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..core.finding import Finding
-from ..core.objects import ask, is_a
-from ..core.stacks import ASYNCIO, KINDS, coroutine_of, name_of
+from ..core.objects import (
+    ask,
+    cancel_requests,
+    code_of,
+    coroutine_of,
+    exception_of,
+    is_a,
+    is_cancelled,
+    is_done,
+    owner_of_method,
+    put,
+)
+from ..core.paths import ASYNCIO
+from ..core.stacks import KINDS, name_of
 from ..core.trap import Trap, When
 from ..core.watch import is_harness, is_reported
 
@@ -44,23 +56,20 @@ class SwallowedCancellation(Trap):
             watch.patches.wrap(tasks, "_cancel_and_wait", self._make_cancel_and_wait)
 
     def _step_ended(self, callback: Any) -> None:
-        try:
-            task = ask(callback, "__self__")
-        except Exception:
-            return  # a proxy that stands for nothing now
+        task = owner_of_method(callback)
         if (
             not is_a(task, asyncio.Task)
-            or not task.done()
-            or task.cancelled()
-            or task.cancelling() <= getattr(task, _EXCUSED, 0)
-            or getattr(task, "_exception", None) is not None
+            or not is_done(task)
+            or is_cancelled(task)
+            or cancel_requests(task) <= (ask(task, _EXCUSED) or 0)
+            or exception_of(task) is not None
             or is_reported(task)
         ):
             return
         watch = self.watch
         made = watch.made(task)
         coroutine = coroutine_of(task)
-        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        code = code_of(coroutine)
         if code is None or KINDS[code.co_filename] == ASYNCIO:
             return  # asyncio's own ways to cancel and to be cancelled
         if is_harness(coroutine, made[0] if made else None):
@@ -92,8 +101,8 @@ class SwallowedCancellation(Trap):
     def _make_cancel_and_wait(self, original: Callable[..., Any]) -> Callable[..., Any]:
         async def _cancel_and_wait(future: Any, *args: Any, **kwargs: Any) -> Any:
             with self.watch.faults.guard(self.kind):
-                if isinstance(future, asyncio.Task):
-                    setattr(future, _EXCUSED, future.cancelling() + 1)
+                if is_a(future, asyncio.Task):
+                    put(future, _EXCUSED, cancel_requests(future) + 1)
             return await original(future, *args, **kwargs)
 
         return _cancel_and_wait
@@ -101,8 +110,8 @@ class SwallowedCancellation(Trap):
 
 def _excuse(group: asyncio.TaskGroup) -> None:
     """The task that ``group`` is in does not answer for what the group has forgotten to undo."""
-    task = getattr(group, "_parent_task", None)
-    if task is not None and getattr(group, "_parent_cancel_requested", False):
-        forgotten = sys.version_info < (3, 13) or getattr(group, "_base_error", None)
+    task = ask(group, "_parent_task")
+    if task is not None and ask(group, "_parent_cancel_requested") is True:
+        forgotten = sys.version_info < (3, 13) or ask(group, "_base_error") is not None
         if forgotten:
-            setattr(task, _EXCUSED, task.cancelling())
+            put(task, _EXCUSED, cancel_requests(task))

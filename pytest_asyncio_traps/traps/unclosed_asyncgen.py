@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.finding import Finding
+from ..core.objects import ask, frame_of, is_closed
 from ..core.ownership import Tenure
-from ..core.stacks import KINDS, LIBRARY, Mark, name_of, place_of, user_mark, waits_at
+from ..core.paths import LIBRARY
+from ..core.stacks import KINDS, Mark, name_of, place_of, user_mark, waits_at
 from ..core.trap import Trap
 from ..core.watch import is_anyio_runner, is_reported
 
@@ -83,7 +85,7 @@ class UnclosedAsyncgen(Trap):
         return _cancel_all_tasks
 
     def _on_begun(self, loop: Any, agen: Any, frame: Any) -> None:
-        if not isinstance(agen, types.AsyncGeneratorType):
+        if type(agen) is not types.AsyncGeneratorType:
             return  # of Cython's, or of somebody else's who calls the hooks: it shows nothing
         begun = _Begun(agen, self._forget)
         begun.key = id(agen)
@@ -110,7 +112,7 @@ class UnclosedAsyncgen(Trap):
         if begun is None or id(loop) in self._cancelling:
             return
         how = "Nobody refers to it any more; asyncio closes it later, in a task of its own."
-        if loop.is_closed():
+        if is_closed(loop):
             how = "Its loop is closed: what stands in its finally blocks never runs."
         self._report(agen, begun, how)
 
@@ -157,11 +159,12 @@ class UnclosedAsyncgen(Trap):
 
 def _has_begun(agen: types.AsyncGeneratorType[Any, Any]) -> bool:
     """Whether any line of ``agen`` has run."""
-    suspended = getattr(agen, "ag_suspended", None)  # from Python 3.12 on
+    suspended = ask(agen, "ag_suspended")  # from Python 3.12 on
     if suspended is not None:
         return bool(suspended)
-    frame = agen.ag_frame
+    frame = frame_of(agen)
     return frame is not None and agen.ag_code.co_code[frame.f_lasti] != _RETURN_GENERATOR
 
 
-_RETURN_GENERATOR = dis.opmap["RETURN_GENERATOR"]
+#: Only before Python 3.12 is it needed, and it is there.
+_RETURN_GENERATOR = dis.opmap.get("RETURN_GENERATOR", -1)

@@ -12,10 +12,11 @@ from types import FrameType
 from typing import Any, Final, cast
 
 from ..core.finding import Finding
-from ..core.objects import ask, is_a
-from ..core.stacks import ASYNCIO, KINDS, is_user, name_of, place_of
+from ..core.objects import ask, callbacks_of, is_a, is_closed, is_done, is_running, put
+from ..core.paths import ASYNCIO
+from ..core.stacks import KINDS, is_user, name_of, place_of
 from ..core.trap import Trap
-from ..core.watch import callbacks_of, is_reported, set_reported
+from ..core.watch import is_reported, set_reported
 
 _IMPLICIT = "_asyncio_traps_implicit"
 
@@ -45,7 +46,7 @@ class UnclosedLoop(Trap):
 
     def _made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
         if _in_get_event_loop(frame):
-            setattr(loop, _IMPLICIT, True)
+            put(loop, _IMPLICIT, True)
 
     def _make_del(self, original: Callable[..., None]) -> Callable[..., None]:
         watch = self.watch
@@ -58,7 +59,7 @@ class UnclosedLoop(Trap):
                 closed = False
             if not closed and watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
-                    open_ = self._is_users(loop) and not loop.is_closed()
+                    open_ = self._is_users(loop) and not is_closed(loop)
                     if open_:
                         delivery = watch.witness.begin()
             try:
@@ -95,7 +96,7 @@ class UnclosedLoop(Trap):
         watch = self.watch
         for job, (owner, name) in list(self._jobs.items()):
             # One that a task waits for is the task's: that is reported as pending.
-            if owner() is not loop or job.done() or _is_awaited(job):
+            if owner() is not loop or is_done(job) or _is_awaited(job):
                 continue
             made = watch.made(job)
             if made is None or made[0] is None:
@@ -116,15 +117,15 @@ class UnclosedLoop(Trap):
     def judge(self, final: bool) -> None:
         watch = self.watch
         for loop in watch.loops():
-            if loop.is_closed() or not self._is_users(loop):
+            if is_closed(loop) or not self._is_users(loop):
                 continue
             made = watch.made(loop)
             if not final:
                 if made is None or not made[1].ended:
                     continue
-                if loop.is_running() or getattr(loop, _IMPLICIT, False):
+                if is_running(loop) or ask(loop, _IMPLICIT) is True:
                     continue
-            elif loop.is_running() and made is not None and not is_user(made[0]):
+            elif is_running(loop) and made is not None and not is_user(made[0]):
                 continue  # a library's loop in a thread of its own, for the life of the process
             self._report(loop, "It was still open when its owner's time was over.")
 
@@ -136,7 +137,7 @@ class UnclosedLoop(Trap):
             return False
         # One that a library has had asyncio make, while no code of the user's ran (tornado's
         # make_current() in a fixture of pytest-tornasync's), is not the user's to close.
-        return is_user(made[0]) or not getattr(loop, _IMPLICIT, False)
+        return is_user(made[0]) or ask(loop, _IMPLICIT) is not True
 
     def _report(self, loop: Any, how: str) -> None:
         if is_reported(loop):
@@ -145,9 +146,9 @@ class UnclosedLoop(Trap):
         made = self.watch.made(loop)
         assert made is not None
         notes: tuple[str, ...] = (how,)
-        if getattr(loop, _IMPLICIT, False):
+        if ask(loop, _IMPLICIT) is True:
             notes = ("asyncio.get_event_loop() made it, because the thread had none.", how)
-        if loop.is_running():
+        if is_running(loop):
             notes += ("A thread is still running it.",)
         self.watch.report(
             Finding(

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from asyncio import (
-    base_subprocess,
-    sslproto,
-    streams,
-)
+from asyncio import sslproto, streams
+from asyncio.base_subprocess import WriteSubprocessPipeProto
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from ..core.finding import Finding
-from ..core.objects import class_name, class_path
+from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any
 from ..core.stacks import place_of, place_of_code, user_mark
 from ..core.text import clean, shorten
 from ..core.transports import base_classes
@@ -43,12 +40,15 @@ class UnclosedTransport(Trap):
         self._open: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         watch.on_transport_made.append(self._made)
         watch.on_loop_closing.append(self._closing)
-        for cls in base_classes():
+        for cls in base_classes(self._blind):
             watch.patches.wrap(cls, "__init__", self._make_init)
             if "__del__" in vars(cls):
                 watch.patches.wrap(cls, "__del__", self._make_del(_itself))
         if "__del__" in vars(streams.StreamWriter):
             watch.patches.wrap(streams.StreamWriter, "__del__", self._make_del(_of_writer))
+
+    def _blind(self, what: str, reason: str) -> None:
+        self.watch.blind(f"{self.kind} of {what}", reason)
 
     def _make_init(self, original: Callable[..., None]) -> Callable[..., None]:
         watch = self.watch
@@ -62,7 +62,7 @@ class UnclosedTransport(Trap):
                 raise
             if watch.active:
                 with watch.faults.guard(self.kind):
-                    watch.transport_made(transport, sys._getframe(1), transport._loop)
+                    watch.transport_made(transport, sys._getframe(1), ask(transport, "_loop"))
 
         return __init__
 
@@ -134,7 +134,7 @@ class UnclosedTransport(Trap):
         ]
         for transport in left:
             # The connections that an open server has accepted are the server's.
-            server = getattr(transport, "_server", None)
+            server = ask(transport, "_server")
             if server is None or not any(server is other for other in left):
                 self.watch.report(self._finding(transport, how))
         for transport in left:
@@ -158,21 +158,19 @@ class UnclosedTransport(Trap):
             return False
         made = self._made_of(transport)
         # Without a user's or a library's frame it is a connection that a server accepted.
-        return made is not None and (
-            made[0] is not None or getattr(transport, "_server", None) is not None
-        )
+        return made is not None and (made[0] is not None or ask(transport, "_server") is not None)
 
     def _finding(self, transport: Any, how: str) -> Finding:
         watch = self.watch
         made = self._made_of(transport)
         origin = place_of(made[0]) if made is not None else None
         notes: tuple[str, ...] = (how,)
-        server = getattr(transport, "_server", None)
+        server = ask(transport, "_server")
         if origin is None and server is not None:
             origin = watch.origin_of(server)
             notes = ("It is a connection that the server made at that line accepted.", how)
         handler = _handler(transport)
-        location = place_of_code(handler.__code__) if handler is not None else None
+        location = place_of_code(handler) if handler is not None else None
         tenure = made[1] if made is not None else watch.tenure_of(transport)
         return Finding(
             self.kind,
@@ -187,7 +185,7 @@ class UnclosedTransport(Trap):
 
 
 def _of_writer(writer: Any) -> Any:
-    return getattr(writer, "_transport", None)
+    return ask(writer, "_transport")
 
 
 def _itself(transport: Any) -> Any:
@@ -195,37 +193,34 @@ def _itself(transport: Any) -> Any:
 
 
 def _is_server(transport: Any) -> bool:
-    return isinstance(transport, asyncio.AbstractServer) or class_name(transport) == "Server"
+    return is_any(transport, asyncio.AbstractServer) or class_name(transport) == "Server"
 
 
 def _is_open(transport: Any) -> bool:
     """Whether nobody has closed ``transport``, nor begun to."""
     if _is_server(transport):
-        return bool(transport.sockets)
-    if transport.is_closing():
+        return bool(ask(transport, "sockets"))
+    if call(transport, "is_closing", True):
         return False
     # What has let go of its socket or pipe has nothing left to close.
-    return all(getattr(transport, name, transport) is not None for name in ("_sock", "_pipe"))
+    return all(ask(transport, name, transport) is not None for name in ("_sock", "_pipe"))
 
 
 def _is_part(transport: Any) -> bool:
     """Whether ``transport`` is asyncio's means to another one, which is reported instead."""
-    protocol = getattr(transport, "_protocol", None)
-    return isinstance(protocol, (sslproto.SSLProtocol, base_subprocess.WriteSubprocessPipeProto))
+    return is_any(ask(transport, "_protocol"), sslproto.SSLProtocol, WriteSubprocessPipeProto)
 
 
 def _protocol_of(transport: Any) -> Any:
     """The protocol of whoever uses ``transport``, over TLS too."""
-    tls = getattr(transport, "_ssl_protocol", None)
-    return getattr(tls, "_app_protocol", None) or getattr(transport, "_protocol", None)
+    tls = ask(transport, "_ssl_protocol")
+    inner = ask(tls, "_app_protocol")
+    return inner if inner is not None else ask(transport, "_protocol")
 
 
-def _handler(transport: Any) -> Any:
-    """The ``client_connected_cb`` of an accepted stream connection."""
-    protocol = _protocol_of(transport)
-    callback = getattr(protocol, "_client_connected_cb", None)
-    callback = getattr(callback, "__func__", callback)
-    return callback if hasattr(callback, "__code__") else None
+def _handler(transport: Any) -> CodeType | None:
+    """The code of the ``client_connected_cb`` of an accepted stream connection."""
+    return function_code(ask(_protocol_of(transport), "_client_connected_cb"))
 
 
 def _name(transport: Any) -> str:
@@ -240,5 +235,5 @@ def _name(transport: Any) -> str:
         return "pipe transport"
     if "Datagram" in name or "UDP" in name:
         return "datagram transport"
-    stream = isinstance(protocol, asyncio.StreamReaderProtocol)
+    stream = is_a(protocol, asyncio.StreamReaderProtocol)
     return "stream (its writer)" if stream else "transport"

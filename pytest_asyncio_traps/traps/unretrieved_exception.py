@@ -8,13 +8,23 @@ import sys
 import weakref
 from asyncio import tasks
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ..core.contexts import UNRETRIEVED, subject
 from ..core.finding import Finding
-from ..core.objects import is_a
+from ..core.missing import missing
+from ..core.objects import (
+    children_of,
+    coroutine_of,
+    exception_of,
+    is_a,
+    is_any,
+    is_closed,
+    loop_of,
+    traceback_of,
+)
 from ..core.ownership import Tenure
-from ..core.stacks import coroutine_of, describe, name_of, place_of, raised_at, user_mark
+from ..core.stacks import describe, name_of, place_of, raised_at, user_mark
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
 
@@ -93,10 +103,10 @@ class UnretrievedException(Trap):
 
     def _thread_future_ends(self, future: Any) -> None:
         watch = self.watch
-        exc = getattr(future, "_exception", None)
+        exc = exception_of(future)
         if exc is None or future._asyncio_traps_asked or not watch.active:
             return
-        if issubclass(type(exc), (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+        if is_any(exc, SystemExit, KeyboardInterrupt, asyncio.CancelledError):
             return
         with watch.faults.guard(self.kind):
             future._asyncio_traps_asked = True
@@ -112,7 +122,7 @@ class UnretrievedException(Trap):
                     tenure.owner,
                     origin=place_of(mark),
                     origin_label="handed over at",
-                    location=raised_at(exc.__traceback__),
+                    location=raised_at(traceback_of(exc)),
                     location_label="raised at",
                     exception=described,
                     subject=name,
@@ -141,24 +151,23 @@ class UnretrievedException(Trap):
             watch.flush()
         for ref, tenure in looked_at:
             obj = ref()
-            if not isinstance(obj, asyncio.Future):
+            if not is_a(obj, asyncio.Future):
                 continue
             made = watch.made(obj)
             tenure = made[1] if made is not None else tenure
             if not (final or (tenure.ended and _is_closed(obj))):
                 self._leave(obj, ref, tenure)
             elif _is_unretrieved(obj):
-                if is_reported(obj) or watch.user_has_handler(obj.get_loop()):
+                if is_reported(obj) or watch.user_has_handler(loop_of(obj)):
                     continue
-                self._report(obj, _peek(obj), tenure)
+                self._report(obj, exception_of(obj), tenure)
 
     def _leave(self, future: Any, ref: weakref.ref[Any], tenure: Tenure) -> None:
         """Look at ``future`` again when its loop is closed, and not at every test until then."""
         if not _may_fail(future):
             return
-        try:
-            loop = future.get_loop()
-        except RuntimeError:  # its constructor has failed
+        loop = loop_of(future)
+        if loop is None:  # its constructor has failed
             return
         left = self._left.get(id(loop))
         if left is None or left.loop() is not loop:
@@ -170,26 +179,26 @@ class UnretrievedException(Trap):
         over: list[tuple[weakref.ref[Any], Tenure]] = []
         for key, left in list(self._left.items()):
             loop = left.loop()
-            if final or loop is None or loop.is_closed():
+            if final or loop is None or is_closed(loop):
                 over += left.entries
                 del self._left[key]
         return over
 
     def _report(self, future: Any, exc: BaseException | None, tenure: Tenure) -> None:
         watch = self.watch
-        if issubclass(type(exc), (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+        if is_any(exc, SystemExit, KeyboardInterrupt, asyncio.CancelledError):
             # An exit has left the loop by itself, and whoever ran the loop has seen it; a
             # cancellation that gather() hands on is no error of anybody's.
             return
         made = watch.made(future)
         name: str | None = None
-        coroutine = coroutine_of(future) if isinstance(future, asyncio.Task) else None
+        coroutine = coroutine_of(future) if is_a(future, asyncio.Task) else None
         if coroutine is not None and is_harness(coroutine, made[0] if made else None):
             return
         set_reported(future)
         described = describe(exc)
-        raised = raised_at(exc.__traceback__) if exc is not None else None
-        if isinstance(future, asyncio.Task):
+        raised = raised_at(traceback_of(exc))
+        if is_a(future, asyncio.Task):
             origin, label = watch.origin_of_task(future)
             # A task that failed eagerly has let go of its coroutine.
             if coroutine is not None:
@@ -197,7 +206,7 @@ class UnretrievedException(Trap):
             elif raised is not None:
                 name = raised.function
             summary = f"task running {name!r} ended in {described}, which nobody retrieved"
-        elif (children := getattr(future, "_children", None)) and isinstance(children, list):
+        elif children := children_of(future):
             origin, label = watch.origin_of(children[0]), "gathered at"
             summary = f"gather() ended in {described}, which nobody retrieved"
         else:
@@ -236,19 +245,27 @@ class _Left:
 
 
 def _is_failed(obj: object) -> bool:
-    return isinstance(obj, asyncio.Future) and _is_unretrieved(obj)
+    return is_a(obj, asyncio.Future) and _is_unretrieved(obj)
 
 
 def _is_closed(future: Any) -> bool:
-    try:
-        return bool(future.get_loop().is_closed())
-    except RuntimeError:  # its constructor has failed
-        return False
+    loop = loop_of(future)
+    return loop is not None and is_closed(loop)  # none if its constructor has failed
 
 
+_FLAG: Final = "_log_traceback"
 # By the base class's own: a subclass's may not be ready to be called from a collection.
 _done = asyncio.Future.done
-_log_traceback = asyncio.Future.__dict__["_log_traceback"].__get__
+_log_traceback: Any = getattr(
+    next((vars(cls)[_FLAG] for cls in asyncio.Future.__mro__ if _FLAG in vars(cls)), None),
+    "__get__",
+    None,
+)
+if _log_traceback is None:
+    missing(
+        "unretrieved-exception of futures that something still refers to",
+        f"this Python's futures have no {_FLAG}",
+    )
 
 
 def _may_fail(future: Any) -> bool:
@@ -257,12 +274,6 @@ def _may_fail(future: Any) -> bool:
 
 def _is_unretrieved(future: Any) -> bool:
     try:
-        return _log_traceback(future) is True
+        return _log_traceback is not None and _log_traceback(future) is True
     except RuntimeError:
         return False  # its constructor has failed, or was never called
-
-
-def _peek(future: Any) -> BaseException | None:
-    """The exception, without counting as its retrieval."""
-    exc = getattr(future, "_exception", None)
-    return exc if is_a(exc, BaseException) else None

@@ -12,14 +12,24 @@ from types import FrameType
 from typing import Any
 
 from ..core.finding import Finding, Place
-from ..core.objects import ask, is_a
-from ..core.ownership import THREAD_MARK
+from ..core.objects import (
+    ask,
+    callbacks_of,
+    code_of,
+    coroutine_of,
+    is_a,
+    owner_of_method,
+    put,
+    task_name,
+)
+from ..core.ownership import ALONE, THREAD_MARK
 from ..core.patches import Patches
-from ..core.stacks import ASYNCIO, HARNESS, KINDS, USER, coroutine_of, place_of, user_mark
+from ..core.paths import ASYNCIO, HARNESS, USER
+from ..core.stacks import KINDS, place_of, user_mark
 from ..core.text import shorten, text_of
 from ..core.transports import all_classes
 from ..core.trap import Trap
-from ..core.watch import CARRIED, callbacks_of
+from ..core.watch import CARRIED
 
 #: The methods that change what is bound to a loop, and wake those who wait for it.
 _OF_PRIMITIVES: tuple[tuple[type, tuple[str, ...]], ...] = (
@@ -63,13 +73,13 @@ class WrongThread(Trap):
         self._checking = False
         # How many tests in a row have begun, and started no thread, since there was another one.
         self._alone = 0
-        watch.ownership.on_thread_start.append(self._check_objects)
         watch.on_disarm.append(self._checks.undo)
         watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
         # pytest's own hook calls no other: ours has to stand before it, and hands on.
         watch.patches.keep(threading, "excepthook", self._make_excepthook)
         # There may be threads that nobody has started by that class, or before us.
         watch.on_test_begins.append(self._count_threads)
+        watch.ownership.on_thread_start.append(self._check_objects)  # last: see `Lifecycle._arm`
 
     def _check_objects(self) -> None:
         """From here on there is more than one thread: check queues, locks and transports.
@@ -96,6 +106,7 @@ class WrongThread(Trap):
         active = _THREADING.get("_active")
         # Asked at each test: not by active_count(), which takes a lock for it.
         count = len(active) if type(active) is dict else threading.active_count()
+        ALONE[0] = count == 1
         if count > 1:
             self._check_objects()
         elif self._checking:
@@ -137,9 +148,9 @@ class WrongThread(Trap):
 
         def checked(self_: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                loop = getattr(self_, "_loop", None)  # a subclass may make itself in its own way
+                loop = ask(self_, "_loop")  # a subclass may make itself in its own way
                 if loop is not None:
-                    thread = getattr(loop, "_thread_id", None)
+                    thread = ask(loop, "_thread_id")
                     if thread is None:
                         thread = _thread_of(loop)
                     if thread is not None and thread != get_ident():
@@ -163,7 +174,7 @@ class WrongThread(Trap):
 
     def _refused(self, loop: Any, what: str, frame: FrameType | None, exc: BaseException) -> None:
         # Whoever catches the error has dealt with it; the finding goes where the error goes.
-        setattr(exc, CARRIED, self._finding(loop, what, frame, None))
+        put(exc, CARRIED, self._finding(loop, what, frame, None))
 
     def _finding(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> Finding | None:
         watch = self.watch
@@ -173,7 +184,7 @@ class WrongThread(Trap):
         thread = threading.current_thread()
         mark, label = user_mark(frame), "touched at"
         if mark is None:
-            mark, label = getattr(thread, THREAD_MARK, None), "by a thread that was started at"
+            mark, label = ask(thread, THREAD_MARK), "by a thread that was started at"
         location, location_label = self._owner_of(loop, obj)
         return Finding(
             self.kind,
@@ -205,12 +216,12 @@ class WrongThread(Trap):
 
 def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
     """The tasks that ``obj``, a callback or a future, is to wake."""
-    owner = ask(obj, "__self__")
+    owner = owner_of_method(obj)
     if is_a(owner, asyncio.Task):
         yield owner
     if is_a(obj, asyncio.Future):
         for callback in callbacks_of(obj):
-            owner = ask(callback, "__self__")
+            owner = owner_of_method(callback)
             if is_a(owner, asyncio.Task):
                 yield owner
 
@@ -218,11 +229,11 @@ def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
 def _main_task_of(loop: Any) -> Place | None:
     """The first of the loop's tasks that runs a user's code: where that is defined."""
     try:
-        tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+        tasks = sorted(asyncio.all_tasks(loop), key=task_name)
     except RuntimeError:  # the set of all tasks changed meanwhile, in the loop's thread
         return None
     for task in tasks:
-        code = getattr(coroutine_of(task), "cr_code", None)
+        code = code_of(coroutine_of(task))
         if code is not None and KINDS[code.co_filename] == USER:
             return Place(code.co_filename, code.co_firstlineno, code.co_name)
     return None
@@ -252,8 +263,8 @@ def _called(what: str, frame: FrameType | None) -> str:
 
 def _thread_of(loop: Any) -> int | None:
     # uvloop shows to C only what it knows of that.
-    for knows in (loop, getattr(loop, "_asyncio_traps_runner", None)):
-        thread = getattr(knows, "_thread_id", None)
+    for knows in (loop, ask(loop, "_asyncio_traps_runner")):
+        thread = ask(knows, "_thread_id")
         if type(thread) is int:  # a mock has anything
             return thread
     return None
@@ -261,11 +272,11 @@ def _thread_of(loop: Any) -> int | None:
 
 def _name(thread_id: int) -> str:
     for thread in threading.enumerate():
-        if thread.ident == thread_id:
+        if ask(thread, "ident") == thread_id:
             return _shown(thread)
     return repr(str(thread_id))
 
 
 def _shown(thread: threading.Thread) -> str:
     """The name of ``thread``, in quotes."""
-    return repr(shorten(text_of(thread.name) or "", 200))
+    return repr(shorten(text_of(ask(thread, "name", "")) or "", 200))

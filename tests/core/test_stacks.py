@@ -11,7 +11,7 @@ import types
 import pytest
 from _pytest import python as pytest_python
 
-from pytest_asyncio_traps.core import stacks
+from pytest_asyncio_traps.core import paths, stacks
 
 
 def site_package(*parts: str) -> str:
@@ -21,18 +21,18 @@ def site_package(*parts: str) -> str:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        (__file__, stacks.USER),
-        ("/somewhere/src/app.py", stacks.USER),
-        ("<string>", stacks.STDLIB),
-        (collections.__file__, stacks.STDLIB),
-        (asyncio.__file__, stacks.ASYNCIO),
-        (pytest_python.__file__, stacks.HARNESS),
-        (stacks.__file__, stacks.HARNESS),
-        (site_package("pluggy", "_callers.py"), stacks.BOUNDARY),
-        (site_package("pytest_asyncio", "plugin.py"), stacks.HARNESS),
-        (site_package("somelib", "core.py"), stacks.LIBRARY),
-        ("/elsewhere/.venv/lib/site-packages/somelib.py", stacks.LIBRARY),
-        (os.path.join(os.path.dirname(collections.__file__), "..", "test", "x.py"), stacks.USER),
+        (__file__, paths.USER),
+        ("/somewhere/src/app.py", paths.USER),
+        ("<string>", paths.STDLIB),
+        (collections.__file__, paths.STDLIB),
+        (asyncio.__file__, paths.ASYNCIO),
+        (pytest_python.__file__, paths.HARNESS),
+        (stacks.__file__, paths.HARNESS),
+        (site_package("pluggy", "_callers.py"), paths.BOUNDARY),
+        (site_package("pytest_asyncio", "plugin.py"), paths.HARNESS),
+        (site_package("somelib", "core.py"), paths.LIBRARY),
+        ("/elsewhere/.venv/lib/site-packages/somelib.py", paths.LIBRARY),
+        (os.path.join(os.path.dirname(collections.__file__), "..", "test", "x.py"), paths.USER),
     ],
 )
 def test_whose_code_a_file_holds(path: str, kind: int) -> None:

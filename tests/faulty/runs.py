@@ -53,6 +53,7 @@ _UNWRITTEN = re.compile(
     r"part '(report .*|pytest_sessionfinish|pytest_addoption|pytest_configure|"
     r"pytest_load_initial_conftests)' failed"
 )
+_FAILS_RUN = re.compile(r"^ERROR pytest-asyncio-traps - fault in ", re.MULTILINE)
 _KIND = re.compile(r"[a-z]+(-[a-z]+)+: ")
 
 
@@ -69,6 +70,8 @@ class Run:
     changed: dict[str, str]
     reached: dict[str, set[str | None]]
     stand_ins: set[str]
+    #: Whether it was a strict run.
+    strict: bool
 
     @property
     def told(self) -> str:
@@ -166,6 +169,7 @@ class Server:
             changed if changed is not None else {"nothing": "the run did not end"},
             reached,
             stand_ins,
+            traps and "--asyncio-strict" in args,
         )
 
 
@@ -225,6 +229,10 @@ def wrongs(run: Run, plain: Run, point: str) -> list[str]:
             or "Please report this" not in told
         ):
             found.append("told without its traceback")
+        # Every run with options is strict: see `ON`. What fails after the summary fails it by its
+        # status alone, see test_fails_closed.py.
+        if run.strict and _HEADING in run.text and not _FAILS_RUN.search(run.text):
+            found.append("the fault does not fail the run")
     elif told:
         found.append(f"not reached, and yet: {told}")
     for sign in ("injected into", "Traceback", "Exception ignored", "INTERNALERROR", "unraisable"):

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
+from pytest_asyncio_traps.core.faults import Fault
 from pytest_asyncio_traps.core.finding import (
     Consent,
     Earlier,
@@ -113,7 +114,7 @@ def make(
     run = Run(
         findings,
         {},
-        {},
+        [],
         {"tool": "1.0", "pytest": "9.0"},
         folder,
         lambda path: path.removeprefix(f"{folder}/"),
@@ -269,7 +270,7 @@ def test_what_could_not_be_watched_and_what_failed(tmp_path: Path) -> None:
         return Run(
             run.findings,
             {"the <far> side": "it is dark"},
-            {"a part": "Traceback\n  <line>\nValueError: x"},
+            [Fault("a part", "Traceback\n  <line>\nValueError: x", "all kinds", "test_b")],
             run.versions,
             run.root,
             run.relative,
@@ -277,7 +278,8 @@ def test_what_could_not_be_watched_and_what_failed(tmp_path: Path) -> None:
 
     page = Page(make(tmp_path, [], change=change).read_text(encoding="utf-8"))
     assert "the <far> side: it is dark." in page.text
-    assert "a part Traceback <line> ValueError: x" in page.text
+    about = "a part, off since test_b: all kinds"
+    assert f"{about} Traceback <line> ValueError: x" in page.text
 
 
 def test_without_jinja2_the_run_does_not_begin(suite: Suite) -> None:
@@ -377,7 +379,9 @@ def test_everything_from_user_code_is_escaped(tmp_path: Path) -> None:
 
     def change(run: Run) -> Run:
         odd = "".join(HOSTILE)
-        return Run(findings, {odd: odd}, {odd: odd}, run.versions, run.root, run.relative)
+        return Run(
+            findings, {odd: odd}, [Fault(odd, odd, odd, odd)], run.versions, run.root, run.relative
+        )
 
     text = make(tmp_path, [], change=change).read_text(encoding="utf-8")
 

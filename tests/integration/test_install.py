@@ -27,7 +27,7 @@ FILTERS = {
     "default": False,
     "once": False,
     "ignore": False,
-}#: ... and those that are tried wherever a filter can stand.
+}  #: ... and those that are tried wherever a filter can stand.
 BRIEFLY = ("error", "error:The configuration option", "error::RuntimeWarning", "ignore")
 
 #: pytest applies its own filters while plugins are configured since then; Python always did.
@@ -84,7 +84,9 @@ def test_under_a_filter(
         unset.pytester.makeini(f"[pytest]\nfilterwarnings = {filter_}\n")
     elif where == "toml":
         unset.pytester.path.joinpath("tox.ini").unlink(missing_ok=True)
-        unset.pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\nfilterwarnings = ['{filter_}']")
+        unset.pytester.makepyprojecttoml(
+            f"[tool.pytest.ini_options]\nfilterwarnings = ['{filter_}']"
+        )
     elif where == "-W":
         args = ("-W", filter_)
     else:
@@ -305,4 +307,6 @@ def test_the_versions_that_are_tried() -> None:
     version = importlib.metadata.version("pytest-asyncio")
     text = getattr(theirs, "_DEFAULT_FIXTURE_LOOP_SCOPE_UNSET", None)
     assert text is not None, version
-    assert text.startswith('The configuration option "asyncio_default_fixture_loop_scope" is unset.')
+    assert text.startswith(
+        'The configuration option "asyncio_default_fixture_loop_scope" is unset.'
+    )

@@ -1,0 +1,17 @@
+"""What the plugin looks for in Python and pytest and does not find: blind spots of every run.
+
+A name that is private to somebody else may go with the next version. Where it is looked up while
+the plugin is imported, its absence must not keep pytest from starting.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: What cannot be watched, and why.
+MISSING: Final[dict[str, str]] = {}
+
+
+def missing(what: str, reason: str) -> None:
+    """``what`` cannot be watched by this process, for ``reason``."""
+    MISSING.setdefault(what, reason)
