@@ -79,6 +79,8 @@ class Reporter:
         if finding.owner.type == "fixture":
             owner = finding.owner
             lines.append(clean(f"by the {owner.scope} fixture {owner.name!r}"))
+        if finding.owner.via:
+            lines.append(clean(f"while {finding.owner.nodeid} ran, {finding.owner.via}"))
         if location is not None and location != origin:
             lines.append(f"{finding.location_label} {self.where(location)}")
         if location is not None and location != finding.place:

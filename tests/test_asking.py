@@ -169,7 +169,14 @@ ALLOWED: dict[str, dict[str, str]] = {
         "isinstance(tenure, Tenure)": "after `ask`",
         "isinstance(late, Late)": "after `ask`",
     },
-    "core/ownership.py": {"isinstance(tenure, Tenure)": "after `ask`"},
+    "core/ownership.py": {
+        "isinstance(tenure, Tenure)": "after `ask`",
+        "getattr(executors, '_WorkItem', None)": "a module",
+        "isinstance(job, type)": "what a module of Python's holds",
+        "hasattr(job, 'run')": "likewise",
+        "get.__code__": "a function of the plugin's",
+        "put_.__code__": "likewise",
+    },
     "core/origins.py": {"isinstance(depth, int)": "an argument, in the place of Python's check"},
     "core/witness.py": {
         "sink.__self__": "a method of a built-in class, by its exact type",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -120,7 +121,7 @@ _name_of = _asker(_Task, "get_name", "")
 _cancelling = _asker(_Task, "cancelling", 0)
 
 #: The context of a task, or None (always before Python 3.12).
-context_of = _asker(_Task, "get_context", None)
+context_of: Callable[[object], Any] = _asker(_Task, "get_context", None)
 
 
 def is_done(future: object) -> bool:

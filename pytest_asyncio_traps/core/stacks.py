@@ -95,7 +95,8 @@ def add_step(code: CodeType) -> None:
     _BEYOND.discard(code.co_filename)
 
 
-def _is_step(code: CodeType) -> bool:
+def is_step(code: CodeType) -> bool:
+    """Whether ``code`` is of a function that runs a step of a loop."""
     # By identity: hashing or comparing code objects reads all their instructions.
     for step in STEP_CODES:  # noqa: SIM110 - any() makes a generator
         if code is step:
@@ -122,10 +123,29 @@ def user_mark(frame: FrameType | None) -> Mark | None:
                 if library is None:
                     library = code, frame.f_lasti
                     passed_by = _BEYOND
-            elif kind == BOUNDARY or _is_step(code):
+            elif kind == BOUNDARY or is_step(code):
                 break
         frame = frame.f_back
     return library
+
+
+def is_librarys(frame: FrameType | None, own: str = "") -> bool:
+    """Whether installed code, and not the user's, has asked for what is made in ``frame``.
+
+    The innermost frame counts that is neither Python's nor a test runner's, nor of the package
+    ``own``: that of the class of what is made, which makes it for whoever asks.
+    """
+    while frame is not None:
+        code = frame.f_code
+        kind = KINDS[code.co_filename]
+        if kind in (USER, BOUNDARY, HARNESS) or is_step(code):
+            return False
+        if kind == LIBRARY:
+            name = frame.f_globals.get("__name__")
+            if type(name) is not str or name.partition(".")[0] != own:
+                return True
+        frame = frame.f_back
+    return False
 
 
 def stack_of(thread_id: int) -> Stack:
@@ -181,7 +201,7 @@ def user_mark_of(stack: Iterable[Mark]) -> Mark | None:
             return mark
         if kind == LIBRARY:
             library = library or mark
-        elif kind == BOUNDARY or _is_step(code):
+        elif kind == BOUNDARY or is_step(code):
             break
     return library
 
@@ -195,7 +215,7 @@ def within_step(stack: Iterable[Mark]) -> list[Mark]:
     for mark in stack:
         code = mark[0]
         kind = KINDS[code.co_filename]
-        if kind == BOUNDARY or _is_step(code):
+        if kind == BOUNDARY or is_step(code):
             break
         if kind not in (ASYNCIO, HARNESS):
             inner.append(mark)
@@ -219,7 +239,7 @@ def first_time(stack: Iterable[Mark]) -> str:
             for end, what in _FIRST_TIME:
                 if name.endswith(end):
                     return what
-        elif kind == BOUNDARY or _is_step(code):
+        elif kind == BOUNDARY or is_step(code):
             break
     return ""
 
@@ -272,6 +292,16 @@ def raised_at(traceback: TracebackType | None) -> Place | None:
             best_kind = kind
         traceback = traceback.tb_next
     return best
+
+
+def called_at(traceback: TracebackType | None) -> Place | None:
+    """The outermost line of the user's code in a traceback."""
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if KINDS[code.co_filename] == USER:
+            return Place(_absolute(code.co_filename), traceback.tb_lineno, code.co_name)
+        traceback = traceback.tb_next
+    return None
 
 
 def coroutine_origin(coroutine: object) -> Place | None:

@@ -10,14 +10,16 @@ import asyncio
 import contextvars
 import gc
 import sys
+import threading
 import weakref
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import compress, repeat
 from operator import call as call_
 from operator import is_
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .census import Census
 from .faults import Faults
@@ -25,6 +27,7 @@ from .finding import Finding, Place
 from .objects import (
     Keyed,
     ask,
+    ask_text,
     call,
     code_of,
     context_of,
@@ -41,11 +44,23 @@ from .origins import OriginTracking
 from .ownership import TENURE, Ownership, Tenure
 from .patches import Patches
 from .paths import ASYNCIO, HARNESS, LIBRARY, USER
-from .stacks import KINDS, STEP_CODES, Mark, coroutine_origin, place_of, place_of_code, user_mark
+from .stacks import (
+    KINDS,
+    STEP_CODES,
+    Mark,
+    coroutine_origin,
+    is_librarys,
+    place_of,
+    place_of_code,
+    user_mark,
+)
 from .witness import Witness
 
 #: The attribute under which an object carries where, and in whose tenure, it was made.
 ATTRIBUTE = "_asyncio_traps_made"
+
+#: ... and what it is made as, for the words before that line, where these are not the usual ones.
+MADE_AS = "_asyncio_traps_made_as"
 
 #: ... and those for where a task was made, in parts: whose it is, its context says, or a third.
 MADE_CODE = "_asyncio_traps_code"
@@ -65,6 +80,9 @@ FAILED = "_asyncio_traps_failed"
 Made = tuple[Mark | None, Tenure]
 
 
+#: The attribute that says of a loop that installed code made it on its own behalf.
+LIBRARYS = "_asyncio_traps_librarys"
+
 #: The attribute that says of an object that it was reported, or is part of what was.
 _REPORTED = "_asyncio_traps_reported"
 
@@ -77,6 +95,16 @@ def is_reported(obj: object) -> bool:
 def set_reported(obj: object) -> bool:
     """Note that ``obj`` needs no finding any more. False where it allows no attributes."""
     return put(obj, _REPORTED, True)
+
+
+class Handed(NamedTuple):
+    """A coroutine that was handed over: where, whose it is, and what it was handed to."""
+
+    ref: weakref.ref[Any]
+    code: CodeType | None
+    mark: Mark | None
+    tenure: Tenure
+    to: str
 
 
 class Late:
@@ -111,6 +139,7 @@ class Watch:
     __slots__ = (
         "__weakref__",
         "_loops",
+        "_main_thread",
         "active",
         "blind_spots",
         "busy",
@@ -121,6 +150,7 @@ class Watch:
         "faults",
         "foreign",
         "found",
+        "handed",
         "on_asyncgen_begun",
         "on_asyncgen_dropped",
         "on_asyncgens_shut",
@@ -175,6 +205,7 @@ class Watch:
         self.witness = Witness(self.faults)
         self.patches = Patches()
         self.origins = OriginTracking(self.faults)
+        self._main_thread = threading.main_thread().ident
         self.found: deque[Finding] = deque()
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
@@ -212,6 +243,8 @@ class Watch:
         self.slow_after = float("inf")
         #: The coroutines whose complaint is no news.
         self.explanations: dict[int, tuple[weakref.ref[Any], object]] = {}
+        #: Coroutines that were handed to another thread, or made there for somebody, by their ids.
+        self.handed: dict[int, Handed] = {}
 
     def _heed_fault(self, part: str) -> None:
         """Where what all traps rely on has failed, the innocent might be blamed: stand down."""
@@ -268,12 +301,53 @@ class Watch:
         tenure: Tenure | None = ask(obj, MADE_TENURE)
         if tenure is None:
             tenure = context_of(obj).get(TENURE)
-        return ((code, ask(obj, MADE_LASTI)), tenure or self.ownership.now())
+        tenure = self.ownership.resolve(tenure) if tenure is not None else self.ownership.now()
+        return (code, ask(obj, MADE_LASTI)), tenure
 
     def remember(self, obj: object, frame: FrameType | None) -> None:
         """Keep on ``obj`` that it was made in ``frame``, and in whose tenure."""
+        tenure = TENURE.get()
+        if type(tenure) is not Tenure:
+            tenure = self.ownership.now()
         # False for slots of its own: the census may still know whose it is.
-        put(obj, ATTRIBUTE, (user_mark(frame), TENURE.get() or self.ownership.now()))
+        put(obj, ATTRIBUTE, (user_mark(frame), tenure))
+
+    def remember_task(self, task: Any, frame: FrameType | None) -> None:
+        """Keep on ``task``, made in ``frame``, the user's line behind it, and in whose tenure.
+
+        Where no line of the user's is on the stack, that is the line that handed its coroutine
+        over to another thread, or the one behind the task that runs.
+        """
+        mark = user_mark(frame)
+        tenure = TENURE.get()
+        if type(tenure) is not Tenure:
+            tenure = self.ownership.now()
+        if mark is None or KINDS[mark[0].co_filename] != USER:
+            handed = self.handed_over(coroutine_of(task)) if self.handed else None
+            if handed is not None:
+                mark, tenure = handed.mark, handed.tenure
+            else:
+                made = self.made(_current_task(loop_of(task)))
+                if made is not None and made[0] is not None:
+                    mark = made[0]
+        put(task, ATTRIBUTE, (mark, tenure))
+
+    def hand_over(self, coroutine: Any, mark: Mark | None, tenure: Tenure, to: str) -> None:
+        """Keep where ``coroutine`` was handed to what ``to`` names, and by whom."""
+        try:
+            ref = weakref.ref(coroutine)
+        except TypeError:  # not a coroutine of Python's
+            return
+        if len(self.handed) > 1000:
+            self.handed = {key: kept for key, kept in self.handed.items() if kept.ref() is not None}
+        self.handed[id(coroutine)] = Handed(ref, code_of(coroutine), mark, tenure, to)
+
+    def handed_over(self, coroutine: Any) -> Handed | None:
+        """Where ``coroutine`` was handed over, if it was; also while it is being destroyed."""
+        handed = self.handed.get(id(coroutine))
+        if handed is None or handed.code is not code_of(coroutine):
+            return None
+        return handed if handed.ref() in (None, coroutine) else None
 
     def tenure_of(self, obj: object) -> Tenure:
         """Whose ``obj`` is: by its own mark, by the census, else of whoever runs now."""
@@ -284,8 +358,8 @@ class Watch:
         if is_a(context, contextvars.Context):
             tenure = context.get(TENURE)
             if isinstance(tenure, Tenure):
-                return tenure
-        return self.census.tenure_of(obj) or self.ownership.now()
+                return self.ownership.resolve(tenure)
+        return self.census.tenure_of(obj) or self.ownership.dropping()
 
     def tenure_of_handle(self, handle: object) -> Tenure | None:
         """In whose tenure a callback was scheduled, if that can be known."""
@@ -293,7 +367,7 @@ class Watch:
         if not is_a(context, contextvars.Context):
             return None
         tenure = context.get(TENURE)
-        return tenure if isinstance(tenure, Tenure) else None
+        return self.ownership.resolve(tenure) if isinstance(tenure, Tenure) else None
 
     def asked_by(self, handle: object) -> Mark | None:
         """The user's instruction that scheduled ``handle``, if it is known."""
@@ -411,7 +485,17 @@ class Watch:
 
     def loop_made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
         self.busy = True
-        self.remember(loop, frame)
+        mark, tenure = user_mark(frame), TENURE.get()
+        if type(tenure) is not Tenure:
+            tenure = self.ownership.now()
+        put(loop, ATTRIBUTE, (mark, tenure))
+        if mark is not None:
+            own = ask_text(type(loop), "__module__").partition(".")[0]
+            if is_librarys(frame, own):
+                put(loop, LIBRARYS, True)
+        if not self.shared:
+            # One test's steps may run in another's time, or beside it.
+            self.shared = tenure.is_shared or get_ident() != self._main_thread
         Keyed.add(loop, self._loops)
         self._tell(self.on_loop_made, loop, frame)
 
@@ -500,8 +584,12 @@ class Watch:
     def shift_to(self, context: contextvars.Context) -> Tenure | None:
         """A step runs in ``context``: what it makes is that one's. Returns whose time it was."""
         tenure = context.get(TENURE)
+        if tenure is None or not self.active:
+            return None
+        if type(tenure) is not Tenure:
+            tenure = self.ownership.resolve(tenure)
         before = self.census.current
-        if tenure is None or tenure is before or not self.active:
+        if tenure is before:
             return None
         self.census.mark(tenure)
         return before
@@ -528,6 +616,13 @@ class Watch:
 def _part_of(callback: Callable[..., None]) -> str:
     """The part of the plugin that ``callback`` is a method of."""
     return getattr(getattr(callback, "__self__", None), "kind", "loops")
+
+
+def _current_task(loop: Any) -> Any:
+    try:
+        return asyncio.current_task(loop)
+    except RuntimeError:  # no loop
+        return None
 
 
 def asked_at(code: CodeType, lasti: int) -> Mark | None:

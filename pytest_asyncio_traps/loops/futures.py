@@ -86,7 +86,8 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 if watch.active:
                     frame = _getframe(1)
-                    watch.remember(self, frame)
+                    if watch.made(self) is None:  # a job of an executor says where that was given
+                        watch.remember(self, frame)
                     self._asyncio_traps_code = frame.f_code
                     self._asyncio_traps_lasti = frame.f_lasti
             except Exception as exc:

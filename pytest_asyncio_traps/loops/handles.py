@@ -261,8 +261,10 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
 class AtHandle(events.TimerHandle):
     """What ``call_at`` makes by itself, outside of debug mode, and fills in like the other."""
 
-    __slots__ = ("_asyncio_traps_asked",)
+    __slots__ = ("_asyncio_traps_asked", "_asyncio_traps_librarys")
     _asyncio_traps_asked: Mark | None
+    #: Set where installed code has asked for the timer, whoever has called that.
+    _asyncio_traps_librarys: bool
     _source_traceback: Any
     _when: float
     _scheduled: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from _thread import get_ident
 from asyncio import base_events, coroutines, events
@@ -13,9 +14,9 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.objects import ask, function_code, is_a, is_running, put, traceback_of
-from ..core.ownership import ALONE, TENURE
+from ..core.ownership import ALONE, TENURE, Tenure
 from ..core.paths import BOUNDARY, USER
-from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, add_step, module_of
+from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, add_step, is_librarys, module_of
 from ..core.watch import Watch
 from . import debug, handles
 from .debug import KEEPS_ITS_FUTURES, MAKING, QUIET
@@ -36,6 +37,13 @@ _CALL_AT_NAMES = (
     "TypeError", "_check_closed", "_debug", "_check_thread", "_check_callback", "events",
     "TimerHandle", "_source_traceback", "heapq", "heappush", "_scheduled",
 )  # fmt: skip
+
+
+#: The classes whose method ``_start_serving`` has a loop listen.
+_SERVING = (
+    ("selector_events", "BaseSelectorEventLoop"),
+    ("proactor_events", "BaseProactorEventLoop"),
+)
 
 
 def arm(watch: Watch) -> None:
@@ -236,6 +244,7 @@ def arm(watch: Watch) -> None:
                         made._asyncio_traps_asked = code, frame.f_lasti
                     else:
                         made._asyncio_traps_asked = handles.mark_of(frame)
+                        made._asyncio_traps_librarys = is_librarys(frame)
                     made._context = copy_context() if context is None else context
                     made._loop = self
                     made._callback = callback
@@ -255,6 +264,15 @@ def arm(watch: Watch) -> None:
             return timer
 
         return call_at
+
+    def make_start_serving(original: Callable[..., Any]) -> Callable[..., Any]:
+        def _start_serving(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not watch.active:
+                return original(self, *args, **kwargs)
+            with watch.ownership.serving("a server"):
+                return original(self, *args, **kwargs)
+
+        return _start_serving
 
     def make_stop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def stop(self: Any) -> None:
@@ -290,6 +308,12 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "call_soon", make_call_soon)
     patches.wrap(loop_class, "call_at", make_call_at)
     patches.wrap(loop_class, "stop", make_stop)
+    for module, name in _SERVING:
+        server_loop = getattr(importlib.import_module(f"asyncio.{module}"), name, None)
+        if server_loop is not None and "_start_serving" in vars(server_loop):
+            patches.wrap(server_loop, "_start_serving", make_start_serving)
+        else:
+            watch.blind("which test a server serves", f"asyncio.{module}.{name} serves otherwise")
     patches.wrap(loop_class, "create_task", make_create_task(watch))
     patches.wrap(loop_class, "create_future", make_create_future(watch))
     if function_code(handles.BASE._run) is not None:
@@ -340,7 +364,8 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                         frame = frame.f_back
                     kind = BOUNDARY if frame is None else KINDS[code.co_filename]
                     tenure = _tenure_here()
-                    if kind == USER and type(task) is _Task and tenure is not None:
+                    plain = type(task) is _Task and type(tenure) is Tenure
+                    if kind == USER and plain:
                         # Whose it is, its context says. In parts, as the collector need not
                         # look at these.
                         task._asyncio_traps_code = code
@@ -349,10 +374,10 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                             task._asyncio_traps_tenure = tenure
                         elif "context" in kwargs:
                             watch.remember(task, frame)
-                    elif kind == BOUNDARY and type(task) is _Task and tenure is not None:
+                    elif kind == BOUNDARY and plain:
                         task._asyncio_traps_made = None, tenure  # a test runner's
                     else:
-                        watch.remember(task, frame)
+                        watch.remember_task(task, frame)
                     if task._source_traceback:
                         _hide_frame(task)
                 except AttributeError:
@@ -417,6 +442,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 loop._asyncio_traps_step = began
                 if watch.shared:
                     shift = watch.shift_to(self._context)
+                    loop._asyncio_traps_last = self._context.get(TENURE)
                 if began >= due[0]:
                     watch.step_due(loop, began)
             except Exception as exc:
@@ -465,6 +491,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                 loop._asyncio_traps_step = began
                 if watch.shared:
                     shift = watch.shift_to(self._context)
+                    loop._asyncio_traps_last = self._context.get(TENURE)
                 if began >= due[0]:
                     watch.step_due(loop, began)
             except Exception as exc:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..core.clock import REAL
 from ..core.objects import ask, is_closed, is_running, put
+from ..core.ownership import TENURE, Tenure
 from ..core.stacks import STEP_CODES, add_step
 from ..core.watch import Watch, asked_at
 from . import debug
@@ -53,6 +54,8 @@ _ENDPOINTS = (
 )
 
 
+_SERVERS = ("create_server", "create_unix_server")
+
 # What runs at every operation finds these here, not in a closure: see stdlib.py.
 _getframe = sys._getframe
 _running_loop: Callable[[], Any] = asyncio.get_running_loop
@@ -62,12 +65,13 @@ class _Runner:
     """What a loop in C shows nobody, or would be slow to: in which thread it runs, if it does,
     when its step began, and whether it is in uvloop's own debug mode."""
 
-    __slots__ = ("_asyncio_traps_step", "_thread_id", "debug")
+    __slots__ = ("_asyncio_traps_last", "_asyncio_traps_step", "_thread_id", "debug")
 
     def __init__(self) -> None:
         self.debug: bool = False
         self._thread_id: int | None = None
         self._asyncio_traps_step: float = 0.0
+        self._asyncio_traps_last: Tenure | None = None
 
 
 class _Step(functools.partial[None]):
@@ -210,6 +214,8 @@ def hook(watch: Watch, loop_class: Any) -> None:
         __tracebackhide__ = True
         try:
             runner._asyncio_traps_step = began = now()
+            if watch.shared:
+                runner._asyncio_traps_last = TENURE.get()
             if began >= due[0]:
                 watch.step_due(_running_loop(), began)
         except Exception as exc:
@@ -374,7 +380,11 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def make_endpoint(original: Callable[..., Any]) -> Callable[..., Any]:
         async def endpoint(self: Any, *args: Any, **kwargs: Any) -> Any:
-            made = await original(self, *args, **kwargs)
+            if original.__name__ in _SERVERS and watch.active:
+                with watch.ownership.serving("a server"):
+                    made = await original(self, *args, **kwargs)
+            else:
+                made = await original(self, *args, **kwargs)
             if watch.active:
                 with guarded:
                     transport = made[0] if isinstance(made, tuple) else made

@@ -13,7 +13,7 @@ from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.finding import Finding, Place
 from ..core.objects import ask, class_name, coroutine_of, is_a, traceback_of
 from ..core.ownership import Tenure
-from ..core.stacks import describe, name_of, place_of, place_of_code, raised_at
+from ..core.stacks import called_at, describe, name_of, place_of, place_of_code, raised_at
 from ..core.text import shorten, text_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
@@ -81,6 +81,10 @@ class CallbackException(Trap):
             server = ask(transport, "_server")
             if origin is None and server is not None:
                 origin, label = watch.origin_of(server), "its server was made at"
+        if origin is None and context.get("handle") is not None:
+            # A done callback, which asyncio schedules by itself: the line in it, where the
+            # exception of a task came out.
+            origin, label = called_at(traceback_of(exc)), "came out in the callback at"
         code = ask(context.get("asyncgen"), "ag_code")
         if origin is None and type(code) is CodeType:
             origin, label = place_of_code(code), "defined at"

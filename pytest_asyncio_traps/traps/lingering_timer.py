@@ -12,6 +12,7 @@ from ..core.objects import ask, call, is_cancelled
 from ..core.ownership import Tenure
 from ..core.stacks import Mark, is_user, name_of, place_of
 from ..core.trap import Trap, When
+from ..core.watch import LIBRARYS
 
 
 class LingeringTimer(Trap):
@@ -47,7 +48,9 @@ class LingeringTimer(Trap):
         watch = self.watch
         for handle in _scheduled(loop):
             mark = watch.asked_by(handle)
-            if mark is not None and is_user(mark) and not is_cancelled(handle):
+            if mark is None or not is_user(mark) or ask(handle, LIBRARYS) is True:
+                continue
+            if not is_cancelled(handle):
                 tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
                 self._report(loop, handle, mark, name_of(ask(handle, "_callback")), tenure)
         for handle, (owner, mark, name, tenure) in list(self._timers.items()):

@@ -10,12 +10,22 @@ import weakref
 from collections.abc import Callable
 from re import match as _match  # tests may replace it
 from types import CodeType, FrameType, FunctionType, SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from ..core.finding import Finding, Place
 from ..core.objects import ask
+from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, USER
-from ..core.stacks import KINDS, coroutine_origin, name_of, place_of, place_of_code, user_place
+from ..core.stacks import (
+    KINDS,
+    Mark,
+    coroutine_origin,
+    is_step,
+    name_of,
+    place_of,
+    place_of_code,
+    user_place,
+)
 from ..core.text import text_of
 from ..core.trap import Trap
 
@@ -42,6 +52,12 @@ class NeverAwaited(Trap):
         # Only importlib.reload() puts Python's own back; what others put there calls ours.
         self.watch.patches.keep(warnings, "_warn_unawaited_coroutine", self._make_hook, _is_pythons)
         self.watch.witness.on_shown.append(self._of_asyncgen)
+        self.watch.ownership.on_job_done.append(self._job_done)
+
+    def _job_done(self, result: Any, mark: Mark | None, tenure: Tenure) -> None:
+        """An async function was called in an executor, which hands on the coroutine it returned."""
+        if self.watch.active and type(result) is types.CoroutineType:
+            self.watch.hand_over(result, mark, tenure, _EXECUTOR)
 
     def _let_go(self) -> None:
         self.watch.on_test_begins.remove(self._let_go)
@@ -110,7 +126,7 @@ class NeverAwaited(Trap):
                 self.kind,
                 f"{match[1]}() of an async generator was never awaited",
                 self.advice,
-                self.watch.ownership.now().owner,
+                self.watch.ownership.dropping().owner,
                 origin=place,
                 origin_label="dropped at",
                 subject=match[1],
@@ -141,30 +157,50 @@ class NeverAwaited(Trap):
             return None
         if watch.census.collecting:
             dropped = None  # the collector runs wherever it likes
-        tenure = watch.census.tenure_of(coro) or watch.ownership.now()
+        handed = watch.handed_over(coro) if watch.handed else None
+        if handed is not None:
+            tenure = handed.tenure
+        else:
+            tenure = watch.census.tenure_of(coro) or watch.ownership.dropping()
         origin, library = _origin(coro, dropped)
         code = coro.cr_code
         label = "defined at" if origin == place_of_code(code) else "made at"
-        asked = watch.asked_in(dropped)
-        if asked is not None:
+        advice, notes = self.advice, tuple[str, ...]()
+        if handed is not None and handed.to is _EXECUTOR:
+            origin, label, library = place_of(handed.mark), "handed to an executor at", None
+            advice = _ADVICE_EXECUTOR
+        elif dropped is not None and is_step(dropped.f_code):
             # An async function as a callback: the loop calls it, and drops what it returns.
-            origin, label = place_of(asked), "made by a callback that was scheduled at"
+            asked = watch.asked_in(dropped)
+            if asked is not None:
+                origin, label = place_of(asked), "made by a callback that was scheduled at"
+            advice, notes = _ADVICE_CALLBACK, ("It was called as a callback.",)
         if origin is None and KINDS[code.co_filename] < LIBRARY and not _is_mocks(code):
             return None  # made by asyncio or a test runner, of code of their own
         name = "AsyncMock" if _is_mocks(code) else name_of(coro)
         return Finding(
             self.kind,
             f"coroutine {name!r} was never awaited",
-            self.advice,
+            advice,
             tenure.owner,
             origin=origin or (place_of_code(code) if not _is_mocks(code) else None),
             origin_label=label,
             location=library,
             location_label="made inside a library at",
+            notes=notes,
             subject=name,
         )
 
 
+_EXECUTOR: Final = "an executor"
+_ADVICE_EXECUTOR: Final = (
+    "An executor calls plain functions, and drops the coroutine that an async one returns. Await "
+    "it here, or hand a function to the executor that calls asyncio.run()."
+)
+_ADVICE_CALLBACK: Final = (
+    "A callback is a plain function: what an async one returns is dropped. Let a plain function "
+    "call asyncio.create_task(), and keep the task."
+)
 _UNAWAITED_METHOD = r"coroutine method '(\w+)' of .* was never awaited"
 
 

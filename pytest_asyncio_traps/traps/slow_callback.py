@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+from collections.abc import Iterable
+from types import CodeType
 from typing import Any
 
 from ..core.finding import Finding, Place
 from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
 from ..core.ownership import Tenure
-from ..core.stacks import Mark, name_of, place_of, place_of_code
+from ..core.stacks import Mark, is_users, name_of, place_of, place_of_code
 from ..core.timeline import Film
 from ..core.trap import Trap
-from ..core.watch import Watch, is_harness
+from ..core.watch import LIBRARYS, Watch, is_harness
 from ..core.watchdog import Watchdog, dismiss, employ
 
 #: asyncio's own threshold, in seconds.
@@ -88,6 +90,8 @@ class SlowCallback(Trap):
             location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
         task, code, name = _who(callback)
+        if ask(loop, LIBRARYS) is True and not _is_any_users(code, lines):
+            return  # a loop that a library keeps for itself: it keeps nothing of the user's waiting
         made = watch.made(task) if task is not None else None
         tenure = self._tenure(handle, made)
         origin, label = (place_of(made[0]) if made is not None else None), "made at"
@@ -133,6 +137,13 @@ class SlowCallback(Trap):
             self.excused = False
             return True
         return sys.gettrace() is not None and "pydevd" in sys.modules
+
+
+def _is_any_users(code: CodeType | None, lines: Iterable[Place] | None) -> bool:
+    """Whether a step runs code of the user's, or was seen in it."""
+    if code is not None and is_users(code.co_filename):
+        return True
+    return any(is_users(place.path) for place in lines or ())
 
 
 def _once(what: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ..core.finding import Finding
 from ..core.objects import ask, frame_of, is_closed
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY
-from ..core.stacks import KINDS, Mark, name_of, place_of, user_mark, waits_at
+from ..core.stacks import KINDS, Mark, is_librarys, name_of, place_of, user_mark, waits_at
 from ..core.trap import Trap
 from ..core.watch import is_anyio_runner, is_reported
 
@@ -87,6 +87,8 @@ class UnclosedAsyncgen(Trap):
     def _on_begun(self, loop: Any, agen: Any, frame: Any) -> None:
         if type(agen) is not types.AsyncGeneratorType:
             return  # of Cython's, or of somebody else's who calls the hooks: it shows nothing
+        if _is_kept_from_the_user(agen, frame):
+            return
         begun = _Begun(agen, self._forget)
         begun.key = id(agen)
         begun.loop = weakref.ref(loop)
@@ -155,6 +157,18 @@ class UnclosedAsyncgen(Trap):
                 subject=name_of(agen),
             )
         )
+
+
+def _is_kept_from_the_user(agen: types.AsyncGeneratorType[Any, Any], frame: Any) -> bool:
+    """Whether ``agen``, whose first step is taken in ``frame``, is installed code's own to close.
+
+    So it is where installed code has iterated its own generator, and where the user has none to
+    close: what ``async for`` gets by itself from the ``__aiter__`` of an installed class.
+    """
+    code = agen.ag_code
+    if KINDS[code.co_filename] != LIBRARY:
+        return False
+    return code.co_name == "__aiter__" or is_librarys(frame)
 
 
 def _has_begun(agen: types.AsyncGeneratorType[Any, Any]) -> bool:

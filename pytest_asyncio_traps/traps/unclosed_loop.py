@@ -16,7 +16,7 @@ from ..core.objects import ask, callbacks_of, is_a, is_closed, is_done, is_runni
 from ..core.paths import ASYNCIO
 from ..core.stacks import KINDS, is_user, name_of, place_of
 from ..core.trap import Trap
-from ..core.watch import is_reported, set_reported
+from ..core.watch import LIBRARYS, MADE_AS, is_reported, set_reported
 
 _IMPLICIT = "_asyncio_traps_implicit"
 
@@ -84,6 +84,7 @@ class UnclosedLoop(Trap):
             if watch.active and not watch.faults.off(self.kind):
                 with watch.faults.guard(self.kind):
                     watch.remember(job, sys._getframe(1))
+                    put(job, MADE_AS, "handed to the executor at")
                     self._jobs[job] = weakref.ref(loop), _name(func)
             return job
 
@@ -125,12 +126,12 @@ class UnclosedLoop(Trap):
                     continue
                 if is_running(loop) or ask(loop, _IMPLICIT) is True:
                     continue
-            elif is_running(loop) and made is not None and not is_user(made[0]):
-                continue  # a library's loop in a thread of its own, for the life of the process
+            elif made is not None and made[1] is watch.ownership.session:
+                continue  # made in a hook such as pytest_sessionstart: a later hook may close it
             self._report(loop, "It was still open when its owner's time was over.")
 
     def _is_users(self, loop: Any) -> bool:
-        if is_reported(loop):
+        if is_reported(loop) or ask(loop, LIBRARYS) is True:
             return False
         made = self.watch.made(loop)
         if made is None or made[0] is None:

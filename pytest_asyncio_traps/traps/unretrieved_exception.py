@@ -14,6 +14,7 @@ from ..core.contexts import UNRETRIEVED, subject
 from ..core.finding import Finding
 from ..core.missing import missing
 from ..core.objects import (
+    ask_text,
     children_of,
     coroutine_of,
     exception_of,
@@ -21,12 +22,13 @@ from ..core.objects import (
     is_any,
     is_closed,
     loop_of,
+    put,
     traceback_of,
 )
 from ..core.ownership import Tenure
 from ..core.stacks import describe, name_of, place_of, raised_at, user_mark
 from ..core.trap import Trap
-from ..core.watch import is_harness, is_reported, set_reported
+from ..core.watch import MADE_AS, is_harness, is_reported, set_reported
 
 
 class UnretrievedException(Trap):
@@ -55,24 +57,43 @@ class UnretrievedException(Trap):
         self._thread_future = self._make_thread_future()
         for module in (tasks, asyncio):
             self.watch.patches.wrap(module, "run_coroutine_threadsafe", self._make_threadsafe)
+            self.watch.patches.wrap(module, "shield", self._make_shield)
 
     def _make_threadsafe(self, original: Callable[..., Any]) -> Callable[..., Any]:
         watch = self.watch
 
         def run_coroutine_threadsafe(coro: Any, loop: Any) -> Any:
+            mark, tenure = None, watch.ownership.session
+            if watch.active:
+                with watch.faults.guard(self.kind):
+                    mark, tenure = user_mark(sys._getframe(1)), watch.ownership.now()
+                    watch.hand_over(coro, mark, tenure, "run_coroutine_threadsafe()")
             future = original(coro, loop)
             if watch.active and type(future) is concurrent.futures.Future:
                 with watch.faults.guard(self.kind):
                     future._asyncio_traps_of = (  # type: ignore[attr-defined]
                         name_of(coro),
-                        watch.ownership.now(),
-                        user_mark(sys._getframe(1)),
+                        tenure,
+                        mark,
                     )
                     future.__class__ = self._thread_future
                     self._thread_futures.add(future)
             return future
 
         return run_coroutine_threadsafe
+
+    def _make_shield(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        watch = self.watch
+
+        def shield(arg: Any) -> Any:
+            outer = original(arg)
+            if watch.active and outer is not arg:
+                with watch.faults.guard(self.kind):
+                    watch.remember(outer, sys._getframe(1))
+                    put(outer, MADE_AS, "shielded at")
+            return outer
+
+        return shield
 
     def _make_thread_future(self) -> type[concurrent.futures.Future[Any]]:
         """`concurrent.futures.Future`, with a flag that says whether somebody asked it."""
@@ -212,7 +233,7 @@ class UnretrievedException(Trap):
         else:
             origin = watch.origin_of(future)
             summary = f"future was given {described}, which nobody retrieved"
-            label = "exception set at"
+            label = ask_text(future, MADE_AS) or "exception set at"
         watch.report(
             Finding(
                 self.kind,

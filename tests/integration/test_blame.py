@@ -191,7 +191,7 @@ async def test_second(worker): await work()
 
 
 def test_a_server_of_a_session_fixture_and_its_connection(suite: Suite) -> None:
-    """A connection that the server accepts during a test is the fixture's."""
+    """What the server does for a request is the test's that runs meanwhile."""
     outcome = suite.test(
         HEAD
         + """
@@ -217,9 +217,13 @@ async def test_second(server):
     )
 
     finding = outcome.only()
-    assert finding["owner"] == {"type": "fixture", "name": "server", "scope": "session"}
-    assert finding["nodeid"] == "test_it.py::test_first"
+    name = "test_it.py::test_second"
+    assert finding["owner"] == {"type": "test", "name": name, "scope": "function"}
+    assert finding["nodeid"] == name
     assert finding["origin"]["line"] == suite.line_of("here")
+    outcome.result.stdout.fnmatch_lines(
+        [f"*while {name} ran, in a server of the session fixture 'server'"]
+    )
 
 
 def test_a_failed_test_keeps_its_failure(suite: Suite) -> None:

@@ -12,6 +12,8 @@ from ..run import Suite
 
 SUITE = '''
 import asyncio, collections.abc, socket, threading, time
+import pytest
+
 class Refuses:
     """Answers nothing but what asyncio itself needs."""
     _answers = ()
