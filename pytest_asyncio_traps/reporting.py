@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: How many lines of code are shown before the one in question.
 _CONTEXT = 2
+#: How many calls are named of those that led to a line.
+_CALLS = 5
 #: Where longer sentences are folded.
 _WIDTH = 90
 #: How many causes the summary names, and how many of them it shows in full, without -v.
@@ -75,7 +78,7 @@ class Reporter:
         lines = []
         origin, location = finding.origin, finding.location
         if origin is not None:
-            lines.append(f"{finding.origin_label} {self.where(origin)}")
+            lines += self._came_to(finding, origin)
         if finding.owner.type == "fixture":
             owner = finding.owner
             lines.append(clean(f"by the {owner.scope} fixture {owner.name!r}"))
@@ -89,12 +92,30 @@ class Reporter:
                 lines.append(f"    {_fit(code)}")
         lines += [clean(note) for note in finding.notes]
         lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
-        if finding.owner.nodeid:
+        if finding.owner.type == "fixture":
+            # pytest takes no markers on fixtures, and the next run may charge another test.
+            about = re.escape(finding.subject[:80]) if finding.subject else ""
+            rule = ":".join(filter(None, ("allow", finding.kind, about)))
+            allow = f"the rule {rule} (ini asyncio_traps, or --asyncio-traps)"
+        elif finding.owner.nodeid:
             allow = f'@pytest.mark.asyncio_allow("{finding.kind}", reason="...")'
         else:
             allow = f"the rule allow:{finding.kind} (see asyncio_traps in the docs)"
         lines.append(f"To allow it: {allow}")
         return lines
+
+    def _came_to(self, finding: Finding, origin: Place) -> list[str]:
+        """Where it was made and, where there is more to say, how the test came there."""
+        calls = [call for call in reversed(finding.trace) if not call.path.startswith("<")]
+        if len(calls) < 2 or calls[0] != origin:
+            return [f"{finding.origin_label} {self.where(origin)}"]
+        words = [f"{self.relative(c.path)}:{c.line} {c.function}" for c in calls]
+        if len(words) > _CALLS:
+            words = [*words[: _CALLS - 1], "...", words[-1]]
+        text = clean(f"{finding.origin_label} " + " \u2190 ".join(words))
+        return textwrap.wrap(
+            text, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
 
     def block(self, finding: Finding, count: int, fallback: Place) -> Block:
         """A finding as pytest shows one entry of a traceback: code, then what is wrong with it."""

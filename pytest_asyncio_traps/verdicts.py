@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import pytest
 
 from . import markers
+from .core.causes import Counted, merged
 from .core.finding import Consent, Finding, bounded
 from .core.text import clean, shown
 from .options import Settings
 from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
-
-if TYPE_CHECKING:
-    from .core.causes import Counted
 
 FindItem = Callable[[str], pytest.Item | None]
 
@@ -65,7 +62,7 @@ class Verdicts:
         """
         failing: list[Counted] = []
         warned: list[Counted] = []
-        for found, count in _grouped(list(map(bounded, findings))):
+        for found, count in _grouped(list(map(bounded, merged(findings)))):
             nodeid = found.owner.nodeid
             amended = self._amended(found, find_item(nodeid))
             if amended is None:
@@ -76,6 +73,8 @@ class Verdicts:
                 continue
             shows = ("session" if not nodeid else "late") if nodeid != here else when
             settled = bounded(finding._replace(when=shows, action=action, consent=consent))
+            if not nodeid and not self._is_news(settled, ""):
+                continue  # a worker of pytest-xdist has found it, too
             self.settled.append((settled, count))
             if action == WARN:
                 warned.append((settled, count))
@@ -153,15 +152,21 @@ class Verdicts:
     def take_over(self, finding: Finding, count: int, worker: str) -> bool:
         """Add what ``worker`` has settled; returns whether it is news.
 
-        Each worker imports all modules: what belongs to no test is found by each of them.
+        Each worker imports all modules, and the controller imports each conftest.py: what belongs
+        to no test is found by each of them.
         """
-        if not finding.owner.nodeid:
-            cause = _cause(finding)
-            self._heard[worker][cause] += 1
-            if self._heard[worker][cause] <= self._told[cause]:
-                return False
-            self._told[cause] += 1
+        if not finding.owner.nodeid and not self._is_news(finding, worker):
+            return False
         self.settled.append((finding, count))
+        return True
+
+    def _is_news(self, finding: Finding, process: str) -> bool:
+        """Whether no other process has found as many of this cause as ``process`` has by now."""
+        cause = _cause(finding)
+        self._heard[process][cause] += 1
+        if self._heard[process][cause] <= self._told[cause]:
+            return False
+        self._told[cause] += 1
         return True
 
 

@@ -203,6 +203,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "future.cancelled": "the plugin's own class",
     },
     "loops/stdlib.py": {
+        "getattr(sys.modules[f'asyncio.{module}'], name, None)": "a module",
+        "getattr(parent, '_asyncio_traps_code', None)": "in the try of `create_task`",
+        "getattr(parent, '_asyncio_traps_made', None)": "likewise",
+        "getattr(parent, '_asyncio_traps_outer', ())": "likewise",
         "run.__code__": "a function of the plugin's",
     },
     "loops/uvloop.py": {

@@ -11,10 +11,11 @@ which a hundred tests run is one thing to mend::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from .finding import Finding
+from .finding import Finding, Place
+from .stacks import is_users
 
 #: A finding, and how often it was met.
 Counted = tuple[Finding, int]
@@ -63,6 +64,28 @@ class Group:
         for finding, count in self.findings:
             actions[finding.action] += count
         return actions
+
+
+def merged(findings: Sequence[Finding]) -> list[Finding]:
+    """``findings`` of one phase, without those that are part of the cause of another.
+
+    A connection that a library opens at a line of the user's has tasks and timers of the
+    library's, which end when it is closed.
+    """
+    opened = {
+        (finding.owner.nodeid, finding.origin)
+        for finding in findings
+        if finding.kind == "unclosed-transport" and finding.origin is not None
+    }
+    return [finding for finding in findings if not _is_part(finding, opened)]
+
+
+def _is_part(finding: Finding, opened: Collection[tuple[str, Place | None]]) -> bool:
+    if finding.kind not in ("pending-task", "lingering-timer"):
+        return False
+    if finding.location is None or is_users(finding.location.path):
+        return False
+    return (finding.owner.nodeid, finding.origin) in opened
 
 
 def grouped(findings: Iterable[Counted]) -> list[Group]:

@@ -115,6 +115,11 @@ class Finding(NamedTuple):
     timeline: Timeline | None = None
     #: Once it is known: who has consented to it.
     consent: Consent | None = None
+    #: How the test or fixture came to ``origin``: the user's lines, the outermost call first,
+    #: through tasks and threads that the user's code has started. Empty where it is not known.
+    trace: tuple[Place, ...] = ()
+    #: The chain of awaits of a task that waits, the outermost first.
+    waits: tuple[Place, ...] = ()
 
     @property
     def place(self) -> Place | None:
@@ -160,6 +165,8 @@ def bounded(finding: Finding) -> Finding:
         notes=tuple(map(shorten, finding.notes)),
         exception=None if finding.exception is None else shorten(finding.exception),
         subject=shorten(finding.subject),
+        trace=tuple(cut for line in finding.trace if (cut := place(line))),
+        waits=tuple(cut for line in finding.waits if (cut := place(line))),
     )
 
 
@@ -195,6 +202,8 @@ def from_plain(data: dict[str, Any]) -> Finding:
             "origin": place(data["origin"]),
             "location": place(data["location"]),
             "notes": tuple(data["notes"]),
+            "trace": tuple(Place(*line) for line in data["trace"]),
+            "waits": tuple(Place(*line) for line in data["waits"]),
             "timeline": _timeline(data["timeline"]),
             "consent": None if data["consent"] is None else Consent(*data["consent"]),
         }

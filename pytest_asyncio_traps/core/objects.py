@@ -270,6 +270,16 @@ def is_running(loop: Any) -> bool:
         return False
 
 
+def extra_of(transport: Any, name: str) -> Any:
+    """What a transport says of its socket or pipe, such as its ``peername``; or None."""
+    try:
+        return transport.get_extra_info(name)
+    except Exception as exc:
+        if is_interruption(exc):
+            raise
+        return None
+
+
 class Keyed(weakref.ref[Any]):
     """A weak reference in a dictionary that is keyed by the address of what it refers to."""
 

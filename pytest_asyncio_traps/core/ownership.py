@@ -182,18 +182,21 @@ class Ownership:
             return base  # the test's own
         return tenure.visited_by(running)
 
-    @contextmanager
-    def serving(self, what: str) -> Iterator[None]:
-        """In this block a server is set up, whose contexts are to know that they serve others."""
+    def begin_serving(self, what: str) -> Tenure | None:
+        """A server is about to be set up, whose contexts are to know that they serve others.
+
+        Returns what `end_serving` is to be given when it is set up.
+        """
         before = TENURE.get()
         tenure = before or _of_thread() or self.running
         if type(tenure) is not Serving:
             tenure = Serving(tenure, what)
         TENURE.set(tenure)
-        try:
-            yield
-        finally:
-            TENURE.set(before)
+        return before
+
+    def end_serving(self, before: Tenure | None) -> None:
+        """The server is set up."""
+        TENURE.set(before)
 
     @contextmanager
     def hold(self, tenure: Tenure) -> Iterator[None]:

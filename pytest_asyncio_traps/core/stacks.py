@@ -14,7 +14,7 @@ import importlib
 import os
 import sys
 from asyncio.events import _get_running_loop, _set_running_loop
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
 from types import CodeType, FrameType, TracebackType
@@ -127,6 +127,34 @@ def user_mark(frame: FrameType | None) -> Mark | None:
                 break
         frame = frame.f_back
     return library
+
+
+def user_stack(frame: FrameType | None) -> tuple[CodeType | int, ...]:
+    """The user's frames from ``frame`` outwards, but for the innermost, in pairs as in a `Mark`.
+
+    Up to the step of the loop that is running, or to whoever runs the tests.
+    """
+    found: list[CodeType | int] = []
+    while frame is not None and len(found) < _DEEPEST_TRACE:
+        code = frame.f_code
+        if code.co_filename not in PASSED_BY:
+            kind = KINDS[code.co_filename]
+            if kind == USER:
+                found += (code, frame.f_lasti)
+            elif kind == BOUNDARY or is_step(code):
+                break
+        frame = frame.f_back
+    return tuple(found[2:])
+
+
+#: Twice as many as the lines that a trace has at the most.
+_DEEPEST_TRACE: Final = 64
+
+
+def places_of(pairs: Sequence[CodeType | int]) -> list[Place]:
+    """The places that code objects and offsets, in turn, stand for."""
+    marks = cast("list[Mark]", list(zip(pairs[::2], pairs[1::2], strict=True)))
+    return [place for mark in marks if (place := place_of(mark)) is not None]
 
 
 def is_librarys(frame: FrameType | None, own: str = "") -> bool:
@@ -332,6 +360,35 @@ def describe(exc: BaseException | None) -> str:
         return name
     text = shorten(" ".join(text[:LIMIT].split()), 200)
     return f"{name}: {text}" if text else name
+
+
+def codes_of(coroutine: object) -> list[CodeType]:
+    """The code of a suspended coroutine and of those that it awaits, the user's and libraries'."""
+    codes: list[CodeType] = []
+    for _ in range(100):
+        code = code_of(coroutine)
+        if code is None:
+            break
+        if KINDS[code.co_filename] >= LIBRARY:
+            codes.append(code)
+        coroutine = awaited_by(coroutine)
+    return codes
+
+
+def chain_of(coroutine: object) -> list[Place]:
+    """The lines at which a suspended coroutine and those that it awaits wait, the outermost first.
+
+    The user's and libraries' lines; asyncio's own are left out.
+    """
+    chain: list[Place] = []
+    for _ in range(100):  # a chain of awaits may be a ring when somebody built one by hand
+        code, frame = code_of(coroutine), frame_of(coroutine)
+        if code is None or frame is None:
+            break
+        if KINDS[code.co_filename] >= LIBRARY and frame.f_lineno is not None:
+            chain.append(Place(_absolute(code.co_filename), frame.f_lineno, code.co_name))
+        coroutine = awaited_by(coroutine)
+    return chain
 
 
 def waits_at(coroutine: object) -> Place | None:

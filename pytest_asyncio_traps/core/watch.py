@@ -48,16 +48,22 @@ from .stacks import (
     KINDS,
     STEP_CODES,
     Mark,
+    codes_of,
     coroutine_origin,
     is_librarys,
     place_of,
     place_of_code,
+    places_of,
     user_mark,
+    user_stack,
 )
 from .witness import Witness
 
 #: The attribute under which an object carries where, and in whose tenure, it was made.
 ATTRIBUTE = "_asyncio_traps_made"
+
+#: ... and the user's frames around that line, and behind it: see `user_stack`.
+OUTER = "_asyncio_traps_outer"
 
 #: ... and what it is made as, for the words before that line, where these are not the usual ones.
 MADE_AS = "_asyncio_traps_made_as"
@@ -151,6 +157,7 @@ class Watch:
         "foreign",
         "found",
         "handed",
+        "left",
         "on_asyncgen_begun",
         "on_asyncgen_dropped",
         "on_asyncgens_shut",
@@ -175,6 +182,7 @@ class Watch:
         "patches",
         "shared",
         "slow_after",
+        "transports",
         "witness",
     )
 
@@ -245,6 +253,11 @@ class Watch:
         self.explanations: dict[int, tuple[weakref.ref[Any], object]] = {}
         #: Coroutines that were handed to another thread, or made there for somebody, by their ids.
         self.handed: dict[int, Handed] = {}
+        #: The transports and servers that were made, each with a reference to its loop and, where
+        #: it cannot carry that itself, where it was made.
+        self.transports: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        #: By nodeid, the ids of the code of tasks that were reported.
+        self.left: dict[str, set[int]] = {}
 
     def _heed_fault(self, part: str) -> None:
         """Where what all traps rely on has failed, the innocent might be blamed: stand down."""
@@ -311,6 +324,8 @@ class Watch:
             tenure = self.ownership.now()
         # False for slots of its own: the census may still know whose it is.
         put(obj, ATTRIBUTE, (user_mark(frame), tenure))
+        if outer := user_stack(frame):
+            put(obj, OUTER, outer)
 
     def remember_task(self, task: Any, frame: FrameType | None) -> None:
         """Keep on ``task``, made in ``frame``, the user's line behind it, and in whose tenure.
@@ -318,19 +333,36 @@ class Watch:
         Where no line of the user's is on the stack, that is the line that handed its coroutine
         over to another thread, or the one behind the task that runs.
         """
-        mark = user_mark(frame)
+        mark, outer = user_mark(frame), user_stack(frame)
         tenure = TENURE.get()
         if type(tenure) is not Tenure:
             tenure = self.ownership.now()
-        if mark is None or KINDS[mark[0].co_filename] != USER:
-            handed = self.handed_over(coroutine_of(task)) if self.handed else None
-            if handed is not None:
-                mark, tenure = handed.mark, handed.tenure
-            else:
-                made = self.made(_current_task(loop_of(task)))
-                if made is not None and made[0] is not None:
-                    mark = made[0]
+        own = mark is not None and KINDS[mark[0].co_filename] == USER
+        handed = self.handed_over(coroutine_of(task)) if self.handed and not own else None
+        if handed is not None:
+            mark, tenure = handed.mark, handed.tenure
+        else:
+            parent = _current_task(loop_of(task))
+            made = self.made(parent)
+            if made is not None and made[0] is not None:
+                behind: tuple[CodeType | int, ...] = ask(parent, OUTER, ())[:64]
+                if own:
+                    outer += made[0] + behind
+                else:
+                    mark, outer = made[0], behind
         put(task, ATTRIBUTE, (mark, tenure))
+        if outer:
+            put(task, OUTER, outer)
+
+    def left_behind(self, tenure: Tenure, coroutine: object) -> None:
+        """A task that runs ``coroutine`` was reported: what its code has made is part of that."""
+        codes = self.left.setdefault(tenure.nodeid, set())
+        codes.update(map(id, codes_of(coroutine)))
+
+    def is_left_behind(self, tenure: Tenure, mark: Mark | None) -> bool:
+        """Whether what was made at ``mark`` in ``tenure`` is part of a task that was reported."""
+        codes = self.left.get(tenure.nodeid)
+        return codes is not None and mark is not None and id(mark[0]) in codes
 
     def hand_over(self, coroutine: Any, mark: Mark | None, tenure: Tenure, to: str) -> None:
         """Keep where ``coroutine`` was handed to what ``to`` names, and by whom."""
@@ -408,6 +440,15 @@ class Watch:
                 if tenure is not None:
                     return None, tenure
         return None, self.ownership.now()
+
+    def trace_of(self, obj: object) -> tuple[Place, ...]:
+        """How the test or fixture came to the line that made ``obj``, the outermost call first."""
+        made = self.made(obj)
+        if made is None or made[0] is None:
+            return ()
+        outer = ask(obj, OUTER, ())
+        pairs = (*made[0], *(outer if type(outer) is tuple else ()))
+        return tuple(reversed(places_of(pairs)))
 
     def origin_of(self, obj: object) -> Place | None:
         """The user's line that made ``obj``, if a hook saw it."""

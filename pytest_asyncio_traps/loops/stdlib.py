@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import sys
 from _thread import get_ident
 from asyncio import base_events, coroutines, events
@@ -15,7 +14,7 @@ from typing import Any
 from ..core.clock import REAL
 from ..core.objects import ask, function_code, is_a, is_running, put, traceback_of
 from ..core.ownership import ALONE, TENURE, Tenure
-from ..core.paths import BOUNDARY, USER
+from ..core.paths import BOUNDARY, LIBRARY, USER
 from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, add_step, is_librarys, module_of
 from ..core.watch import Watch
 from . import debug, handles
@@ -28,6 +27,7 @@ from .handles import STEP_TYPES, AtHandle, SoonHandle
 _getframe = sys._getframe
 _new: Any = object.__new__
 _tenure_here = TENURE.get
+_parent: Any = asyncio.current_task
 _Task: Any = asyncio.Task
 _Future: Any = asyncio.Future
 _shows_context = hasattr(asyncio.Task, "get_context")  # from Python 3.12 on
@@ -95,9 +95,10 @@ def arm(watch: Watch) -> None:
 
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
-            if watch.active and not self._closed and not is_running(self):
+            if watch.active and not self._closed:
                 try:
-                    watch.loop_closing(self)
+                    if not is_running(self):
+                        watch.loop_closing(self)
                 except Exception as exc:
                     watch.faults.note("loops", exc)
             original(self)
@@ -269,8 +270,14 @@ def arm(watch: Watch) -> None:
         def _start_serving(self: Any, *args: Any, **kwargs: Any) -> Any:
             if not watch.active:
                 return original(self, *args, **kwargs)
-            with watch.ownership.serving("a server"):
+            before: Any = None
+            with guarded:
+                before = watch.ownership.begin_serving("a server")
+            try:
                 return original(self, *args, **kwargs)
+            finally:
+                with guarded:
+                    watch.ownership.end_serving(before)
 
         return _start_serving
 
@@ -309,7 +316,9 @@ def arm(watch: Watch) -> None:
     patches.wrap(loop_class, "call_at", make_call_at)
     patches.wrap(loop_class, "stop", make_stop)
     for module, name in _SERVING:
-        server_loop = getattr(importlib.import_module(f"asyncio.{module}"), name, None)
+        if f"asyncio.{module}" not in sys.modules:
+            continue  # of another system
+        server_loop = getattr(sys.modules[f"asyncio.{module}"], name, None)
         if server_loop is not None and "_start_serving" in vars(server_loop):
             patches.wrap(server_loop, "_start_serving", make_start_serving)
         else:
@@ -370,6 +379,33 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                         # look at these.
                         task._asyncio_traps_code = code
                         task._asyncio_traps_lasti = frame.f_lasti
+                        # How the test came there: what calls the user's line, up to the step
+                        # that runs, and what made the task whose step that is.
+                        outer: tuple[Any, ...] = ()
+                        back = frame.f_back
+                        while back is not None and len(outer) < 64:
+                            code = back.f_code
+                            if code.co_filename not in PASSED_BY:
+                                kind = KINDS[code.co_filename]
+                                if kind == USER:
+                                    outer += (code, back.f_lasti)
+                                elif kind != LIBRARY:
+                                    break
+                            back = back.f_back
+                        back = None
+                        if (parent := _parent(self)) is not None:
+                            made = getattr(parent, "_asyncio_traps_code", None)
+                            if made is not None:
+                                outer += (made, parent._asyncio_traps_lasti)
+                                outer += getattr(parent, "_asyncio_traps_outer", ())[:64]
+                            else:
+                                made = getattr(parent, "_asyncio_traps_made", None)
+                                if type(made) is tuple and made[0] is not None:
+                                    behind = getattr(parent, "_asyncio_traps_outer", ())
+                                    outer += made[0] + behind[:64]
+                            parent = None
+                        if outer:
+                            task._asyncio_traps_outer = outer
                         if not _shows_context:
                             task._asyncio_traps_tenure = tenure
                         elif "context" in kwargs:

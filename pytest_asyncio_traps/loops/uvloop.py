@@ -163,9 +163,10 @@ def hook(watch: Watch, loop_class: Any) -> None:
 
     def make_close(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def close(self: Any) -> None:
-            if watch.active and not is_closed(self) and not is_running(self):
+            if watch.active:
                 with guarded:
-                    watch.loop_closing(self)
+                    if not is_closed(self) and not is_running(self):
+                        watch.loop_closing(self)
             original(self)
 
         return close
@@ -381,8 +382,14 @@ def hook(watch: Watch, loop_class: Any) -> None:
     def make_endpoint(original: Callable[..., Any]) -> Callable[..., Any]:
         async def endpoint(self: Any, *args: Any, **kwargs: Any) -> Any:
             if original.__name__ in _SERVERS and watch.active:
-                with watch.ownership.serving("a server"):
+                before: Any = None
+                with guarded:
+                    before = watch.ownership.begin_serving("a server")
+                try:
                     made = await original(self, *args, **kwargs)
+                finally:
+                    with guarded:
+                        watch.ownership.end_serving(before)
             else:
                 made = await original(self, *args, **kwargs)
             if watch.active:

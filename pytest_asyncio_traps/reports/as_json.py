@@ -39,6 +39,8 @@ def _report(run: Run) -> dict[str, Any]:
                 "exception": finding.exception,
                 "origin": place(finding.origin),
                 "location": place(finding.location),
+                "trace": [place(line) for line in finding.trace],
+                "waits": [place(line) for line in finding.waits],
             }
         )
     return {

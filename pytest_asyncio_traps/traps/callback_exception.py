@@ -100,6 +100,8 @@ class CallbackException(Trap):
         if "async_generator" not in class_name(coroutine) or watch.origin_of(task) is not None:
             return
         set_reported(task)
+        if "already running" in (text_of(exc) or "") and is_a(exc, RuntimeError):
+            return  # it was dropped while a task was in it: the task, or the drop, is the cause
         self._report("the closing of an async generator", exc, watch.tenure_of(task), None, "")
 
     def _unraisable(self, unraisable: Any) -> None:

@@ -13,7 +13,7 @@ from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any, Final
 
 from ..core.finding import Finding, Place
-from ..core.objects import ask
+from ..core.objects import ask, call, is_a
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, USER
 from ..core.stacks import (
@@ -140,8 +140,10 @@ class NeverAwaited(Trap):
             watch.flush()
         if not final:
             return
-        for obj, _ in list(watch.census.living()):
-            if _is_left(obj):
+        left = [obj for obj, _ in list(watch.census.living()) if _is_left(obj)]
+        given = {id(inner) for obj in left for inner in _given_to(obj)}
+        for obj in left:
+            if id(obj) not in given:
                 finding = self._finding(obj, None)
                 if finding is not None:
                     watch.report(finding)
@@ -155,6 +157,8 @@ class NeverAwaited(Trap):
         watch = self.watch
         if watch.explained(coro):
             return None
+        for inner in _given_to(coro):
+            watch.explain(inner)  # part of the same cause: nobody could await it
         if watch.census.collecting:
             dropped = None  # the collector runs wherever it likes
         handed = watch.handed_over(coro) if watch.handed else None
@@ -178,6 +182,15 @@ class NeverAwaited(Trap):
         if origin is None and KINDS[code.co_filename] < LIBRARY and not _is_mocks(code):
             return None  # made by asyncio or a test runner, of code of their own
         name = "AsyncMock" if _is_mocks(code) else name_of(coro)
+        if _is_mocks(code):
+            called = _mock_name(coro)
+            notes = (f"It was made by a call of {called!r}, which is of an AsyncMock.",)
+            method = called.rpartition(".")[2].partition("(")[0]
+            advice = (
+                "Await the call if the real method is async. If it is not, give the double a "
+                f"MagicMock for it (double.{method} = MagicMock()), or a spec "
+                "(AsyncMock(spec=TheClass))."
+            )
         return Finding(
             self.kind,
             f"coroutine {name!r} was never awaited",
@@ -249,10 +262,29 @@ def _is_unstarted(coro: Any) -> bool:
     return not (coro.cr_suspended or coro.cr_running or coro.cr_frame is None)
 
 
+def _given_to(coro: Any) -> list[Any]:
+    """The coroutines that ``coro``, which nobody has begun, was given as arguments."""
+    frame = coro.cr_frame
+    if frame is None:
+        return []
+    found: list[Any] = []
+    for value in frame.f_locals.values():
+        values = value if type(value) in (tuple, list) else (value,)
+        found += [v for v in values if type(v) is types.CoroutineType and _is_unstarted(v)]
+    return found
+
+
 def _is_mocks(code: CodeType) -> bool:
     """Whether ``code`` is what an `unittest.mock.AsyncMock` returns: somebody has called it."""
     mock = sys.modules.get("unittest.mock")  # imported by those who use it: it takes a while
     return mock is not None and code is mock.AsyncMockMixin._execute_mock_call.__code__
+
+
+def _mock_name(coro: Any) -> str:
+    """What a reader knows the mock as whose call has made ``coro``: ``mock.add``."""
+    mock = coro.cr_frame.f_locals.get("self") if coro.cr_frame is not None else None
+    name = call(mock, "_extract_mock_name")
+    return str.__str__(name) if is_a(name, str) else "mock"
 
 
 def _origin(coro: Any, dropped: FrameType | None) -> tuple[Place | None, Place | None]:

@@ -12,13 +12,17 @@ from types import CoroutineType
 from typing import Any
 
 from ..core.contexts import DESTROYED, subject
-from ..core.finding import Finding
+from ..core.finding import Finding, Place
 from ..core.objects import (
     ask,
+    awaited_by,
+    call,
     callbacks_of,
     cancel_requests,
     children_of,
     coroutine_of,
+    extra_of,
+    frame_of,
     is_a,
     is_any,
     is_done,
@@ -27,10 +31,10 @@ from ..core.objects import (
     waits_for,
 )
 from ..core.ownership import Tenure
-from ..core.stacks import is_user, name_of, waits_at
+from ..core.stacks import chain_of, codes_of, is_user, name_of, waits_at
 from ..core.text import shown
 from ..core.trap import Trap
-from ..core.watch import is_harness, is_reported, pending, set_reported
+from ..core.watch import Watch, is_harness, is_reported, pending, set_reported
 
 
 class PendingTask(Trap):
@@ -127,14 +131,40 @@ class PendingTask(Trap):
         )
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
-        for task in _roots(tasks):
-            if not is_reported(task):
+        for task in _roots(tasks, self.watch):
+            if not is_reported(task) and not self._serves_open_client(task):
                 self._report(task, how)
         for task in tasks:
             set_reported(task)
+            self.watch.left_behind(self.watch.tenure_of(task), coroutine_of(task))
             if last and _is_unstarted(task):
                 # Its coroutine will say that nobody awaited it: part of the same cause.
                 self.watch.explain(coroutine_of(task))
+
+    def _serves_open_client(self, task: asyncio.Task[Any]) -> bool:
+        """Whether asyncio started ``task`` for a connection whose other end is left open, too.
+
+        Then that end is the cause, which is reported by itself: the task would end with it.
+        """
+        made = self.watch.made(task)
+        frame = frame_of(coroutine_of(task))
+        if made is None or made[0] is not None or frame is None:
+            return False
+        for value in frame.f_locals.values():
+            if not is_a(value, asyncio.StreamWriter):
+                continue
+            peer = extra_of(ask(value, "_transport"), "peername")
+            for other in list(self.watch.transports) if peer else ():
+                maker = self.watch.made(other)
+                if (
+                    maker is None
+                    or maker[0] is None
+                    or call(other, "is_closing", True) is not False
+                ):
+                    continue
+                if extra_of(other, "sockname") == peer:
+                    return True
+        return False
 
     def _report(self, task: asyncio.Task[Any], how: str) -> None:
         coroutine = coroutine_of(task)
@@ -147,6 +177,7 @@ class PendingTask(Trap):
         if name and not name.startswith("Task-"):
             notes = (f"Its name is {shown(name)}.", how)
         origin, label = self.watch.origin_of_task(task)
+        trace = self.watch.trace_of(task)
         self.watch.report(
             Finding(
                 self.kind,
@@ -159,8 +190,39 @@ class PendingTask(Trap):
                 location_label="waiting at",
                 notes=notes,
                 subject=name_of(coroutine),
+                trace=trace,
+                waits=_waits(task) if started else (),
             )
         )
+
+
+def _waits(task: Any) -> tuple[Place, ...]:
+    """Where ``task`` waits, the outermost line first; of what it gathers, the first that waits."""
+    chain: list[Place] = []
+    seen: set[int] = set()
+    while task is not None and id(task) not in seen and len(chain) < 100:
+        seen.add(id(task))
+        chain += chain_of(coroutine_of(task))
+        waiter = waits_for(task)
+        inner = [waiter, *children_of(waiter), *_members(task)]
+        tasks = (t for t in inner if is_a(t, asyncio.Task) and not is_done(t))
+        task = next(tasks, None)
+    return tuple(chain)
+
+
+def _members(task: Any) -> list[Any]:
+    """The tasks of the TaskGroup that ``task`` waits for, if it waits for one."""
+    coroutine = coroutine_of(task)
+    for _ in range(100):
+        frame = frame_of(coroutine)
+        if frame is None:
+            break
+        group = frame.f_locals.get("self")
+        if is_a(group, asyncio.TaskGroup):
+            members = ask(group, "_tasks")
+            return sorted(members, key=task_name) if type(members) is set else []
+        coroutine = awaited_by(coroutine)
+    return []
 
 
 def _is_unstarted(task: asyncio.Task[Any]) -> bool:
@@ -188,8 +250,11 @@ def _is_ending(task: asyncio.Task[Any]) -> bool:
     return bool(cancel_requests(task)) or waiter is None or is_done(waiter)
 
 
-def _roots(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    """Of tasks that wait for one another, those that nobody waits for: they are the cause."""
+def _roots(tasks: list[asyncio.Task[Any]], watch: Watch) -> list[asyncio.Task[Any]]:
+    """Of tasks that wait for one another, those that nobody waits for: they are the cause.
+
+    A task that one of the others has made is that one's to end.
+    """
     awaited: set[int] = set()
     for task in tasks:
         waiter = waits_for(task)
@@ -197,9 +262,16 @@ def _roots(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
             awaited.add(id(waiter))
             awaited.update(map(id, children_of(waiter)))
     alive = {id(task) for task in tasks}
+    codes = {id(task): codes_of(coroutine_of(task)) for task in tasks}
     roots = []
     for task in tasks:
         if id(task) in awaited or _group_parent(task) in alive or awaited & _wakes(task):
+            continue
+        maker = (watch.made(task) or (None,))[0]
+        if maker is not None and any(
+            maker[0] in running and key != id(task) and maker[0] not in codes[id(task)]
+            for key, running in codes.items()
+        ):
             continue
         roots.append(task)
     return roots or tasks

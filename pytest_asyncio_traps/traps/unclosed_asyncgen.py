@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dis
 import types
 import weakref
 from asyncio import runners
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ..core.finding import Finding
-from ..core.objects import ask, frame_of, is_closed
+from ..core.objects import ask, frame_of, function_code, is_closed
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY
 from ..core.stacks import KINDS, Mark, is_librarys, name_of, place_of, user_mark, waits_at
 from ..core.trap import Trap
 from ..core.watch import is_anyio_runner, is_reported
 
+_AENTER: Final = function_code(ask(ask(contextlib, "_AsyncGeneratorContextManager"), "__aenter__"))
+_ADVICE_ENTERED: Final = (
+    "It is an async context manager that was entered by __aenter__() and not left. Enter it by "
+    "async with, or by enter_async_context() of an AsyncExitStack that is left."
+)
+
 
 class _Begun(weakref.ref):  # type: ignore[type-arg]
     """A weak reference to a generator that somebody has begun to iterate."""
 
-    __slots__ = ("explained", "key", "loop", "mark", "task", "tenure")
+    __slots__ = ("entered", "explained", "key", "loop", "mark", "task", "tenure")
+    #: Whether it is that of an `asynccontextmanager`, entered.
+    entered: bool
     key: int
     #: Whether the task that iterates it is reported for the same cause.
     explained: bool
@@ -93,6 +102,7 @@ class UnclosedAsyncgen(Trap):
         begun.key = id(agen)
         begun.loop = weakref.ref(loop)
         begun.explained = False
+        begun.entered = frame is not None and frame.f_code is _AENTER
         begun.mark = user_mark(frame)
         task = asyncio.current_task(loop)
         begun.task = weakref.ref(task) if task is not None else None
@@ -147,7 +157,7 @@ class UnclosedAsyncgen(Trap):
             Finding(
                 self.kind,
                 f"async generator {name_of(agen)!r} was left suspended",
-                self.advice,
+                _ADVICE_ENTERED if begun.entered else self.advice,
                 begun.tenure.owner,
                 origin=origin,
                 origin_label="first iterated at",

@@ -40,7 +40,9 @@ class UnclosedLoop(Trap):
         watch = self.watch
         watch.on_loop_made.append(self._made)
         watch.patches.wrap(base_events.BaseEventLoop, "__del__", self._make_del)
-        self._jobs: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
+        self._jobs: weakref.WeakKeyDictionary[Any, tuple[Any, str, bool]] = (
+            weakref.WeakKeyDictionary()
+        )
         watch.patches.wrap(base_events.BaseEventLoop, "run_in_executor", self._make_run)
         watch.on_loop_closing.append(self._closing)
 
@@ -85,7 +87,7 @@ class UnclosedLoop(Trap):
                 with watch.faults.guard(self.kind):
                     watch.remember(job, sys._getframe(1))
                     put(job, MADE_AS, "handed to the executor at")
-                    self._jobs[job] = weakref.ref(loop), _name(func)
+                    self._jobs[job] = weakref.ref(loop), _name(func), executor is not None
             return job
 
         return run_in_executor
@@ -95,12 +97,27 @@ class UnclosedLoop(Trap):
         if not cast(Any, self._jobs).data:  # its own length is reckoned in Python
             return
         watch = self.watch
-        for job, (owner, name) in list(self._jobs.items()):
+        for job, (owner, name, own) in list(self._jobs.items()):
             # One that a task waits for is the task's: that is reported as pending.
             if owner() is not loop or is_done(job) or _is_awaited(job):
                 continue
             made = watch.made(job)
             if made is None or made[0] is None:
+                continue
+            if own:
+                # The executor is the user's, and may well outlive a loop; its job may not.
+                self.watch.report(
+                    Finding(
+                        "pending-task",
+                        f"job {name!r} was left running in an executor",
+                        "Await what run_in_executor() returns before the test or fixture ends.",
+                        made[1].owner,
+                        origin=place_of(made[0]),
+                        origin_label="handed to the executor at",
+                        notes=("Its loop was closed while it ran: nobody gets what it returns.",),
+                        subject=name,
+                    )
+                )
                 continue
             self.watch.report(
                 Finding(

@@ -37,7 +37,7 @@ class UnclosedTransport(Trap):
 
     def arm(self) -> None:
         watch = self.watch
-        self._open: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._open = watch.transports
         watch.on_transport_made.append(self._made)
         watch.on_loop_closing.append(self._closing)
         for cls in base_classes(self._blind):
@@ -135,7 +135,10 @@ class UnclosedTransport(Trap):
         for transport in left:
             # The connections that an open server has accepted are the server's.
             server = ask(transport, "_server")
-            if server is None or not any(server is other for other in left):
+            if server is not None and any(server is other for other in left):
+                continue
+            made = self._made_of(transport)
+            if made is None or not self.watch.is_left_behind(made[1], made[0]):
                 self.watch.report(self._finding(transport, how))
         for transport in left:
             self._mark(transport)
@@ -165,6 +168,7 @@ class UnclosedTransport(Trap):
         made = self._made_of(transport)
         origin = place_of(made[0]) if made is not None else None
         notes: tuple[str, ...] = (how,)
+        trace = watch.trace_of(transport)
         server = ask(transport, "_server")
         if origin is None and server is not None:
             origin = watch.origin_of(server)
@@ -181,6 +185,7 @@ class UnclosedTransport(Trap):
             location=location,
             location_label="handled by",
             notes=notes,
+            trace=trace if trace and trace[-1] == origin else (),
         )
 
 

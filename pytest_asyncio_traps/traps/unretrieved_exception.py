@@ -218,6 +218,7 @@ class UnretrievedException(Trap):
             return
         set_reported(future)
         described = describe(exc)
+        trace = watch.trace_of(future)
         raised = raised_at(traceback_of(exc))
         if is_a(future, asyncio.Task):
             origin, label = watch.origin_of_task(future)
@@ -246,6 +247,7 @@ class UnretrievedException(Trap):
                 location_label="raised at",
                 exception=described,
                 subject=name or "",
+                trace=trace if trace and trace[-1] == origin else (),
             )
         )
 

@@ -213,8 +213,11 @@ def to_inject(survey: Run, every: bool) -> dict[str, str]:
 def wrongs(run: Run, plain: Run, point: str) -> list[str]:
     """What is wrong with ``run``, held against one without the plugin."""
     found = []
-    if run.status != plain.status:
-        found.append(f"the run ended with {run.status}, not {plain.status}")
+    status = plain.status
+    if run.strict and point in run.reached and status == 0:
+        status = 1
+    if run.status != status:
+        found.append(f"the run ended with {run.status}, not {status}")
     changed = {n: c for n, c in run.changed.items() if n not in plain.changed}
     if changed and "Its part 'disarm' failed" not in run.told:
         found.append(f"not put back: {changed}")
