@@ -178,9 +178,8 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in versions.items()))
     columns = [name for name in names if name != "off"]
     for title, (without, with_it) in starts.items():
-        print(
-            f"{title:48}{(with_it - without) * 1e3:+10.0f} ms of CPU ({without * 1e3:.0f} without it)"
-        )
+        cpu = f"{(with_it - without) * 1e3:+10.0f} ms of CPU ({without * 1e3:.0f} without it)"
+        print(f"{title:48}{cpu}")
     print(f"{'ratio to the plugin off':48}" + "".join(f"{name:>14}" for name in columns))
     for title, row in table.items():
         shown = [f"{row[name] / row['off']:.2f}" if name in row else "" for name in columns]

@@ -61,6 +61,7 @@ class Sentry:
         "stepping",
         "thread_id",
         "turns",
+        "worked",
     )
 
     loop: Any
@@ -74,6 +75,7 @@ class Sentry:
     rested: float
     looked: float
     turns: int
+    worked: float
 
     def __init__(self, loop: Any, thread_id: int, native_id: int | None) -> None:
         self.thread_id = thread_id
@@ -91,6 +93,8 @@ class Sentry:
         self.rested = 0.0
         self.looked = 0.0
         self.turns = -1
+        # Seconds that its thread had worked when the baseline was read.
+        self.worked = 0.0
 
     def watch(self, loop: Any) -> None:
         """Look at ``loop`` from now on."""
@@ -266,6 +270,7 @@ class Watchdog:
         self._gone = _thread.allocate_lock()
         # When, in which thread, and with what result a baseline was read.
         self._last_reading: tuple[float, int, Baseline] = 0.0, 0, _NOTHING
+        self._last_worked = 0.0
         #: Whether the thread has to be started, or woken, before it looks.
         self._parked = True
         self._stopping = False
@@ -284,6 +289,7 @@ class Watchdog:
         # Whoever runs loops one after another, as a test runner does, need not have the file
         # read for each.
         since, read_in, sentry.baseline = self._last_reading
+        sentry.worked = self._last_worked
         sentry.due = since + self.FRESH if read_in == thread_id else 0.0
         sentries = self._sentries
         if sentries:
@@ -310,6 +316,7 @@ class Watchdog:
             stood, turns = self._reading(sentry.native_id)
             sentry.baseline = stood, self._paused(), turns
             self._last_reading = began, sentry.thread_id, sentry.baseline
+            self._last_worked = sentry.worked = self._worked()
             sentry.due = began + self.FRESH
             self._set_due()
 
@@ -357,6 +364,16 @@ class Watchdog:
                 at_most -= sentry.rested
             wait = min(wait, at_most)
         return max(0.0, wait), max(0.0, self._paused() - pause)
+
+    def is_doubtful(self, sentry: Sentry, step: float, duration: float) -> bool:
+        """Whether nothing but the clock says that the step begun at ``step`` took ``duration``.
+
+        No look has met it, so that the watchdog did not run either, and its thread has hardly
+        worked, which C code that holds the interpreter does: the whole machine stood still.
+        """
+        if sentry.step == step and sentry.looks():
+            return False
+        return self._worked() - sentry.worked < _ASLEEP_BELOW * duration
 
     def _reading(self, native_id: int | None) -> tuple[float, int]:
         """What `kept` has to know of the moment at which a step begins."""

@@ -22,6 +22,11 @@ from ..core.watch import is_harness, is_reported, set_reported
 _CALLBACK: Final = r"Exception in callback <(?:function|bound method) (\S+)"
 
 
+#: What asyncio says in debug mode only, which some test runners turn on: a client was refused, a
+#: TLS handshake say, and was told so.
+_REFUSED: Final = "Error on transport creation for incoming connection"
+
+
 class CallbackException(Trap):
     """Callbacks, protocols, ``client_connected_cb`` and finalizers have no caller to raise to.
 
@@ -58,6 +63,8 @@ class CallbackException(Trap):
             return
         if about == UNRETRIEVED:
             self._of_finalizer(context)
+            return
+        if text_of(context.get("message")) == _REFUSED:
             return
         exc: BaseException = context["exception"]
         watch = self.watch

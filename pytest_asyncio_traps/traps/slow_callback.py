@@ -81,6 +81,8 @@ class SlowCallback(Trap):
         duration = ended - began - excused
         if duration < threshold:
             return
+        if self.watchdog.is_doubtful(sentry, began, duration):
+            return
         location: Place | None = None
         lines = sentry.lines() if sentry.step == began else None
         once = sentry.first_time() if sentry.step == began else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dis
+import sys
 import types
 import weakref
 from asyncio import runners
@@ -12,10 +13,20 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..core.finding import Finding
-from ..core.objects import ask, frame_of, function_code, is_closed
+from ..core.objects import ask, frame_of, function_code, is_a, is_closed
 from ..core.ownership import Tenure
-from ..core.paths import LIBRARY
-from ..core.stacks import KINDS, Mark, is_librarys, name_of, place_of, user_mark, waits_at
+from ..core.paths import LIBRARY, USER
+from ..core.stacks import (
+    KINDS,
+    Mark,
+    is_librarys,
+    name_of,
+    place_of,
+    place_of_code,
+    user_mark,
+    waits_at,
+)
+from ..core.text import text_of
 from ..core.trap import Trap
 from ..core.watch import is_anyio_runner, is_reported
 
@@ -24,6 +35,9 @@ _ADVICE_ENTERED: Final = (
     "It is an async context manager that was entered by __aenter__() and not left. Enter it by "
     "async with, or by enter_async_context() of an AsyncExitStack that is left."
 )
+
+
+_IGNORED: Final = "async generator ignored GeneratorExit"
 
 
 class _Begun(weakref.ref):  # type: ignore[type-arg]
@@ -68,6 +82,46 @@ class UnclosedAsyncgen(Trap):
         watch.on_asyncgens_shut.append(self._left_open)
         watch.on_loop_closing.append(self._left_open)
         watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
+        # pytest's own hook calls no other: ours has to stand before it, and hands on.
+        watch.patches.keep(sys, "unraisablehook", self._make_hook)
+
+    def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        watch = self.watch
+
+        def unraisablehook(unraisable: Any, /) -> None:
+            if watch.active and not watch.faults.off(self.kind):
+                with watch.faults.guard(self.kind):
+                    self._unraisable(unraisable)
+            original(unraisable)
+
+        return unraisablehook
+
+    def _unraisable(self, unraisable: Any) -> None:
+        """A generator that no loop knows, as it was begun before one ran, could not be closed."""
+        agen = unraisable.object
+        if type(agen) is not types.AsyncGeneratorType or not is_a(
+            unraisable.exc_value, RuntimeError
+        ):
+            return
+        if _IGNORED not in (text_of(unraisable.exc_value) or ""):
+            return
+        code = agen.ag_code
+        if KINDS[code.co_filename] != USER:
+            return
+        self.watch.report(
+            Finding(
+                self.kind,
+                f"async generator {name_of(agen)!r} was left suspended",
+                self.advice,
+                self.watch.ownership.dropping().owner,
+                origin=place_of_code(code),
+                origin_label="defined at",
+                notes=(
+                    "It was begun before its loop ran, and dropped: Python could not close it.",
+                ),
+                subject=name_of(agen),
+            )
+        )
 
     def _make_cancel_all(self, original: Callable[..., None]) -> Callable[..., None]:
         def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:

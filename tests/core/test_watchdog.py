@@ -260,3 +260,22 @@ def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
     watchdog.leave()
 
     assert not there
+
+
+@pytest.mark.parametrize(
+    ("looks", "worked", "doubtful"),
+    [(0, 0.0, True), (0, 0.19, False), (1, 0.0, False)],
+    ids=["nothing but the clock", "it worked", "it was seen"],
+)
+def test_a_step_that_only_the_clock_calls_slow(
+    watchdog: Watchdog, looks: int, worked: float, doubtful: bool
+) -> None:
+    """On a machine that stood still, neither the step nor the watchdog did anything."""
+    sentry = Sentry(None, threading.get_ident(), None)
+    sentry.step = 1.0
+    sentry.worked = 5.0
+    watchdog._worked = lambda: 5.0 + worked
+    for _ in range(looks):
+        sentry.note([])
+
+    assert watchdog.is_doubtful(sentry, 1.0, 0.2) is doubtful

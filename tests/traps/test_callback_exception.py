@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..run import Suite
 from .variants import check
 
@@ -280,3 +282,42 @@ def test_a_generator_that_cannot_be_closed(suite: Suite) -> None:
     assert found["callback-exception"]["origin"]["line"] == suite.line_of("defined")
     assert "'stuck' raised RuntimeError" in found["callback-exception"]["summary"]
     assert found["callback-exception"]["nodeid"] == "test_it.py::test_it"
+
+
+REFUSED = """
+import asyncio, socket, ssl, unittest
+import pytest, trustme
+
+async def refuse():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0, ssl=context)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"this is no handshake")
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+
+async def test_of_pytest_asyncio():
+    await refuse()
+
+class TestOfUnittest(unittest.IsolatedAsyncioTestCase):
+    async def test_it(self):
+        await refuse()
+
+def test_of_asyncio_run():
+    asyncio.run(refuse())
+    asyncio.run(refuse(), debug=True)
+"""
+
+
+def test_a_refused_client_is_reported_by_no_runner(suite: Suite) -> None:
+    """asyncio says so in debug mode only, which unittest turns on and others do not."""
+    pytest.importorskip("trustme")
+
+    outcome = suite.test(REFUSED, "--asyncio-slow-callback-duration=60")
+
+    outcome.clean()
+    outcome.result.assert_outcomes(passed=3)

@@ -242,3 +242,39 @@ def test_a_fixture_that_anyio_gives_up(suite: Suite) -> None:
 
     outcome.result.assert_outcomes(errors=1)
     assert outcome.kinds == ["callback-exception"]
+
+
+def test_one_that_is_begun_before_its_loop_runs(suite: Suite) -> None:
+    """No loop knows it; that Python cannot close it is proof enough."""
+    outcome = suite.test(
+        """
+        import asyncio
+
+        async def numbers():  # here
+            try:
+                yield 1
+            finally:
+                await asyncio.sleep(0)
+
+        def begin(numbers):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(numbers.__anext__())
+            loop.close()
+
+        def test_bad():
+            begin(numbers())
+
+        def test_good():
+            kept = numbers()
+            begin(kept)
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(kept.aclose())
+            loop.close()
+        """,
+        *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    )
+
+    finding = outcome.only()
+    assert finding["kind"] == "unclosed-asyncgen"
+    assert finding["nodeid"] == "test_it.py::test_bad"
+    assert finding["origin"]["line"] == suite.line_of("here")
