@@ -16,7 +16,7 @@ from .rules import check_kind
 
 HOOK: Final = "pytest_asyncio_traps_finding"
 
-#: What may go wrong in somebody else's hook, without ending the run.
+#: What an implementation of the hook may raise without ending the run.
 _RAISED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 
 

@@ -83,13 +83,18 @@ class Outcomes:
         if verdict == "ignore" or (verdict == "once" and headline in self._told_once):
             return
         self._told_once.add(headline)
-        place = finding.place
+        place, item = finding.place, self._find_item(finding.owner.nodeid)
+        path, line = str(self._config.rootpath), 0
+        if place is not None:
+            path, line = place.path, place.line
+        elif item is not None:
+            path, line = place_of_item(item)  # the test's own line, for want of another
         text = "\n".join([self.reporter.headline(finding, count), *self.reporter.details(finding)])
         message = warnings.WarningMessage(
             AsyncioTrapWarning(text),
             AsyncioTrapWarning,
-            place.path if place else str(self._config.rootpath),
-            place.line if place else 0,
+            path,
+            line,
         )
         # Not warnings.warn(), which heeds the filters of whatever runs just now.
         with self._watch.faults.theirs:

@@ -40,7 +40,8 @@ def main() -> None:
         inside = set(zipfile.ZipFile(wheel).namelist())
         package = {
             path.relative_to(ROOT).as_posix()
-            for path in (ROOT / "pytest_asyncio_traps").rglob("*")
+            for top in ("pytest_asyncio_traps", "pytest_asyncio_traps_loader")
+            for path in (ROOT / top).rglob("*")
             if path.suffix in (".py", ".jinja", ".css", ".js") or path.name == "py.typed"
         }
         assert package <= inside, f"missing in the wheel: {sorted(package - inside)}"

@@ -138,6 +138,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "getattr(exc, _THEIRS, None)": "in a try of its own",
         "setattr(exc, _THEIRS, True)": "likewise",
     },
+    "core/holders.py": {"obj.__self__": "of a built-in method, which no class can change"},
     "core/interruptions.py": {
         "exc.__traceback__": "the exception that is being caught",
         "getattr(handler, name, None)": "in a try of its own",

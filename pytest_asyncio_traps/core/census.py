@@ -224,7 +224,7 @@ class Census:
         self._dull_forever.clear()
 
     def stand_aside(self) -> None:
-        """Somebody debugs: a collection must not lead into the plugin's code.
+        """A debugger is about to open: a collection must not lead into the plugin's code.
 
         What collections do until `stand_back` is called is sorted out at the next reading.
         """
@@ -233,7 +233,7 @@ class Census:
             self._put_off = self.current
 
     def stand_back(self) -> None:
-        """Nobody debugs any more."""
+        """The debugger has been left."""
         if self._collector not in gc.callbacks:
             self._collected = True
             gc.callbacks.append(self._collector)
@@ -241,7 +241,7 @@ class Census:
     def mark(self, tenure: Tenure) -> None:
         """From here on, objects are made in ``tenure``."""
         if self.blind:
-            self.current = tenure  # nobody reads, and so nothing is to be marked
+            self.current = tenure  # no reading follows, so there is nothing to mark
         elif tenure is not self.current:
             if self._passed_over:
                 with self._faults.guard("census"):

@@ -26,8 +26,8 @@ class Owner(NamedTuple):
     """The test or fixture that an object belongs to.
 
     ``nodeid`` is where a finding is charged: the test itself, or the test that
-    had the fixture set up. It is empty for what belongs to no test. ``via`` says in what of
-    somebody else's the work was done, such as a server of a module fixture; empty if in nothing.
+    had the fixture set up. It is empty for what belongs to no test. ``via`` names the
+    shared thing in which the work was done, such as a server of a module fixture; it may be empty.
     """
 
     type: OwnerType

@@ -1,7 +1,7 @@
 """What the plugin looks for in Python and pytest and does not find: blind spots of every run.
 
-A name that is private to somebody else may go with the next version. Where it is looked up while
-the plugin is imported, its absence must not keep pytest from starting.
+A private name of another project may disappear in its next version. Where such a name is looked up
+while the plugin is imported, its absence must not keep pytest from starting.
 """
 
 from __future__ import annotations

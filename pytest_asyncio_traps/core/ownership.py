@@ -1,15 +1,15 @@
-"""Whose is it?
+"""The test or fixture that an object belongs to.
 
 A tenure is the time for which a test or fixture answers for what it makes. The
 context variable `TENURE` carries it: tasks, callbacks and done callbacks
 inherit it with their context, so that what test A started is still A's while
-test B runs. Work that is handed to another thread carries the tenure of
-whoever handed it over: a job of an executor, an item of a queue.
+test B runs. Work that is handed to another thread, as a job of an executor or an
+item of a queue, carries the tenure of the code that handed it over.
 
 What tests share serves them all. A request to a server, and the work of a
 thread that a fixture of a wider scope has started, belong to the test that runs
-when the work is done: see `Serving`. Whoever started the server or the thread
-comes last.
+when the work is done: see `Serving`. The test or fixture that started the server
+or the thread comes last.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Visit(Tenure):
 class Serving(Tenure):
     """What `TENURE` holds in the contexts of a server: whose work it is, is known when it is done.
 
-    ``base`` is whoever started the server, and ``what`` says what it is.
+    ``base`` is the tenure that started the server, and ``what`` names it.
     """
 
     __slots__ = ("_visit", "base", "what")
@@ -120,7 +120,7 @@ TENURE: ContextVar[Tenure | None] = ContextVar("asyncio_traps_tenure", default=N
 
 #: The attribute under which a thread carries the tenure in which it was started.
 THREAD_TENURE = "_asyncio_traps_tenure"
-#: ... the line that started it, and the tenure of whoever put what it took from a queue.
+#: ... the line that started it, and the tenure that put the item it took from a queue.
 THREAD_MARK = "_asyncio_traps_started"
 _THREAD_TAKEN = "_asyncio_traps_taken"
 #: The attribute under which a queue carries, by the id of an item, who put it.
@@ -163,7 +163,7 @@ class Ownership:
         return tenure if type(tenure) is Tenure else self.resolve(tenure)
 
     def dropping(self) -> Tenure:
-        """The tenure of whoever lets go of an object this very moment.
+        """The tenure that lets go of an object at this moment.
 
         Between two steps of a loop, the loop itself does, of what the last step left to it: in a
         context that says nothing, or that is as old as the loop.
@@ -293,8 +293,8 @@ class Ownership:
         def get(self_: Any, *args: Any, **kwargs: Any) -> Any:
             item = original(self_, *args, **kwargs)
             with self._faults.guard("threads"):
-                # Whoever takes an item does work for whoever put it, in a thread that exists for
-                # that; a test that takes one from its own thread stays itself.
+                # A worker thread that takes an item works for the test that put it. A test that
+                # takes one in its own thread stays itself.
                 by: dict[int, Tenure] | None = ask(self_, _PUT_BY)
                 thread = _thread_here()
                 if by and thread is not None and thread is not threading.main_thread():

@@ -86,7 +86,7 @@ FAILED = "_asyncio_traps_failed"
 Made = tuple[Mark | None, Tenure]
 
 
-#: The attribute that says of a loop that installed code made it on its own behalf.
+#: The attribute that says of a loop or task that installed code made it on its own behalf.
 LIBRARYS = "_asyncio_traps_librarys"
 
 #: The attribute that says of an object that it was reported, or is part of what was.
@@ -353,6 +353,8 @@ class Watch:
         put(task, ATTRIBUTE, (mark, tenure))
         if outer:
             put(task, OUTER, outer)
+        if is_librarys(frame):
+            put(task, LIBRARYS, True)
 
     def left_behind(self, tenure: Tenure, coroutine: object) -> None:
         """A task that runs ``coroutine`` was reported: what its code has made is part of that."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.contexts import DESTROYED, subject
 from ..core.finding import Finding, Place
+from ..core.holders import is_held
 from ..core.objects import (
     ask,
     awaited_by,
@@ -20,6 +21,7 @@ from ..core.objects import (
     callbacks_of,
     cancel_requests,
     children_of,
+    code_of,
     coroutine_of,
     extra_of,
     frame_of,
@@ -31,10 +33,11 @@ from ..core.objects import (
     waits_for,
 )
 from ..core.ownership import Tenure
-from ..core.stacks import chain_of, codes_of, is_user, name_of, waits_at
+from ..core.paths import LIBRARY
+from ..core.stacks import KINDS, chain_of, codes_of, is_user, name_of, waits_at
 from ..core.text import shown
 from ..core.trap import Trap
-from ..core.watch import Watch, is_harness, is_reported, pending, set_reported
+from ..core.watch import LIBRARYS, Watch, is_harness, is_reported, pending, set_reported
 
 
 class PendingTask(Trap):
@@ -132,8 +135,11 @@ class PendingTask(Trap):
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
         for task in _roots(tasks, self.watch):
-            if not is_reported(task) and not self._serves_open_client(task):
-                self._report(task, how)
+            if is_reported(task) or self._serves_open_client(task):
+                continue
+            if _is_kept_from_the_user(task, tasks):
+                continue
+            self._report(task, how)
         for task in tasks:
             set_reported(task)
             self.watch.left_behind(self.watch.tenure_of(task), coroutine_of(task))
@@ -194,6 +200,19 @@ class PendingTask(Trap):
                 waits=_waits(task) if started else (),
             )
         )
+
+
+def _is_kept_from_the_user(task: Any, tasks: list[Any]) -> bool:
+    """Whether installed code has begun ``task``, which runs code of its own, and keeps it.
+
+    Then the user has no means to end it: nothing refers to it, or the library's globals do.
+    """
+    if ask(task, LIBRARYS) is not True:
+        return False
+    code = code_of(coroutine_of(task))
+    if code is None or KINDS[code.co_filename] != LIBRARY:
+        return False
+    return not is_held(task, (tasks, task))
 
 
 def _waits(task: Any) -> tuple[Place, ...]:

@@ -70,6 +70,34 @@ async def poll():
 def expire_later(seconds):
     asyncio.get_running_loop().call_later(seconds, print)
 
+# -- tasks
+
+_watchers = set()
+
+async def watch():
+    while True:
+        await asyncio.sleep(20)
+
+def spawn(coroutine):
+    return asyncio.create_task(coroutine)
+
+async def begin_watching():
+    asyncio.create_task(watch())
+    await asyncio.sleep(0)
+
+async def begin_watching_in_a_global():
+    _watchers.add(asyncio.create_task(watch()))
+    await asyncio.sleep(0)
+
+class Client:
+    async def open(self):
+        self.task = asyncio.create_task(self.poll())
+        await asyncio.sleep(0)
+
+    async def poll(self):
+        while True:
+            await asyncio.sleep(20)
+
 # -- connections
 
 class Connection:
@@ -148,6 +176,14 @@ SILENT = {
         async def test_it():
             minilib.expire_later(60)
         """,
+    "a task that the library keeps nowhere": """
+        async def test_it():
+            await minilib.begin_watching()
+        """,
+    "a task that the library keeps in a global": """
+        async def test_it():
+            await minilib.begin_watching_in_a_global()
+        """,
     "a connection that is closed": """
         async def test_it():
             server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
@@ -216,6 +252,27 @@ REPORTED = {
             asyncio.get_running_loop().call_later(60, minilib.print)  # here
         """.replace("minilib.print", "print"),
         "lingering-timer",
+    ),
+    "a task of an object that the user has": (
+        """
+        async def test_it():
+            client = minilib.Client()
+            await client.open()  # here
+        """,
+        "pending-task",
+    ),
+    "a task that the library makes of a coroutine of the user's": (
+        """
+        KEPT = []
+
+        async def poll():
+            await asyncio.sleep(20)
+
+        async def test_it():
+            KEPT.append(minilib.spawn(poll()))  # here
+            await asyncio.sleep(0)
+        """,
+        "pending-task",
     ),
     "a connection that is left open, with what is its own": (
         """
