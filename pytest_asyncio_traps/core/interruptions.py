@@ -8,14 +8,14 @@ test in this way.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, Final
 
-_HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+from .paths import PLUGIN
+
 _MODULE: Final = type.__dict__["__dict__"].__get__
 
 
@@ -36,7 +36,7 @@ def is_interruption(exc: BaseException) -> bool:
     # that Python raises there.
     return (
         outer is not None
-        and (outer is caught_in or outer.f_code.co_filename.startswith(_HERE))
+        and (outer is caught_in or outer.f_code.co_filename.startswith(PLUGIN))
         and not _is_pythons(type(exc))
     )
 

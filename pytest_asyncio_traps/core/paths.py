@@ -19,6 +19,9 @@ HARNESS: Final = 2
 LIBRARY: Final = 3
 USER: Final = 4
 
+#: The folder of the plugin's own code, as its code objects name it.
+PLUGIN: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
 #: Packages, and modules of packages, that run other people's tests: what they make is not the
 #: user's.
 _HARNESS: Final = (

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ..core.finding import Finding, Place
 from ..core.objects import ask, call, is_a
 from ..core.ownership import Tenure
-from ..core.paths import LIBRARY, USER
+from ..core.paths import LIBRARY, PLUGIN, USER
 from ..core.stacks import (
     KINDS,
     Mark,
@@ -66,7 +66,7 @@ class NeverAwaited(Trap):
     def _make_hook(self, original: Any) -> Callable[[Any], None]:
         watch = self.watch
         plain = _is_pythons(original)
-        tell = _from_one_frame_further(original) if plain else original
+        warn_as_python = _with(original, _warn_from_one_frame_further) if plain else original
 
         def _warn_unawaited_coroutine(coro: Any) -> None:
             key = id(coro)
@@ -82,17 +82,19 @@ class NeverAwaited(Trap):
                         finding = self._finding(coro, sys._getframe(1))
                         if finding is not None:
                             delivery = watch.witness.begin()
-                if unseen:
+                text = f"coroutine '{coro.__qualname__}' was never awaited"
+                if plain and sys._getframe(1).f_code.co_filename.startswith(PLUGIN):
+                    # A collection that the plugin began, or that came while its code ran.
+                    if unseen:
+                        _warn_where_made(text, RuntimeWarning, 2, coro)
+                    else:
+                        _with(original, _warn_where_made)(coro)
+                elif unseen:
                     # As if nobody had asked where coroutines are made: the same text,
                     # and, standing in the original's place, the same line.
-                    warnings.warn(
-                        f"coroutine '{coro.__qualname__}' was never awaited",
-                        category=RuntimeWarning,
-                        stacklevel=2,
-                        source=coro,
-                    )
+                    warnings.warn(text, category=RuntimeWarning, stacklevel=2, source=coro)
                 else:
-                    tell(coro)
+                    warn_as_python(coro)
             finally:
                 if delivery is not None and finding is not None:
                     with watch.faults.guard(self.kind):
@@ -222,12 +224,8 @@ def _is_pythons(hook: Any) -> bool:
     return ask(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
 
 
-def _from_one_frame_further(hook: FunctionType) -> Callable[[Any], None]:
-    """Python's own ``hook``, called by one that stands in its place: it points to the same line."""
-
-    def warn(message: Any, category: Any, stacklevel: int, source: Any) -> None:
-        warnings.warn(message, category, stacklevel + 2, source)
-
+def _with(hook: FunctionType, warn: Callable[..., None]) -> Callable[[Any], None]:
+    """Python's own ``hook``, with ``warn`` for what it calls."""
     # It is known as the one or the other there, depending on Python's version.
     names = {"warn": warn, "_wm": SimpleNamespace(warn=warn)}
     return FunctionType(
@@ -237,6 +235,17 @@ def _from_one_frame_further(hook: FunctionType) -> Callable[[Any], None]:
         hook.__defaults__,
         hook.__closure__,
     )
+
+
+def _warn_from_one_frame_further(message: Any, category: Any, stacklevel: int, source: Any) -> None:
+    """For a hook that is called by one that stands in its place: it points to the same line."""
+    warnings.warn(message, category, stacklevel + 2, source)
+
+
+def _warn_where_made(message: Any, category: Any, stacklevel: int, source: Any) -> None:
+    """At the line where the coroutine ``source`` was made, instead of one of the plugin's."""
+    place = coroutine_origin(source) or place_of_code(source.cr_code)
+    warnings.warn_explicit(message, category, place.path, place.line, source=source)
 
 
 def _is_left(obj: object) -> bool:

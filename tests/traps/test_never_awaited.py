@@ -63,6 +63,35 @@ def test_variants(suite: Suite) -> None:
     )
 
 
+@pytest.mark.parametrize("depth", [0, 1])
+def test_pythons_own_warning_points_to_the_user(suite: Suite, depth: int) -> None:
+    """The plugin's collection destroys the coroutine; its own lines would mean nothing."""
+    outcome = suite.test(
+        f"""
+        import sys
+        import pytest
+
+        async def work(): pass
+
+        @pytest.fixture(autouse=True)
+        def tracking():
+            before = sys.get_coroutine_origin_tracking_depth()
+            sys.set_coroutine_origin_tracking_depth({depth})
+            yield
+            sys.set_coroutine_origin_tracking_depth(before)
+
+        async def test_it():
+            cycle = [work()]  # here
+            cycle.append(cycle)
+        """
+    )
+
+    outcome.only()
+    text = outcome.result.stdout.str()
+    line = suite.line_of("here")
+    assert f"test_it.py:{line}: RuntimeWarning: coroutine 'work' was never awaited" in text
+
+
 def test_near_misses(suite: Suite) -> None:
     check(
         suite,
