@@ -301,7 +301,7 @@ class Lifecycle:
         watch.ownership.running = session = watch.ownership.session
         TENURE.set(session)
         watch.census.mark(session)
-        if watch.explanations:
+        if watch.explanations or watch.fallen:
             watch.forget_dead()
 
     def _judge(self, final: bool) -> None:

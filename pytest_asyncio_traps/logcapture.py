@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from _thread import get_ident
 from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class AsyncioLog(logging.Filter):
         self._guard = faults.guard("the asyncio logger")
         self._logger = logging.getLogger("asyncio")
         self._is_enabled: Callable[[int], bool] = self._logger.isEnabledFor
+        #: How many records each thread is about to make for us alone, which others' levels forbid.
+        self._for_us: dict[int, int] = {}
         self.records: deque[logging.LogRecord] = deque(maxlen=self.KEEP)
 
     def arm(self, patches: Patches) -> None:
@@ -51,12 +54,18 @@ class AsyncioLog(logging.Filter):
 
         def isEnabledFor(level: int) -> bool:  # noqa: N802
             enabled = original(level)
-            if enabled or (level == logging.DEBUG and getframe(2).f_code is chatter):
+            if enabled:
                 return enabled
             with self._guard:
-                code = getframe(1).f_code
-                if level >= logging.DEBUG and any(code is method for method in methods):
-                    return not logger.disabled and level > logger.manager.disable
+                frame = getframe(1)
+                if level == logging.DEBUG and frame.f_back and frame.f_back.f_code is chatter:
+                    return enabled
+                if level >= logging.DEBUG and any(frame.f_code is method for method in methods):
+                    if logger.disabled or level <= logger.manager.disable:
+                        return False
+                    thread = get_ident()
+                    self._for_us[thread] = self._for_us.get(thread, 0) + 1
+                    return True
             return enabled
 
         return isEnabledFor
@@ -64,7 +73,12 @@ class AsyncioLog(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         with self._guard:
             self.records.append(record)
-            return self.passes(record)
+            thread = get_ident()
+            if thread in self._for_us:
+                left = self._for_us.pop(thread) - 1
+                if left:
+                    self._for_us[thread] = left
+                return self.passes(record)
         return True
 
     def passes(self, record: logging.LogRecord) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from . import markers
-from .core.causes import Counted, merged
+from .core.causes import WHOLES, Counted, merged
 from .core.finding import Consent, Finding, bounded
 from .core.text import clean, shown
 from .options import Settings
@@ -48,6 +48,8 @@ class Verdicts:
         self._names: dict[int, tuple[pytest.Mark, str]] = {}
         self._ran: set[str] = set()
         self._sent = 0
+        #: What counts, and may have parts that are found later.
+        self._wholes: deque[Finding] = deque(maxlen=100)
         #: How often what belongs to no test was found: by each worker, and as far as is told.
         self._heard: dict[str, Counter[object]] = defaultdict(Counter)
         self._told: Counter[object] = Counter()
@@ -62,7 +64,12 @@ class Verdicts:
         """
         failing: list[Counted] = []
         warned: list[Counted] = []
-        for found, count in _grouped(list(map(bounded, merged(findings)))):
+        if not findings:
+            return failing, warned
+        for whole in findings:
+            if whole.kind in WHOLES and self._action(whole, find_item)[0] not in (OFF, ALLOW):
+                self._wholes.append(whole)
+        for found, count in _grouped(list(map(bounded, merged(findings, self._wholes)))):
             nodeid = found.owner.nodeid
             amended = self._amended(found, find_item(nodeid))
             if amended is None:

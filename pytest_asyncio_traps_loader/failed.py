@@ -38,6 +38,18 @@ MARKERS = ("asyncio_allow: see pytest-asyncio-traps", "asyncio_slow_callback_dur
 _HEADING = "a fault of pytest-asyncio-traps"
 
 
+class Hooks:
+    """The hooks of the plugin, which are never called."""
+
+    @pytest.hookspec
+    def pytest_asyncio_traps_finding(self, finding: object, item: object) -> None:
+        """See pytest-asyncio-traps."""
+
+    @pytest.hookspec
+    def pytest_asyncio_traps_kinds(self) -> None:
+        """See pytest-asyncio-traps."""
+
+
 class Recorder:
     """The fixture ``asyncio_traps`` of a run in which nothing is watched."""
 
@@ -59,6 +71,9 @@ class FailedPlugin:
         self._last = self._text.rpartition("\n")[2]
         self._told = False
         self._session: pytest.Session | None = None
+
+    def pytest_addhooks(self, pluginmanager: pytest.PytestPluginManager) -> None:
+        pluginmanager.add_hookspecs(Hooks)
 
     def pytest_addoption(self, parser: pytest.Parser) -> None:
         group = parser.getgroup("asyncio-traps", "asyncio traps (the plugin could not be loaded)")

@@ -11,8 +11,9 @@ which a hundred tests run is one thing to mend::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from .finding import Finding, Place
 from .stacks import is_users
@@ -66,21 +67,36 @@ class Group:
         return actions
 
 
-def merged(findings: Sequence[Finding]) -> list[Finding]:
-    """``findings`` of one phase, without those that are part of the cause of another.
+#: Kinds of findings that others may be a part of.
+WHOLES: Final = frozenset({"pending-task", "unclosed-transport"})
 
-    A connection that a library opens at a line of the user's has tasks and timers of the
-    library's, which end when it is closed.
+
+def merged(findings: Iterable[Finding], wholes: Iterable[Finding]) -> list[Finding]:
+    """``findings`` without those that are part of the cause of one of ``wholes``.
+
+    ``wholes`` are of `WHOLES`, and are those that count: one that is allowed is no reason to keep
+    silent about another.
     """
+    wholes = list(wholes)
     opened = {
         (finding.owner.nodeid, finding.origin)
-        for finding in findings
+        for finding in wholes
         if finding.kind == "unclosed-transport" and finding.origin is not None
     }
-    return [finding for finding in findings if not _is_part(finding, opened)]
+    kinds = {(finding.owner.nodeid, finding.kind) for finding in wholes}
+    return [
+        finding._replace(part_of="")
+        for finding in findings
+        if (finding.owner.nodeid, finding.part_of) not in kinds
+        and not _is_librarys_part(finding, opened)
+    ]
 
 
-def _is_part(finding: Finding, opened: Collection[tuple[str, Place | None]]) -> bool:
+def _is_librarys_part(finding: Finding, opened: Collection[tuple[str, Place | None]]) -> bool:
+    """Whether a library made it for a connection that it opened at a line of the user's.
+
+    Tasks and timers of that kind end when the connection is closed.
+    """
     if finding.kind not in ("pending-task", "lingering-timer"):
         return False
     if finding.location is None or is_users(finding.location.path):

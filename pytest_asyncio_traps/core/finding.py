@@ -113,6 +113,8 @@ class Finding(NamedTuple):
     action: str = ""
     #: For a slow step, what was seen of it.
     timeline: Timeline | None = None
+    #: The kind of the finding that it is a part of, if that one counts, in the same test.
+    part_of: str = ""
     #: Once it is known: who has consented to it.
     consent: Consent | None = None
     #: How the test or fixture came to ``origin``: the user's lines, the outermost call first,

@@ -32,7 +32,7 @@ def ask(obj: object, name: str, default: Any = None) -> Any:
     try:
         return getattr(obj, name, default)
     except Exception as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return default
 
@@ -48,7 +48,7 @@ def call(obj: object, name: str, default: Any = None) -> Any:
     try:
         return getattr(obj, name)()
     except Exception as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return default
 
@@ -61,7 +61,7 @@ def put(obj: object, name: str, value: object) -> bool:
     try:
         _put(obj, name, value)
     except Exception as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return False
     return True
@@ -107,7 +107,7 @@ def _asker(cls: type, name: str, default: Any) -> Any:
         try:
             return method(obj)
         except Exception as exc:  # another class, or its constructor has failed
-            if is_interruption(exc):
+            if is_interruption(exc, foreign=True):
                 raise
             return default if is_a(obj, cls) else call(obj, name, default)
 
@@ -255,7 +255,7 @@ def is_closed(loop: Any) -> bool:
     try:
         return loop.is_closed() is not False
     except Exception as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return True
 
@@ -265,7 +265,7 @@ def is_running(loop: Any) -> bool:
     try:
         return loop.is_running() is True
     except Exception as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return False
 
@@ -275,7 +275,7 @@ def extra_of(transport: Any, name: str) -> Any:
     try:
         return transport.get_extra_info(name)
     except Exception as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return None
 

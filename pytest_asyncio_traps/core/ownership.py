@@ -160,6 +160,8 @@ class Ownership:
         tenure = TENURE.get()
         if tenure is None:
             tenure = _of_last_step() or _of_thread() or self.running
+        if type(tenure) is Serving:
+            tenure = _taken_here() or tenure
         return tenure if type(tenure) is Tenure else self.resolve(tenure)
 
     def dropping(self) -> Tenure:
@@ -251,16 +253,24 @@ class Ownership:
         def __init__(job: Any, *args: Any, **kwargs: Any) -> None:
             original(job, *args, **kwargs)
             with self._faults.guard("threads"):
-                put(job, _JOB_TENURE, self.now())
+                tenure = self.now()
+                if tenure.is_shared:
+                    tenure = Serving(tenure, "a job of an executor")
+                put(job, _JOB_TENURE, tenure)
                 put(job, _JOB_MARK, user_mark(sys._getframe(1)))
 
         return __init__
 
     def _make_job_run(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def run(job: Any, *args: Any, **kwargs: Any) -> Any:
+            # An exception of the job's has this frame in its traceback, and the job's future has
+            # the exception: what refers to the job has to go, or they make a cycle.
             tenure = ask(job, _JOB_TENURE)
             if tenure is None:
-                return original(job, *args, **kwargs)
+                try:
+                    return original(job, *args, **kwargs)
+                finally:
+                    del job, args, kwargs
             before = TENURE.get()
             TENURE.set(tenure)
             try:
@@ -273,6 +283,7 @@ class Ownership:
                             tell(result, ask(job, _JOB_MARK), tenure)
                         result = None
                 TENURE.set(before)
+                del job, args, kwargs
 
         return run
 
@@ -283,6 +294,8 @@ class Ownership:
                 if by is None:
                     by = {}
                     put(self_, _PUT_BY, by)
+                elif len(by) > 1000 and len(by) > 2 * self_.qsize():
+                    by.clear()  # items have gone by other ways than get()
                 by[id(item)] = self.now()
             return original(self_, item, *args, **kwargs)
 
@@ -291,15 +304,21 @@ class Ownership:
 
     def _make_get(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def get(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            thread = None
+            with self._faults.guard("threads"):
+                # A worker thread that takes an item works for the test that put it, until it asks
+                # for the next. A test that takes one in the main thread stays itself.
+                thread = _thread_here()
+                if thread is threading.main_thread():
+                    thread = None
+                elif ask(thread, _THREAD_TAKEN) is not None:
+                    put(thread, _THREAD_TAKEN, None)
             item = original(self_, *args, **kwargs)
             with self._faults.guard("threads"):
-                # A worker thread that takes an item works for the test that put it. A test that
-                # takes one in its own thread stays itself.
                 by: dict[int, Tenure] | None = ask(self_, _PUT_BY)
-                thread = _thread_here()
-                if by and thread is not None and thread is not threading.main_thread():
+                if by:
                     tenure = by.pop(id(item), None)
-                    if tenure is not None:
+                    if tenure is not None and thread is not None:
                         put(thread, _THREAD_TAKEN, tenure)
             return item
 
@@ -314,8 +333,16 @@ def _thread_here() -> threading.Thread | None:
 
 
 def _of_thread() -> Tenure | None:
-    thread = _thread_here()
-    tenure = ask(thread, _THREAD_TAKEN) or ask(thread, THREAD_TENURE)
+    tenure = ask(_thread_here(), THREAD_TENURE)
+    if tenure is None or type(tenure) is Serving or tenure.ended:
+        # Of a thread that a running test has started, all is that test's.
+        tenure = _taken_here() or tenure
+    return tenure if isinstance(tenure, Tenure) else None
+
+
+def _taken_here() -> Tenure | None:
+    """Who put the item into a queue that this thread took last."""
+    tenure = ask(_thread_here(), _THREAD_TAKEN)
     return tenure if isinstance(tenure, Tenure) else None
 
 

@@ -53,7 +53,7 @@ def shown(obj: object, limit: int = 200) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException as exc:  # an exit, or a failure of pytest's, is none of ours here
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return f"<{shorten(clean(class_name(obj)), limit)} whose repr() fails>"
 
@@ -65,6 +65,6 @@ def text_of(obj: object) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as exc:
-        if is_interruption(exc):
+        if is_interruption(exc, foreign=True):
             raise
         return None

@@ -153,6 +153,7 @@ class Watch:
         "due",
         "explanations",
         "failed",
+        "fallen",
         "faults",
         "foreign",
         "found",
@@ -177,6 +178,7 @@ class Watch:
         "on_timer_made",
         "on_touch",
         "on_transport_made",
+        "on_unraisable",
         "origins",
         "ownership",
         "patches",
@@ -229,6 +231,7 @@ class Watch:
         self.on_loop_abandoned: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_cut_short: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_closing: list[Callable[[asyncio.AbstractEventLoop], None]] = []
+        self.on_unraisable: list[Callable[[Any], None]] = []
         self.on_context: list[Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]] = []
         self.on_slow_step: list[Callable[[Any, Any, Any, float, float], None]] = []
         self.on_transport_made: list[Callable[[Any, FrameType | None, Any], None]] = []
@@ -253,6 +256,8 @@ class Watch:
         self.explanations: dict[int, tuple[weakref.ref[Any], object]] = {}
         #: Coroutines that were handed to another thread, or made there for somebody, by their ids.
         self.handed: dict[int, Handed] = {}
+        #: Of these, the ones whose weak references are cleared, since they die.
+        self.fallen: dict[int, Handed] = {}
         #: The transports and servers that were made, each with a reference to its loop and, where
         #: it cannot carry that itself, where it was made.
         self.transports: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -341,20 +346,26 @@ class Watch:
         handed = self.handed_over(coroutine_of(task)) if self.handed and not own else None
         if handed is not None:
             mark, tenure = handed.mark, handed.tenure
+            self.handed.pop(id(coroutine_of(task)), None)  # it is awaited
         else:
-            parent = _current_task(loop_of(task))
-            made = self.made(parent)
-            if made is not None and made[0] is not None:
-                behind: tuple[CodeType | int, ...] = ask(parent, OUTER, ())[:64]
-                if own:
-                    outer += made[0] + behind
-                else:
-                    mark, outer = made[0], behind
+            behind = self.behind(_current_task(loop_of(task)))
+            if behind and own:
+                outer += behind
+            elif behind:
+                mark, outer = (behind[0], behind[1]), behind[2:]
         put(task, ATTRIBUTE, (mark, tenure))
         if outer:
             put(task, OUTER, outer)
         if is_librarys(frame):
             put(task, LIBRARYS, True)
+
+    def behind(self, task: object) -> tuple[Any, ...]:
+        """Where ``task`` was made, and how the test came there: codes and offsets, in turn."""
+        made = self.made(task)
+        if made is None or made[0] is None:
+            return ()
+        outer = ask(task, OUTER, ())
+        return made[0] + (outer[:64] if type(outer) is tuple else ())
 
     def left_behind(self, tenure: Tenure, coroutine: object) -> None:
         """A task that runs ``coroutine`` was reported: what its code has made is part of that."""
@@ -369,19 +380,22 @@ class Watch:
     def hand_over(self, coroutine: Any, mark: Mark | None, tenure: Tenure, to: str) -> None:
         """Keep where ``coroutine`` was handed to what ``to`` names, and by whom."""
         try:
-            ref = weakref.ref(coroutine)
+            ref = Keyed(coroutine, self._forget_handed)
         except TypeError:  # not a coroutine of Python's
             return
-        if len(self.handed) > 1000:
-            self.handed = {key: kept for key, kept in self.handed.items() if kept.ref() is not None}
+        ref.key = id(coroutine)
         self.handed[id(coroutine)] = Handed(ref, code_of(coroutine), mark, tenure, to)
+
+    def _forget_handed(self, ref: Keyed) -> None:
+        """A coroutine that was handed over dies: it may complain once more, and then it is gone."""
+        handed = self.handed.get(ref.key)
+        if handed is not None and handed.ref is ref:
+            self.fallen[ref.key] = self.handed.pop(ref.key)
 
     def handed_over(self, coroutine: Any) -> Handed | None:
         """Where ``coroutine`` was handed over, if it was; also while it is being destroyed."""
-        handed = self.handed.get(id(coroutine))
-        if handed is None or handed.code is not code_of(coroutine):
-            return None
-        return handed if handed.ref() in (None, coroutine) else None
+        handed = self.handed.get(id(coroutine)) or self.fallen.pop(id(coroutine), None)
+        return handed if handed is not None and handed.code is code_of(coroutine) else None
 
     def tenure_of(self, obj: object) -> Tenure:
         """Whose ``obj`` is: by its own mark, by the census, else of whoever runs now."""
@@ -493,6 +507,7 @@ class Watch:
 
     def forget_dead(self) -> None:
         """A test has ended: what died quietly in it can complain no more."""
+        self.fallen.clear()
         for key, (ref, _) in list(self.explanations.items()):
             if ref() is None:
                 del self.explanations[key]
@@ -641,6 +656,22 @@ class Watch:
         """A step of ``loop``, which called ``callback``, took long, by the clock."""
         if self.active:
             self._tell(self.on_slow_step, loop, handle, callback, began, ended)
+
+    def heed_unraisable(self, tell: Callable[[Any], None]) -> None:
+        """Have ``tell`` called with what `sys.unraisablehook` is given."""
+        if not self.on_unraisable:
+            # pytest's own hook calls no other: ours has to stand before it, and hands on. One hook
+            # for all, as each would want to stand before the others.
+            self.patches.keep(sys, "unraisablehook", self._make_unraisablehook)
+        self.on_unraisable.append(tell)
+
+    def _make_unraisablehook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        def unraisablehook(unraisable: Any, /) -> None:
+            if self.active:
+                self._tell(self.on_unraisable, unraisable)
+            original(unraisable)
+
+        return unraisablehook
 
     def exception_context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self._tell(self.on_context, loop, context)

@@ -393,7 +393,8 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                                     break
                             back = back.f_back
                         back = None
-                        if (parent := _parent(self)) is not None:
+                        parent = _parent(self)
+                        if type(parent) is _Task:
                             made = getattr(parent, "_asyncio_traps_code", None)
                             if made is not None:
                                 outer += (made, parent._asyncio_traps_lasti)
@@ -403,7 +404,9 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                                 if type(made) is tuple and made[0] is not None:
                                     behind = getattr(parent, "_asyncio_traps_outer", ())
                                     outer += made[0] + behind[:64]
-                            parent = None
+                        elif parent is not None:  # a class of the user's, asked with care
+                            outer += watch.behind(parent)
+                        parent = None
                         if outer:
                             task._asyncio_traps_outer = outer
                         if not _shows_context:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable
 from re import match as _match  # tests may replace it
 from types import CodeType, TracebackType
 from typing import Any, Final
@@ -43,19 +41,7 @@ class CallbackException(Trap):
 
     def arm(self) -> None:
         self.watch.on_context.append(self._context)
-        # pytest's own hook calls no other: ours has to stand before it, and hands on.
-        self.watch.patches.keep(sys, "unraisablehook", self._make_hook)
-
-    def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
-        watch = self.watch
-
-        def unraisablehook(unraisable: Any, /) -> None:
-            if watch.active and not watch.faults.off(self.kind):
-                with watch.faults.guard(self.kind):
-                    self._unraisable(unraisable)
-            original(unraisable)
-
-        return unraisablehook
+        self.watch.heed_unraisable(self._unraisable)
 
     def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         about = subject(context)
@@ -64,8 +50,8 @@ class CallbackException(Trap):
         if about == UNRETRIEVED:
             self._of_finalizer(context)
             return
-        if text_of(context.get("message")) == _REFUSED:
-            return
+        if text_of(context.get("message")) == _REFUSED and "protocol" in context:
+            return  # without one, what makes the protocol has raised: the user's own
         exc: BaseException = context["exception"]
         watch = self.watch
         task = context.get("task")

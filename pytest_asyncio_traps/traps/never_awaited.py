@@ -7,7 +7,7 @@ import sys
 import types
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from re import match as _match  # tests may replace it
 from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any, Final
@@ -163,7 +163,7 @@ class NeverAwaited(Trap):
             watch.explain(inner)  # part of the same cause: nobody could await it
         if watch.census.collecting:
             dropped = None  # the collector runs wherever it likes
-        handed = watch.handed_over(coro) if watch.handed else None
+        handed = watch.handed_over(coro)
         if handed is not None:
             tenure = handed.tenure
         else:
@@ -278,7 +278,11 @@ def _given_to(coro: Any) -> list[Any]:
         return []
     found: list[Any] = []
     for value in frame.f_locals.values():
-        values = value if type(value) in (tuple, list) else (value,)
+        values: Iterable[Any] = (value,)
+        if type(value) in (tuple, list):
+            values = value
+        elif type(value) is dict:
+            values = list(value.values())
         found += [v for v in values if type(v) is types.CoroutineType and _is_unstarted(v)]
     return found
 

@@ -134,15 +134,19 @@ class PendingTask(Trap):
         )
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
+        kept: set[int] = set()
         for task in _roots(tasks, self.watch):
-            if is_reported(task) or self._serves_open_client(task):
+            if is_reported(task):
                 continue
             if _is_kept_from_the_user(task, tasks):
+                kept.add(id(task))
                 continue
-            self._report(task, how)
+            whole = "unclosed-transport" if self._serves_open_client(task) else ""
+            self._report(task, how, whole)
         for task in tasks:
             set_reported(task)
-            self.watch.left_behind(self.watch.tenure_of(task), coroutine_of(task))
+            if id(task) not in kept:
+                self.watch.left_behind(self.watch.tenure_of(task), coroutine_of(task))
             if last and _is_unstarted(task):
                 # Its coroutine will say that nobody awaited it: part of the same cause.
                 self.watch.explain(coroutine_of(task))
@@ -172,7 +176,7 @@ class PendingTask(Trap):
                     return True
         return False
 
-    def _report(self, task: asyncio.Task[Any], how: str) -> None:
+    def _report(self, task: asyncio.Task[Any], how: str, part_of: str) -> None:
         coroutine = coroutine_of(task)
         started = not _is_unstarted(task)
         location = waits_at(coroutine) if started else None
@@ -196,6 +200,7 @@ class PendingTask(Trap):
                 location_label="waiting at",
                 notes=notes,
                 subject=name_of(coroutine),
+                part_of=part_of,
                 trace=trace,
                 waits=_waits(task) if started else (),
             )
@@ -282,13 +287,17 @@ def _roots(tasks: list[asyncio.Task[Any]], watch: Watch) -> list[asyncio.Task[An
             awaited.update(map(id, children_of(waiter)))
     alive = {id(task) for task in tasks}
     codes = {id(task): codes_of(coroutine_of(task)) for task in tasks}
+    whose = {id(task): watch.tenure_of(task).owner for task in tasks}
     roots = []
     for task in tasks:
         if id(task) in awaited or _group_parent(task) in alive or awaited & _wakes(task):
             continue
         maker = (watch.made(task) or (None,))[0]
         if maker is not None and any(
-            maker[0] in running and key != id(task) and maker[0] not in codes[id(task)]
+            maker[0] in running
+            and key != id(task)
+            and whose[key] == whose[id(task)]
+            and maker[0] not in codes[id(task)]
             for key, running in codes.items()
         ):
             continue

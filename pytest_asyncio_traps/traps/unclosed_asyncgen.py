@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dis
-import sys
 import types
 import weakref
 from asyncio import runners
@@ -82,19 +81,7 @@ class UnclosedAsyncgen(Trap):
         watch.on_asyncgens_shut.append(self._left_open)
         watch.on_loop_closing.append(self._left_open)
         watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
-        # pytest's own hook calls no other: ours has to stand before it, and hands on.
-        watch.patches.keep(sys, "unraisablehook", self._make_hook)
-
-    def _make_hook(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
-        watch = self.watch
-
-        def unraisablehook(unraisable: Any, /) -> None:
-            if watch.active and not watch.faults.off(self.kind):
-                with watch.faults.guard(self.kind):
-                    self._unraisable(unraisable)
-            original(unraisable)
-
-        return unraisablehook
+        watch.heed_unraisable(self._unraisable)
 
     def _unraisable(self, unraisable: Any) -> None:
         """A generator that no loop knows, as it was begun before one ran, could not be closed."""

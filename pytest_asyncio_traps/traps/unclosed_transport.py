@@ -138,8 +138,10 @@ class UnclosedTransport(Trap):
             if server is not None and any(server is other for other in left):
                 continue
             made = self._made_of(transport)
-            if made is None or not self.watch.is_left_behind(made[1], made[0]):
-                self.watch.report(self._finding(transport, how))
+            finding = self._finding(transport, how)
+            if made is not None and self.watch.is_left_behind(made[1], made[0]):
+                finding = finding._replace(part_of="pending-task")
+            self.watch.report(finding)
         for transport in left:
             self._mark(transport)
 

@@ -167,8 +167,9 @@ def test_a_task_behind_a_task(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> 
         "async def forever():\n"
         "    await asyncio.Event().wait()\n"
         "async def spawn():\n"
-        "    asyncio.create_task(forever())\n"
-        "    await asyncio.sleep(0)\n",
+        "    task = asyncio.create_task(forever())\n"
+        "    await asyncio.sleep(0)\n"
+        "    return task\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(site))
@@ -176,8 +177,10 @@ def test_a_task_behind_a_task(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> 
         """
         import asyncio, minilib
 
+        KEPT = []
+
         async def test_it():
-            await asyncio.create_task(minilib.spawn())  # here
+            KEPT.append(await asyncio.create_task(minilib.spawn()))  # here
         """
     )
 
