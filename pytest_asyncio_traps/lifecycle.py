@@ -243,7 +243,7 @@ class Lifecycle:
             _watches[-1].active = not _watches[-1].failed
 
     def _moment(self) -> str:
-        """What the run is at, for whoever is to know since when a part is off."""
+        """What the run is doing now: it is noted when a part fails."""
         if self._finished:
             return "the end of the run"
         if self.item is None:
@@ -486,7 +486,7 @@ class Lifecycle:
             self.outcomes.verdicts.watch_markers(items)
 
     def excuse_debugger(self) -> None:
-        """Somebody debugs: the step that is running is not slow, and stops in no code of ours."""
+        """A debugger is active: the running step is not slow, and stops in none of our code."""
         self.watch.census.stand_aside()
         if self._debugger_left not in self.watch.on_test_begins:
             self.watch.on_test_begins.append(self._debugger_left)

@@ -11,7 +11,7 @@ from site import getsitepackages
 from typing import Final, NamedTuple
 
 # The more a user's own, the higher. pluggy is a boundary: every piece of a user's code runs inside
-# of some hook call, so what stands in the stack outside of it belongs to whoever runs pytest.
+# of some hook call, so frames outside of it belong to the code that runs pytest.
 BOUNDARY: Final = -1
 ASYNCIO: Final = 0
 STDLIB: Final = 1

@@ -132,7 +132,7 @@ def user_mark(frame: FrameType | None) -> Mark | None:
 def user_stack(frame: FrameType | None) -> tuple[CodeType | int, ...]:
     """The user's frames from ``frame`` outwards, but for the innermost, in pairs as in a `Mark`.
 
-    Up to the step of the loop that is running, or to whoever runs the tests.
+    Up to the step of the loop that is running, or to the test runner.
     """
     found: list[CodeType | int] = []
     while frame is not None and len(found) < _DEEPEST_TRACE:
@@ -161,7 +161,7 @@ def is_librarys(frame: FrameType | None, own: str = "") -> bool:
     """Whether installed code, and not the user's, has asked for what is made in ``frame``.
 
     The innermost frame counts that is neither Python's nor a test runner's, nor of the package
-    ``own``: that of the class of what is made, which makes it for whoever asks.
+    ``own``: that of the class of what is made, which makes it for its caller.
     """
     while frame is not None:
         code = frame.f_code
@@ -381,7 +381,7 @@ def chain_of(coroutine: object) -> list[Place]:
     The user's and libraries' lines; asyncio's own are left out.
     """
     chain: list[Place] = []
-    for _ in range(100):  # a chain of awaits may be a ring when somebody built one by hand
+    for _ in range(100):  # a chain of awaits that was built by hand may be a ring
         code, frame = code_of(coroutine), frame_of(coroutine)
         if code is None or frame is None:
             break
@@ -398,7 +398,7 @@ def waits_at(coroutine: object) -> Place | None:
     """
     best: Place | None = None
     best_kind = -1
-    for _ in range(1000):  # a chain of awaits may be a ring when somebody built one by hand
+    for _ in range(1000):  # a chain of awaits that was built by hand may be a ring
         code, frame = code_of(coroutine), frame_of(coroutine)
         if code is None or frame is None:
             break

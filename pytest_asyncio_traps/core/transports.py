@@ -29,7 +29,7 @@ def _pass(what: str, reason: str) -> None:
 def base_classes(missing: Missing = _pass) -> list[type]:
     """The classes that this Python has.
 
-    ``missing`` is told what is made of those that it has not, and the reason.
+    ``missing`` is called with what cannot be watched for lack of one of them, and the reason.
     """
     system = "win32" if sys.platform == "win32" else "posix"
     classes: list[type] = []

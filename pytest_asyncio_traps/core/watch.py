@@ -254,7 +254,7 @@ class Watch:
         self.slow_after = float("inf")
         #: The coroutines whose complaint is no news.
         self.explanations: dict[int, tuple[weakref.ref[Any], object]] = {}
-        #: Coroutines that were handed to another thread, or made there for somebody, by their ids.
+        #: By id: coroutines that were handed to another thread, or were made there for the caller.
         self.handed: dict[int, Handed] = {}
         #: Of these, the ones whose weak references are cleared, since they die.
         self.fallen: dict[int, Handed] = {}
@@ -271,7 +271,7 @@ class Watch:
             self.active = False
 
     def subscribers(self) -> dict[str, list[Any]]:
-        """Who is told of what: for `restore_subscribers`."""
+        """The callbacks of each event, for `restore_subscribers`."""
         return {
             name: list(getattr(self, name)) for name in self.__slots__ if name.startswith("on_")
         }

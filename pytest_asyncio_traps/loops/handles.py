@@ -263,7 +263,7 @@ class AtHandle(events.TimerHandle):
 
     __slots__ = ("_asyncio_traps_asked", "_asyncio_traps_librarys")
     _asyncio_traps_asked: Mark | None
-    #: Set where installed code has asked for the timer, whoever has called that.
+    #: Set if installed code called ``call_later()``, directly.
     _asyncio_traps_librarys: bool
     _source_traceback: Any
     _when: float
