@@ -54,12 +54,12 @@ class AsyncioLog(logging.Filter):
 
         def isEnabledFor(level: int) -> bool:  # noqa: N802
             enabled = original(level)
-            if enabled:
+            frame = getframe().f_back  # a thread may have been given the method itself
+            if enabled or frame is None:
+                return enabled
+            if level == logging.DEBUG and frame.f_back and frame.f_back.f_code is chatter:
                 return enabled
             with self._guard:
-                frame = getframe(1)
-                if level == logging.DEBUG and frame.f_back and frame.f_back.f_code is chatter:
-                    return enabled
                 if level >= logging.DEBUG and any(frame.f_code is method for method in methods):
                     if logger.disabled or level <= logger.manager.disable:
                         return False

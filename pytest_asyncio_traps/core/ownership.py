@@ -333,10 +333,11 @@ def _thread_here() -> threading.Thread | None:
 
 
 def _of_thread() -> Tenure | None:
-    tenure = ask(_thread_here(), THREAD_TENURE)
+    thread = _thread_here()
+    tenure = ask(thread, THREAD_TENURE)
     if tenure is None or type(tenure) is Serving or tenure.ended:
         # Of a thread that a running test has started, all is that test's.
-        tenure = _taken_here() or tenure
+        tenure = ask(thread, _THREAD_TAKEN) or tenure
     return tenure if isinstance(tenure, Tenure) else None
 
 

@@ -348,11 +348,13 @@ class Watch:
             mark, tenure = handed.mark, handed.tenure
             self.handed.pop(id(coroutine_of(task)), None)  # it is awaited
         else:
-            behind = self.behind(_current_task(loop_of(task)))
-            if behind and own:
-                outer += behind
-            elif behind:
-                mark, outer = (behind[0], behind[1]), behind[2:]
+            parent = _current_task(loop_of(task))
+            made = self.made(parent)
+            if made is not None and made[0] is not None:
+                if own:
+                    outer += made[0] + _outer_of(parent)
+                else:
+                    mark, outer = made[0], _outer_of(parent)
         put(task, ATTRIBUTE, (mark, tenure))
         if outer:
             put(task, OUTER, outer)
@@ -364,8 +366,7 @@ class Watch:
         made = self.made(task)
         if made is None or made[0] is None:
             return ()
-        outer = ask(task, OUTER, ())
-        return made[0] + (outer[:64] if type(outer) is tuple else ())
+        return made[0] + _outer_of(task)
 
     def left_behind(self, tenure: Tenure, coroutine: object) -> None:
         """A task that runs ``coroutine`` was reported: what its code has made is part of that."""
@@ -685,6 +686,11 @@ class Watch:
                     callback(*args)
                 except Exception as exc:
                     self.faults.note(_part_of(callback), exc)
+
+
+def _outer_of(task: object) -> tuple[Any, ...]:
+    outer = ask(task, OUTER)
+    return outer[:64] if type(outer) is tuple else ()
 
 
 def _part_of(callback: Callable[..., None]) -> str:

@@ -25,6 +25,15 @@ _CALLBACK: Final = r"Exception in callback <(?:function|bound method) (\S+)"
 _REFUSED: Final = "Error on transport creation for incoming connection"
 
 
+def _is_of_reported(handle: object) -> bool:
+    """Whether a callback of asyncio's for the end of a task is about one that was reported.
+
+    Up to Python 3.12.1, the one of a stream's handler raises when the handler was cancelled.
+    """
+    args = ask(handle, "_args")
+    return type(args) is tuple and any(is_a(arg, asyncio.Task) and is_reported(arg) for arg in args)
+
+
 class CallbackException(Trap):
     """Callbacks, protocols, ``client_connected_cb`` and finalizers have no caller to raise to.
 
@@ -54,6 +63,8 @@ class CallbackException(Trap):
             return  # without one, what makes the protocol has raised: the user's own
         exc: BaseException = context["exception"]
         watch = self.watch
+        if is_a(exc, asyncio.CancelledError) and _is_of_reported(context.get("handle")):
+            return
         task = context.get("task")
         if is_a(task, asyncio.Task):
             # A runner cancelled it, and its answer was an exception.

@@ -231,7 +231,7 @@ SUITES: dict[str, tuple[str, list[tuple[str, str]]]] = {
         def test_innocent():
             pass
         """,
-        [("test_guilty", "unclosed-transport"), ("test_guilty", "unclosed-transport")],
+        [("test_guilty", "unclosed-transport")],
     ),
     "what is part of a finding that is allowed": (
         """
@@ -309,7 +309,7 @@ def test_just_the_guilty_are_charged(suite: Suite, name: str) -> None:
 
     outcome = suite.test(HEAD + dedented(text), "-o", "asyncio_mode=auto")
 
-    found = [(f["nodeid"].partition("::")[2], f["kind"]) for f in outcome.findings]
+    found = {(f["nodeid"].partition("::")[2], f["kind"]) for f in outcome.findings}
     assert sorted(found) == expected, outcome.result.stdout.str()
     assert "a fault of pytest-asyncio-traps" not in outcome.result.stdout.str()
 
