@@ -94,7 +94,7 @@ class Reporter:
         lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
         if finding.owner.type == "fixture":
             # pytest takes no markers on fixtures, and the next run may charge another test.
-            about = re.escape(finding.subject[:80]) if finding.subject else ""
+            about = re.escape(finding.subject[:80]) if finding.subject.isprintable() else ""
             rule = ":".join(filter(None, ("allow", finding.kind, about)))
             allow = f"the rule {rule} (ini asyncio_traps, or --asyncio-traps)"
         elif finding.owner.nodeid:

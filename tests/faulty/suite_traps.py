@@ -28,6 +28,13 @@ async def unretrieved_future():
     asyncio.get_running_loop().create_future().set_exception(LookupError("lost"))
 
 
+async def unretrieved_behind_a_shield():
+    task = asyncio.create_task(fail())
+    outer = asyncio.shield(task)
+    outer.cancel()
+    await asyncio.sleep(0.001)
+
+
 async def unretrieved_in_a_thread():
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(fail(), loop))
@@ -112,7 +119,7 @@ async def swallowed_cancellation():
 
 
 TRAPS = [
-    never_awaited, unretrieved_exception, unretrieved_future, unretrieved_in_a_thread,
+    never_awaited, unretrieved_exception, unretrieved_future, unretrieved_behind_a_shield, unretrieved_in_a_thread,
     pending_task, unclosed_transport, pytest.param(slow_callback, marks=pytest.mark.asyncio_slow_callback_duration(0.05), id="slow_callback"), invalid_state, callback_exception,
     unclosed_asyncgen, wrong_thread, wrong_thread_in_debug_mode, blocking_call, lingering_timer,
     swallowed_cancellation,

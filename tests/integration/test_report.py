@@ -45,6 +45,8 @@ def test_a_finding_in_the_json_report(suite: Suite) -> None:
         "exception": None,
         "origin": {"path": "test_it.py", "line": suite.line_of("here"), "function": "test_it"},
         "location": {"path": "test_it.py", "line": 4, "function": "poll"},
+        "trace": [{"path": "test_it.py", "line": suite.line_of("here"), "function": "test_it"}],
+        "waits": [{"path": "test_it.py", "line": 4, "function": "poll"}],
     }
 
 
