@@ -307,7 +307,7 @@ SUITES: dict[str, tuple[str, list[tuple[str, str]]]] = {
 def test_just_the_guilty_are_charged(suite: Suite, name: str) -> None:
     text, expected = SUITES[name]
 
-    outcome = suite.test(HEAD + dedented(text), "-o", "asyncio_mode=auto")
+    outcome = suite.test(HEAD + dedented(text), "-o", "asyncio_slow_callback_duration=5")
 
     found = {(f["nodeid"].partition("::")[2], f["kind"]) for f in outcome.findings}
     assert sorted(found) == expected, outcome.result.stdout.str()
