@@ -168,7 +168,7 @@ class Teller:
 
     @property
     def strict(self) -> bool:
-        """Whether a fault fails the run; read anew, as the settings may be what failed."""
+        """Whether a fault fails the run. Does not use the settings, which may have failed."""
         try:
             return is_strict(self._config)
         except Exception:  # not even the options are declared

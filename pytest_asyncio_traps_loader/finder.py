@@ -18,7 +18,7 @@ PACKAGE = "pytest_asyncio_traps"
 
 
 class Finder:
-    """Finds the modules of the plugin, for as long as somebody needs them found."""
+    """Finds the modules of the plugin while a run needs them."""
 
     def __init__(self) -> None:
         self._runs = 0

@@ -272,7 +272,7 @@ def _is_unstarted(coro: Any) -> bool:
 
 
 def _given_to(coro: Any) -> list[Any]:
-    """The coroutines that ``coro``, which nobody has begun, was given as arguments."""
+    """The coroutines among the arguments of ``coro``, which has not started."""
     frame = coro.cr_frame
     if frame is None:
         return []

@@ -275,7 +275,7 @@ def _is_ending(task: asyncio.Task[Any]) -> bool:
 
 
 def _roots(tasks: list[asyncio.Task[Any]], watch: Watch) -> list[asyncio.Task[Any]]:
-    """Of tasks that wait for one another, those that nobody waits for: they are the cause.
+    """Of tasks that wait for one another, those that no other task waits for: the cause.
 
     A task that one of the others has made is that one's to end.
     """
