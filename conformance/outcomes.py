@@ -99,12 +99,12 @@ class Difference:
 
     @property
     def only_with(self) -> list[str]:
-        """Outcomes that were seen with the plugin more than once, and never without it."""
+        """FindingPipeline that were seen with the plugin more than once, and never without it."""
         return [text for text, n in self.with_.items() if n > 1 and text not in self.without]
 
     @property
     def only_without(self) -> list[str]:
-        """Outcomes that were seen without the plugin more than once, and never with it."""
+        """FindingPipeline that were seen without the plugin more than once, and never with it."""
         return [text for text, n in self.without.items() if n > 1 and text not in self.with_]
 
     @property

@@ -3,15 +3,19 @@
 PYTEST_DONT_REWRITE: see `pytest_asyncio_traps_loader.finder`.
 """
 
-from .core.finding import DROP, Drop, Finding, Owner, Place
-from .core.trap import Here, Trap
-from .filters import AsyncioTrapWarning
+from .core.trap import CallSite, Trap
 from .fixtures import TrapRecorder
-from .lifecycle import TrapsFound
+from .model.finding import DROP, Drop, Finding, Owner, Place
+from .policy.filters import AsyncioTrapWarning
+from .session.lifecycle import TrapsFound
+
+#: The same class, under the name that conftest.py files may import.
+Here = CallSite
 
 __all__ = [
     "DROP",
     "AsyncioTrapWarning",
+    "CallSite",
     "Drop",
     "Finding",
     "Here",

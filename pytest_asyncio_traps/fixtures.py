@@ -12,11 +12,11 @@ from logging import LogRecord
 import pytest
 
 from .core.faults import Faults
-from .core.finding import Finding
-from .guards import faults_of
-from .kinds import Kinds, kinds_of
-from .lifecycle import Lifecycle, lifecycle_key
-from .rules import BadRuleError, check_kind, parse_pattern
+from .model.finding import Finding
+from .policy.kinds import Kinds, kinds_of
+from .policy.rules import BadRuleError, check_kind, parse_pattern
+from .session.guards import faults_of
+from .session.lifecycle import Lifecycle, lifecycle_key
 
 _PART = "the fixture asyncio_traps"
 
@@ -36,7 +36,7 @@ class TrapRecorder:
         with self._faults.guard(_PART):
             if lifecycle is not None and not self._faults.off(_PART):
                 nodeid = lifecycle.item.nodeid if lifecycle.item is not None else ""
-                found = [f for f, _ in lifecycle.outcomes.verdicts.settled] + list(
+                found = [f for f, _ in lifecycle.pipeline.policy.settled] + list(
                     lifecycle.watch.found
                 )
                 return [finding for finding in found if finding.owner.nodeid == nodeid]
@@ -53,7 +53,11 @@ class TrapRecorder:
     def warnings(self) -> list[warnings.WarningMessage]:
         """The warnings shown in this phase."""
         with self._faults.guard(_PART):
-            return list(self._lifecycle.watch.witness.shown) if self._lifecycle is not None else []
+            return (
+                list(self._lifecycle.watch.warning_monitor.shown)
+                if self._lifecycle is not None
+                else []
+            )
         return []
 
     @contextmanager

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from .core.finding import Drop, Finding
 from .core.trap import Trap
+from .model.finding import Drop, Finding
 
 
 def pytest_asyncio_traps_kinds() -> Iterable[type[Trap]] | None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from .core.trap import Trap
-from .guards import is_strict
+from .policy.rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .reports.formats import FORMATS, missing
-from .rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
 from .traps.slow_callback import DEFAULT
 
 if TYPE_CHECKING:
-    from .baseline import Entry
+    from .baseline.file import Entry
 
 
 class Settings(NamedTuple):
@@ -99,6 +98,12 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("asyncio_traps_baseline", default="", help="as --asyncio-traps-baseline")
 
 
+def is_strict(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
+    """Whether the run of ``config`` is strict, by its command line or by its ini file."""
+    given = config.option if given is None else given
+    return bool(given.asyncio_strict or config.getini("asyncio_traps_strict"))
+
+
 def read_settings(
     config: pytest.Config, given: argparse.Namespace, kinds: Sequence[str] | None
 ) -> Settings:
@@ -150,7 +155,7 @@ def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Pat
 
 def _known(path: Path, update: bool, kinds: Sequence[str] | None) -> "tuple[Entry, ...]":
     """What the file holds. Only one that is to be written may be missing."""
-    from .baseline import BadBaselineError, parse  # most runs can do without
+    from .baseline.file import BadBaselineError, parse  # most runs can do without
 
     try:
         if update:

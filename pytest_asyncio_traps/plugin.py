@@ -13,18 +13,26 @@ import pytest
 
 from pytest_asyncio_traps_loader.finder import finder
 
-from . import bridge, hookspecs, options
+from . import hookspecs, options
+from .compat import pytest as bridge
 from .compat.pytest_asyncio import UnsetScopeWarning
-from .core.text import as_writable
 from .fixtures import asyncio_traps, debug_loop
-from .guards import Guarded, early_faults, faults_of, guarded, guarded_within, teller_of
-from .kinds import kinds_of
-from .lifecycle import Lifecycle, lifecycle_key
-from .markers import LINES
-from .rules import BadRuleError
+from .model.text import as_writable
+from .policy.kinds import kinds_of
+from .policy.markers import LINES
+from .policy.rules import BadRuleError
+from .session.guards import (
+    Guarded,
+    early_faults,
+    fault_reporter_of,
+    faults_of,
+    guarded,
+    guarded_within,
+)
+from .session.lifecycle import Lifecycle, lifecycle_key
 
 if TYPE_CHECKING:
-    from .adoption import Adoption
+    from .baseline.run import BaselineRun
 
 __all__ = ["asyncio_traps", "debug_loop"]
 
@@ -54,7 +62,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     kind = config.getoption("--asyncio-traps-explain")
     if kind is None:
         return None
-    from . import explain  # most runs can do without
+    from .reports import explain  # most runs can do without
 
     kinds = kinds_of(config)
     kinds.ask(config)
@@ -122,18 +130,18 @@ def pytest_configure(config: pytest.Config) -> None:
         if lifecycle is not None:
             lifecycle.stop()
         lifecycle = _begin(config, settings)
-    lifecycle.welcome()
+    lifecycle.arm_third_party()
     register = config.pluginmanager.register
     hooks = Hooks(lifecycle)
     register(hooks, "asyncio_traps_hooks")
     hooks.need_reports()
     if settings.strict:
         register(StrictHooks(lifecycle), "asyncio_traps_strict")
-    adoption = lifecycle.outcomes.adoption
-    if adoption is not None and adoption.follows:
-        register(BaselineHooks(lifecycle, adoption), "asyncio_traps_baseline")
+    baseline = lifecycle.pipeline.baseline
+    if baseline is not None and baseline.follows:
+        register(BaselineHooks(lifecycle, baseline), "asyncio_traps_baseline")
     if lifecycle.is_worker:
-        from .xdist import WorkerHooks  # most runs can do without
+        from .session.workers import WorkerHooks  # most runs can do without
 
         register(WorkerHooks(lifecycle), "asyncio_traps_worker")
 
@@ -154,8 +162,8 @@ def _begin(config: pytest.Config, settings: options.Settings) -> Lifecycle:
     lifecycle.start()
     config.stash[lifecycle_key] = lifecycle
     config.add_cleanup(lifecycle.stop)
-    teller = teller_of(config)
-    teller.foreign = lifecycle.kinds.faults
+    teller = fault_reporter_of(config)
+    teller.third_party = lifecycle.kinds.faults
     # A worker says its last words before it puts everything back, which may fail, too.
     teller.before_last_words[:] = [lifecycle.stop]
     return lifecycle
@@ -178,7 +186,8 @@ class Hooks(Guarded):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        self.lifecycle.watch.witness.begin_test()  # within pytest's own recording of warnings
+        # Within pytest's own recording of warnings.
+        self.lifecycle.watch.warning_monitor.begin_test()
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -335,7 +344,7 @@ class Hooks(Guarded):
         if not self._reports_on:
             self._reports_on = True
             self._register(self._report_hooks, _REPORTS)
-        if self.lifecycle.outcomes.verdicts.late and self._late_hooks is None:
+        if self.lifecycle.pipeline.policy.deferred and self._late_hooks is None:
             self._late_hooks = LateHooks(self.lifecycle)
             self._register(self._late_hooks, "asyncio_traps_late")
 
@@ -369,7 +378,7 @@ class Hooks(Guarded):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
-        from .xdist import ControllerHooks
+        from .session.workers import ControllerHooks
 
         config.pluginmanager.register(ControllerHooks(self.lifecycle), "asyncio_traps_controller")
 
@@ -394,11 +403,11 @@ class Hooks(Guarded):
                 ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
                 self._finish(session, interrupted=not ended)
             if self.lifecycle.is_worker:
-                from .xdist import say_last_words
+                from .session.workers import say_last_words
 
                 say_last_words(self.lifecycle)
             else:
-                self.lifecycle.outcomes.write_reports()
+                self.lifecycle.pipeline.write_reports()
 
     def _finish(self, session: pytest.Session, interrupted: bool = False) -> None:
         if self.lifecycle.is_worker:
@@ -407,7 +416,7 @@ class Hooks(Guarded):
             self.lifecycle.finish(session, interrupted)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        self.lifecycle.outcomes.summarize(terminalreporter)
+        self.lifecycle.pipeline.summarize(terminalreporter)
 
 
 # A hook that nobody needs in this run is not there, since each costs something at every test.
@@ -444,8 +453,8 @@ class LateHooks(Guarded):
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self) -> None:
-        if self.lifecycle.outcomes.verdicts.late and not self.lifecycle.is_worker:
-            self.lifecycle.outcomes.emit_late()
+        if self.lifecycle.pipeline.policy.deferred and not self.lifecycle.is_worker:
+            self.lifecycle.pipeline.emit_late()
 
 
 class StrictHooks(Guarded):
@@ -457,22 +466,22 @@ class StrictHooks(Guarded):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.lifecycle.outcomes.verdicts.note_run(report)
+        self.lifecycle.pipeline.policy.note_run(report)
 
 
 class BaselineHooks(Guarded):
     """What a baseline has to know besides, to say which of its entries are over."""
 
-    def __init__(self, lifecycle: Lifecycle, adoption: Adoption) -> None:
+    def __init__(self, lifecycle: Lifecycle, baseline: BaselineRun) -> None:
         super().__init__(lifecycle.watch.faults)
-        self.adoption = adoption
+        self.baseline = baseline
         self._guard = lifecycle.watch.faults.guard("baseline")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
         report = yield
         with self._guard:
-            self.adoption.collected(collector, report)
+            self.baseline.collected(collector, report)
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -480,18 +489,18 @@ class BaselineHooks(Guarded):
         self, items: list[pytest.Item]
     ) -> Generator[None, object, object]:
         with self._guard:
-            self.adoption.select(items)
+            self.baseline.select(items)
         return (yield)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         with self._guard:
-            self.adoption.leave(session.items)
+            self.baseline.leave(session.items)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         with self._guard:
-            self.adoption.cut(items)
+            self.baseline.cut(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         with self._guard:
-            self.adoption.note(report)
+            self.baseline.note(report)

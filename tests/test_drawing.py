@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncio_traps.core.finding import (
+from pytest_asyncio_traps.model.finding import (
     Earlier,
     Finding,
     Owner,

@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 #: Each name, and the page that promises it. None of them goes away.
 NAMES = {
     "AsyncioTrapWarning": "options.rst",
+    "CallSite": "extending.rst",
     "DROP": "extending.rst",
     "Drop": "extending.rst",
     "Finding": "extending.rst",

@@ -8,7 +8,7 @@ import pluggy
 import pytest
 
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.guards import Guarded
+from pytest_asyncio_traps.session.guards import Guarded
 
 spec, impl = pluggy.HookspecMarker("guards"), pluggy.HookimplMarker("guards")
 

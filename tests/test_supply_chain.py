@@ -89,7 +89,7 @@ def test_a_module(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_one_place_writes_files(path: Path) -> None:
     """Whole, beside the file, under a name that nobody can guess, and never over what is there."""
-    writing = path == PACKAGE / "core" / "files.py"
+    writing = path == PACKAGE / "model" / "files.py"
     for name, call in calls(tree_of(path)):
         text = ast.unparse(call)
         if name in {"open", "io.open", "os.open", "os.fdopen"} or name.endswith(".open"):

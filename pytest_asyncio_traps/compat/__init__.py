@@ -1,1 +1,1 @@
-"""Private parts and habits of other packages, one file for each."""
+"""Private parts of CPython, asyncio, pytest and plugins: each name once, with what is lost."""

@@ -19,12 +19,12 @@ from .paths import PLUGIN
 _MODULE: Final = type.__dict__["__dict__"].__get__
 
 
-def is_interruption(exc: BaseException, foreign: bool = False) -> bool:
+def is_interruption(exc: BaseException, in_user_code: bool = False) -> bool:
     """Whether ``exc``, which has come out of the plugin's code, interrupted that code.
 
-    To be asked where the exception is caught. ``foreign`` says that the plugin's code had called
-    into the user's there. That may be code in C, which leaves no frame when it raises: only what a
-    handler has raised is then known to be an interruption.
+    To be asked where the exception is caught. ``in_user_code`` says that the plugin's code had
+    called into the user's there. That may be code in C, which leaves no frame when it raises: only
+    what a handler has raised is then known to be an interruption.
     """
     traceback = exc.__traceback__
     caught_in = traceback.tb_frame if traceback is not None else None
@@ -38,7 +38,7 @@ def is_interruption(exc: BaseException, foreign: bool = False) -> bool:
     # that Python raises there.
     return (
         outer is not None
-        and not (foreign and outer is caught_in)
+        and not (in_user_code and outer is caught_in)
         and (outer is caught_in or outer.f_code.co_filename.startswith(PLUGIN))
         and not _is_pythons(type(exc))
     )

@@ -32,7 +32,7 @@ def ask(obj: object, name: str, default: Any = None) -> Any:
     try:
         return getattr(obj, name, default)
     except Exception as exc:
-        if is_interruption(exc, foreign=True):
+        if is_interruption(exc, in_user_code=True):
             raise
         return default
 
@@ -48,7 +48,7 @@ def call(obj: object, name: str, default: Any = None) -> Any:
     try:
         return getattr(obj, name)()
     except Exception as exc:
-        if is_interruption(exc, foreign=True):
+        if is_interruption(exc, in_user_code=True):
             raise
         return default
 
@@ -61,7 +61,7 @@ def put(obj: object, name: str, value: object) -> bool:
     try:
         _put(obj, name, value)
     except Exception as exc:
-        if is_interruption(exc, foreign=True):
+        if is_interruption(exc, in_user_code=True):
             raise
         return False
     return True
@@ -107,7 +107,7 @@ def _asker(cls: type, name: str, default: Any) -> Any:
         try:
             return method(obj)
         except Exception as exc:  # another class, or its constructor has failed
-            if is_interruption(exc, foreign=True):
+            if is_interruption(exc, in_user_code=True):
                 raise
             return default if is_a(obj, cls) else call(obj, name, default)
 
@@ -255,7 +255,7 @@ def is_closed(loop: Any) -> bool:
     try:
         return loop.is_closed() is not False
     except Exception as exc:
-        if is_interruption(exc, foreign=True):
+        if is_interruption(exc, in_user_code=True):
             raise
         return True
 
@@ -265,7 +265,7 @@ def is_running(loop: Any) -> bool:
     try:
         return loop.is_running() is True
     except Exception as exc:
-        if is_interruption(exc, foreign=True):
+        if is_interruption(exc, in_user_code=True):
             raise
         return False
 
@@ -275,12 +275,12 @@ def extra_of(transport: Any, name: str) -> Any:
     try:
         return transport.get_extra_info(name)
     except Exception as exc:
-        if is_interruption(exc, foreign=True):
+        if is_interruption(exc, in_user_code=True):
             raise
         return None
 
 
-class Keyed(weakref.ref[Any]):
+class IdKeyedRef(weakref.ref[Any]):
     """A weak reference in a dictionary that is keyed by the address of what it refers to."""
 
     __slots__ = ("key", "within")
@@ -297,5 +297,5 @@ class Keyed(weakref.ref[Any]):
 
 
 def _forget(ref: weakref.ref[Any]) -> None:
-    assert isinstance(ref, Keyed)
+    assert isinstance(ref, IdKeyedRef)
     ref.within.pop(ref.key, None)

@@ -25,9 +25,9 @@ from contextvars import ContextVar
 from types import CodeType
 from typing import Any, Final
 
+from ..compat.missing import missing
+from ..model.finding import Owner
 from .faults import Faults
-from .finding import Owner
-from .missing import missing
 from .objects import ask, put
 from .patches import Patches
 from .stacks import Mark, user_mark

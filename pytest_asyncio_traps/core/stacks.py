@@ -20,10 +20,11 @@ from operator import attrgetter, methodcaller
 from types import CodeType, FrameType, TracebackType
 from typing import Final, cast
 
-from .finding import Place
+from ..model.finding import Place
+from ..model.text import LIMIT, shorten
 from .objects import ask, awaited_by, class_name, code_of, frame_of, function_code, is_a
 from .paths import ASYNCIO, BOUNDARY, HARNESS, HERE, LIBRARY, STDLIB, USER
-from .text import LIMIT, shorten, text_of
+from .reprs import text_of
 
 Mark = tuple[CodeType, int]
 #: Marks, one after another: to the collector, one object.

@@ -11,14 +11,14 @@ from functools import update_wrapper
 from types import CodeType, FrameType, FunctionType
 from typing import Any, ClassVar, Literal
 
+from ..model.finding import Finding, Owner, Place
 from .faults import Faults
-from .finding import Finding, Owner, Place
 from .ownership import Tenure
 from .stacks import Mark, place_of, user_mark
 from .watch import Watch
 
 
-class Here:
+class CallSite:
     """A moment in a run: the user's line, and whose time it was.
 
     It refers to none of the user's objects, and may be kept.
@@ -46,7 +46,7 @@ class Here:
         return self._tenure.ended
 
     def __repr__(self) -> str:
-        return f"<Here {self.place}, of {self._tenure!r}>"
+        return f"<CallSite {self.place}, of {self._tenure!r}>"
 
 
 #: When a kind is on.
@@ -102,7 +102,7 @@ class Trap:
 
     # -- what a kind uses -------------------------------------------------
 
-    def here(self) -> Here:
+    def here(self) -> CallSite:
         """This moment: the line of the user's that led here, and whose time it is.
 
         The lines of the kind's own methods, and of functions made in them, are passed over.
@@ -115,17 +115,17 @@ class Trap:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and id(frame.f_code) in own:
             frame = frame.f_back
-        return Here(user_mark(frame), self.watch.ownership.now())
+        return CallSite(user_mark(frame), self.watch.ownership.now())
 
-    def made(self, obj: object) -> Here | None:
+    def made(self, obj: object) -> CallSite | None:
         """The moment when ``obj`` was made: a task, a transport or a loop. None for all else."""
-        made = self.watch.made(obj)
-        return Here(*made) if made is not None else None
+        made = self.watch.created_at(obj)
+        return CallSite(*made) if made is not None else None
 
     def report(
         self,
         summary: str,
-        here: Here,
+        here: CallSite,
         *,
         location: Place | None = None,
         notes: tuple[str, ...] = (),
@@ -145,7 +145,7 @@ class Trap:
         another type.
         """
         watch = self.watch
-        if not watch.active or watch.foreign.off(self.kind):
+        if not watch.active or watch.third_party.off(self.kind):
             return
         finding = Finding(
             self.kind,
@@ -239,7 +239,7 @@ class Trap:
         Such an exception is reported at the end of the run as a fault of this kind, which is
         off from then on: what it reports is not taken any more.
         """
-        return self.watch.foreign.guard(self.kind)
+        return self.watch.third_party.guard(self.kind)
 
     def blind(self, what: str, reason: str) -> None:
         """Say once that ``what`` cannot be watched in this run, and why."""

@@ -1,6 +1,6 @@
 """What traps and loops share while a run is watched.
 
-Loops tell the watch what happens to them (`loop_made`, `loop_closing`, …);
+Loops tell the watch what happens to them (`loop_created`, `loop_closing`, …);
 traps subscribe to that and report what they find. Neither knows the other.
 """
 
@@ -21,11 +21,11 @@ from operator import is_
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from .census import Census
+from ..model.finding import Finding, Place
 from .faults import Faults
-from .finding import Finding, Place
+from .object_tracker import ObjectTracker
 from .objects import (
-    Keyed,
+    IdKeyedRef,
     ask,
     ask_text,
     call,
@@ -57,7 +57,7 @@ from .stacks import (
     user_mark,
     user_stack,
 )
-from .witness import Witness
+from .warning_monitor import WarningMonitor
 
 #: The attribute under which an object carries where, and in whose tenure, it was made.
 ATTRIBUTE = "_asyncio_traps_made"
@@ -113,7 +113,7 @@ class Handed(NamedTuple):
     to: str
 
 
-class Late:
+class DoubleCompletion:
     """A future was completed once more: where, where it had been before, and whose doing it was."""
 
     __slots__ = ("again", "before", "cancelled", "tenure")
@@ -132,7 +132,7 @@ class Late:
         self.tenure = tenure
 
 
-_LATE = "_asyncio_traps_late"
+_LATE = "_asyncio_traps_double_completion"
 #: The attribute under which an exception that a check of asyncio's raised carries a finding,
 #: for those who see that it was lost, or that it failed the test.
 CARRIED = "_asyncio_traps_finding"
@@ -149,13 +149,11 @@ class Watch:
         "active",
         "blind_spots",
         "busy",
-        "census",
         "due",
         "explanations",
         "failed",
         "fallen",
         "faults",
-        "foreign",
         "found",
         "handed",
         "left",
@@ -166,35 +164,37 @@ class Watch:
         "on_disarm",
         "on_loop_abandoned",
         "on_loop_closing",
+        "on_loop_created",
         "on_loop_cut_short",
         "on_loop_enters",
         "on_loop_leaves",
-        "on_loop_made",
         "on_refused",
         "on_slow_step",
         "on_step_due",
         "on_step_end",
         "on_test_begins",
-        "on_timer_made",
+        "on_timer_created",
         "on_touch",
-        "on_transport_made",
+        "on_transport_created",
         "on_unraisable",
         "origins",
         "ownership",
         "patches",
         "shared",
         "slow_after",
+        "third_party",
+        "tracker",
         "transports",
-        "witness",
+        "warning_monitor",
     )
 
     active: bool
     faults: Faults
-    foreign: Faults
+    third_party: Faults
     failed: bool
     ownership: Ownership
-    census: Census
-    witness: Witness
+    tracker: ObjectTracker
+    warning_monitor: WarningMonitor
     patches: Patches
     origins: OriginTracking
     shared: bool
@@ -206,26 +206,28 @@ class Watch:
         self.active = False
         self.faults = faults if faults is not None else Faults()
         #: What fails in kinds that others have added: it ends nothing else.
-        self.foreign = Faults()
+        self.third_party = Faults()
         #: Whether the plugin has failed: then nothing is watched any more.
         self.failed = self.faults.all_off()
         self.faults.on_fault.append(self._heed_fault)
         self.ownership = Ownership(self.faults)
-        self.census = Census(self.ownership, self.faults)
-        self.witness = Witness(self.faults)
+        self.tracker = ObjectTracker(self.ownership, self.faults)
+        self.warning_monitor = WarningMonitor(self.faults)
         self.patches = Patches()
         self.origins = OriginTracking(self.faults)
         self._main_thread = threading.main_thread().ident
         self.found: deque[Finding] = deque()
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
-        self._loops: dict[int, Keyed] = {}
+        self._loops: dict[int, IdKeyedRef] = {}
         #: Whether a loop is open that outlives a test: then one test's steps may run in
         #: another's time.
         self.shared = False
         #: Whether a loop was made or run since the last look.
         self.busy = False
-        self.on_loop_made: list[Callable[[asyncio.AbstractEventLoop, FrameType | None], None]] = []
+        self.on_loop_created: list[
+            Callable[[asyncio.AbstractEventLoop, FrameType | None], None]
+        ] = []
         self.on_loop_enters: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_leaves: list[Callable[[asyncio.AbstractEventLoop], None]] = []
         self.on_loop_abandoned: list[Callable[[asyncio.AbstractEventLoop], None]] = []
@@ -234,13 +236,13 @@ class Watch:
         self.on_unraisable: list[Callable[[Any], None]] = []
         self.on_context: list[Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]] = []
         self.on_slow_step: list[Callable[[Any, Any, Any, float, float], None]] = []
-        self.on_transport_made: list[Callable[[Any, FrameType | None, Any], None]] = []
+        self.on_transport_created: list[Callable[[Any, FrameType | None, Any], None]] = []
         self.on_touch: list[Callable[[Any, str, FrameType | None, Any], None]] = []
         self.on_refused: list[Callable[[Any, str, FrameType | None, BaseException], None]] = []
         self.on_asyncgen_begun: list[Callable[[Any, Any, FrameType | None], None]] = []
         self.on_asyncgen_dropped: list[Callable[[Any, Any], None]] = []
         self.on_asyncgens_shut: list[Callable[[Any], None]] = []
-        self.on_timer_made: list[Callable[[Any, Any, Mark | None, Any], None]] = []
+        self.on_timer_created: list[Callable[[Any, Any, Mark | None, Any], None]] = []
         #: The moment from which on a step that begins is told to `on_step_due`. In a list, which
         #: is quicker to be had than an attribute.
         self.due = [float("inf")]
@@ -308,7 +310,7 @@ class Watch:
         """Say once that ``what`` cannot be watched in this run, and why."""
         self.blind_spots.setdefault(what, reason)
 
-    def made(self, obj: object) -> Made | None:
+    def created_at(self, obj: object) -> Made | None:
         """Where and in whose tenure ``obj`` was made, if a hook saw it."""
         made = ask(obj, ATTRIBUTE)
         # A mock answers for any attribute.
@@ -327,7 +329,7 @@ class Watch:
         tenure = TENURE.get()
         if type(tenure) is not Tenure:
             tenure = self.ownership.now()
-        # False for slots of its own: the census may still know whose it is.
+        # False for slots of its own: the tracker may still know whose it is.
         put(obj, ATTRIBUTE, (user_mark(frame), tenure))
         if outer := user_stack(frame):
             put(obj, OUTER, outer)
@@ -349,7 +351,7 @@ class Watch:
             self.handed.pop(id(coroutine_of(task)), None)  # it is awaited
         else:
             parent = _current_task(loop_of(task))
-            made = self.made(parent)
+            made = self.created_at(parent)
             if made is not None and made[0] is not None:
                 if own:
                     outer += made[0] + _outer_of(parent)
@@ -363,7 +365,7 @@ class Watch:
 
     def behind(self, task: object) -> tuple[Any, ...]:
         """Where ``task`` was made, and how the test came there: codes and offsets, in turn."""
-        made = self.made(task)
+        made = self.created_at(task)
         if made is None or made[0] is None:
             return ()
         return made[0] + _outer_of(task)
@@ -381,13 +383,13 @@ class Watch:
     def hand_over(self, coroutine: Any, mark: Mark | None, tenure: Tenure, to: str) -> None:
         """Keep where ``coroutine`` was handed to what ``to`` names, and by whom."""
         try:
-            ref = Keyed(coroutine, self._forget_handed)
+            ref = IdKeyedRef(coroutine, self._forget_handed)
         except TypeError:  # not a coroutine of Python's
             return
         ref.key = id(coroutine)
         self.handed[id(coroutine)] = Handed(ref, code_of(coroutine), mark, tenure, to)
 
-    def _forget_handed(self, ref: Keyed) -> None:
+    def _forget_handed(self, ref: IdKeyedRef) -> None:
         """A coroutine that was handed over dies: it may complain once more, and then it is gone."""
         handed = self.handed.get(ref.key)
         if handed is not None and handed.ref is ref:
@@ -399,8 +401,8 @@ class Watch:
         return handed if handed is not None and handed.code is code_of(coroutine) else None
 
     def tenure_of(self, obj: object) -> Tenure:
-        """Whose ``obj`` is: by its own mark, by the census, else of whoever runs now."""
-        made = self.made(obj)
+        """Whose ``obj`` is: by its own mark, by the tracker, else of whoever runs now."""
+        made = self.created_at(obj)
         if made is not None:
             return made[1]
         context = context_of(obj) if is_a(obj, asyncio.Future) else None
@@ -408,7 +410,7 @@ class Watch:
             tenure = context.get(TENURE)
             if isinstance(tenure, Tenure):
                 return self.ownership.resolve(tenure)
-        return self.census.tenure_of(obj) or self.ownership.dropping()
+        return self.tracker.tenure_of(obj) or self.ownership.dropping()
 
     def tenure_of_handle(self, handle: object) -> Tenure | None:
         """In whose tenure a callback was scheduled, if that can be known."""
@@ -418,49 +420,49 @@ class Watch:
         tenure = context.get(TENURE)
         return self.ownership.resolve(tenure) if isinstance(tenure, Tenure) else None
 
-    def asked_by(self, handle: object) -> Mark | None:
+    def scheduled_at(self, handle: object) -> Mark | None:
         """The user's instruction that scheduled ``handle``, if it is known."""
         mark = ask(handle, ASKED)
         if type(mark) is tuple:
             return mark
         code = ask(handle, ASKED_CODE)
-        return asked_at(code, ask(handle, ASKED_LASTI)) if type(code) is CodeType else None
+        return scheduled_mark(code, ask(handle, ASKED_LASTI)) if type(code) is CodeType else None
 
-    def asked_in(self, frame: FrameType | None) -> Mark | None:
+    def scheduled_in(self, frame: FrameType | None) -> Mark | None:
         """The user's instruction that scheduled the step which ``frame`` is, if it is one."""
         if frame is None or not any(frame.f_code is code for code in STEP_CODES):
             return None
         names = frame.f_locals
         code = names.get("code")  # in what stands in uvloop's queue, for want of handles
         if type(code) is CodeType:
-            return asked_at(code, names["lasti"])
-        return self.asked_by(names.get("self"))
+            return scheduled_mark(code, names["lasti"])
+        return self.scheduled_at(names.get("self"))
 
     def blame(self, loop: object, context: dict[str, Any]) -> tuple[Mark | None, Tenure]:
         """Who is behind what an exception handler is told: who scheduled it, and in whose time."""
         handle = context.get("handle")
         tenure = self.tenure_of_handle(handle)
         if tenure is not None:
-            return self.asked_by(handle), tenure
+            return self.scheduled_at(handle), tenure
         failed = ask(loop, FAILED)
         if handle is not None:
             if type(failed) is tuple:
                 return failed
-            return self.asked_by(handle), self.ownership.now()
+            return self.scheduled_at(handle), self.ownership.now()
         for name in ("transport", "protocol", "server", "asyncgen"):
             obj = context.get(name)
             for thing in (obj, ask(obj, "_server")):
-                made = self.made(thing)
+                made = self.created_at(thing)
                 if made is not None:
                     return None, made[1]
-                tenure = self.census.tenure_of(thing) if thing is not None else None
+                tenure = self.tracker.tenure_of(thing) if thing is not None else None
                 if tenure is not None:
                     return None, tenure
         return None, self.ownership.now()
 
     def trace_of(self, obj: object) -> tuple[Place, ...]:
         """How the test or fixture came to the line that made ``obj``, the outermost call first."""
-        made = self.made(obj)
+        made = self.created_at(obj)
         if made is None or made[0] is None:
             return ()
         outer = ask(obj, OUTER, ())
@@ -469,7 +471,7 @@ class Watch:
 
     def origin_of(self, obj: object) -> Place | None:
         """The user's line that made ``obj``, if a hook saw it."""
-        made = self.made(obj)
+        made = self.created_at(obj)
         return place_of(made[0]) if made is not None else None
 
     def origin_of_task(self, task: asyncio.Task[Any]) -> tuple[Place | None, str]:
@@ -513,10 +515,10 @@ class Watch:
             if ref() is None:
                 del self.explanations[key]
 
-    def lateness(self, exc: BaseException | None) -> Late | None:
+    def lateness(self, exc: BaseException | None) -> DoubleCompletion | None:
         """What is known of the future that was done already, if ``exc`` is about that."""
         late = ask(exc, _LATE)
-        return late if isinstance(late, Late) else None
+        return late if isinstance(late, DoubleCompletion) else None
 
     def user_has_handler(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the test installed an exception handler of its own on ``loop``."""
@@ -542,7 +544,7 @@ class Watch:
 
     # -- what loops tell --------------------------------------------------
 
-    def loop_made(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
+    def loop_created(self, loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> None:
         self.busy = True
         mark, tenure = user_mark(frame), TENURE.get()
         if type(tenure) is not Tenure:
@@ -555,8 +557,8 @@ class Watch:
         if not self.shared:
             # One test's steps may run in another's time, or beside it.
             self.shared = tenure.is_shared or get_ident() != self._main_thread
-        Keyed.add(loop, self._loops)
-        self._tell(self.on_loop_made, loop, frame)
+        IdKeyedRef.add(loop, self._loops)
+        self._tell(self.on_loop_created, loop, frame)
 
     def loop_enters(self, loop: asyncio.AbstractEventLoop) -> bool:
         """A thread is about to run ``loop``. Returns what `loop_leaves` is to be given."""
@@ -599,8 +601,8 @@ class Watch:
         """``loop`` was closed."""
         self._loops.pop(id(loop), None)
 
-    def transport_made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
-        self._tell(self.on_transport_made, transport, frame, loop)
+    def transport_created(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
+        self._tell(self.on_transport_created, transport, frame, loop)
 
     def touched(self, loop: Any, what: str, frame: FrameType | None, obj: Any = None) -> None:
         """Another thread than the one that runs ``loop`` did ``what``, with ``obj``."""
@@ -624,9 +626,9 @@ class Watch:
         if self.active:
             self._tell(self.on_asyncgens_shut, loop)
 
-    def timer_made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
+    def timer_created(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         """A loop that does not show its timers has made one."""
-        self._tell(self.on_timer_made, loop, handle, mark, callback)
+        self._tell(self.on_timer_created, loop, handle, mark, callback)
 
     def step_due(self, loop: Any, began: float) -> None:
         if self.active:
@@ -636,7 +638,7 @@ class Watch:
         if self.active:
             self._tell(self.on_step_end, callback)
 
-    def too_late(self, exc: BaseException, late: Late) -> None:
+    def too_late(self, exc: BaseException, late: DoubleCompletion) -> None:
         """``exc`` is raised because a future is done already."""
         put(exc, _LATE, late)
 
@@ -647,10 +649,10 @@ class Watch:
             return None
         if type(tenure) is not Tenure:
             tenure = self.ownership.resolve(tenure)
-        before = self.census.current
+        before = self.tracker.current
         if tenure is before:
             return None
-        self.census.mark(tenure)
+        self.tracker.mark(tenure)
         return before
 
     def slow_step(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
@@ -705,7 +707,7 @@ def _current_task(loop: Any) -> Any:
         return None
 
 
-def asked_at(code: CodeType, lasti: int) -> Mark | None:
+def scheduled_mark(code: CodeType, lasti: int) -> Mark | None:
     """The instruction that asked for a callback; None where asyncio asked on its own behalf."""
     return (code, lasti) if KINDS[code.co_filename] >= LIBRARY else None
 

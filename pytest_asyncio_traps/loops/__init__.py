@@ -13,8 +13,8 @@ from typing import Any
 
 from ..core.faults import Faults
 from ..core.objects import ask, class_path, is_a
-from ..core.text import clean
 from ..core.watch import Watch
+from ..model.text import clean
 from . import stdlib
 
 
@@ -33,7 +33,7 @@ def arm(watch: Watch) -> None:
             )
         return False
 
-    watch.census.watch_type(asyncio.AbstractEventLoop, meet)
+    watch.tracker.watch_type(asyncio.AbstractEventLoop, meet)
 
 
 def _arm_for_uvloop(watch: Watch) -> None:

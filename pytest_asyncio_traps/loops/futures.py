@@ -15,7 +15,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from ..core.stacks import Mark, user_mark
-from ..core.watch import Late, Watch
+from ..core.watch import DoubleCompletion, Watch
 
 if TYPE_CHECKING:
     _Base = asyncio.Future[Any]
@@ -86,7 +86,9 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 if watch.active:
                     frame = _getframe(1)
-                    if watch.made(self) is None:  # a job of an executor says where that was given
+                    if (
+                        watch.created_at(self) is None
+                    ):  # a job of an executor says where that was given
                         watch.remember(self, frame)
                     self._asyncio_traps_code = frame.f_code
                     self._asyncio_traps_lasti = frame.f_lasti
@@ -120,7 +122,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
         if watch.active:
             watch.too_late(
                 exc,
-                Late(
+                DoubleCompletion(
                     user_mark(_getframe(2)),
                     _done_at(future),
                     future.cancelled(),
@@ -132,5 +134,5 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
         method.__qualname__ = f"Future.{method.__name__}"
     Future.__module__ = _Base.__module__
     Future.__qualname__ = _Base.__qualname__
-    watch.census.while_they_live.add(Future)  # set_exception() notes whose it is
+    watch.tracker.while_they_live.add(Future)  # set_exception() notes whose it is
     return Future

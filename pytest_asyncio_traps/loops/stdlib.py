@@ -60,7 +60,7 @@ def arm(watch: Watch) -> None:
                 self._asyncio_traps_step = 0.0
                 self._asyncio_traps_plain = known and type(self)._call_soon is plain_call_soon
                 if watch.active:
-                    watch.loop_made(self, sys._getframe(1))
+                    watch.loop_created(self, sys._getframe(1))
             except Exception as exc:
                 watch.faults.note("loops", exc)
 
@@ -514,7 +514,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                     if on_step_end:
                         watch.step_ended(callback)
                     if shift is not None:
-                        watch.census.mark(shift)
+                        watch.tracker.mark(shift)
                 except Exception as exc:
                     _note(watch, loop, exc)
                 # The traceback of an exception in the task reaches this frame through
@@ -545,7 +545,7 @@ def make_handle_run(watch: Watch) -> Callable[[Any], Any]:
                     if on_step_end:
                         watch.step_ended(callback)
                     if shift is not None:
-                        watch.census.mark(shift)
+                        watch.tracker.mark(shift)
                 except Exception as exc:
                     _note(watch, loop, exc)
                 self = callback = loop = None

@@ -18,7 +18,7 @@ from ..core.clock import REAL
 from ..core.objects import ask, is_closed, is_running, put
 from ..core.ownership import TENURE, Tenure
 from ..core.stacks import STEP_CODES, add_step
-from ..core.watch import Watch, asked_at
+from ..core.watch import Watch, scheduled_mark
 from . import debug
 from .futures import make_future_class
 from .stdlib import asyncgen_hooks, make_create_task
@@ -129,7 +129,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                     vars(self).pop(debug.EXPLICIT, None)
                     for what, reason in BLIND_SPOTS.items():
                         watch.blind(what, reason)
-                    watch.loop_made(self, sys._getframe(1))
+                    watch.loop_created(self, sys._getframe(1))
 
         return __init__
 
@@ -227,7 +227,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             try:
                 # uvloop's handles show nothing: this is for the exception handler, which is
                 # next.
-                failed = asked_at(code, lasti), watch.ownership.now()
+                failed = scheduled_mark(code, lasti), watch.ownership.now()
                 _running_loop()._asyncio_traps_failed = failed
             except Exception as exc:
                 watch.faults.note("uvloop", exc)
@@ -353,8 +353,8 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 try:
                     if runner.debug:
                         _hide_frame(handle)
-                    if watch.on_timer_made:
-                        watch.timer_made(self, handle, asked_at(code, lasti), callback)
+                    if watch.on_timer_created:
+                        watch.timer_created(self, handle, scheduled_mark(code, lasti), callback)
                 except Exception as exc:
                     watch.faults.note("uvloop", exc)
                 return handle
@@ -395,7 +395,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if watch.active:
                 with guarded:
                     transport = made[0] if isinstance(made, tuple) else made
-                    watch.transport_made(transport, sys._getframe(1), self)
+                    watch.transport_created(transport, sys._getframe(1), self)
             return made
 
         return endpoint

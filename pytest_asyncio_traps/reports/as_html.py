@@ -17,13 +17,13 @@ from typing import Any, Final, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from ..core.causes import Counted, Group
-from ..core.finding import Finding, Place
-from ..core.lines import lines_of
-from ..core.text import clean
-from ..explain import explain
-from ..rules import BadRuleError
+from ..model.causes import Counted, Group
+from ..model.finding import Finding, Place
+from ..model.lines import lines_of
+from ..model.text import clean
+from ..policy.rules import BadRuleError
 from .drawing import Drawing, draw
+from .explain import explain
 from .run import Run
 
 #: What was done about a finding.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..core.finding import Place
+from ..model.finding import Place
 from .run import Run
 
 SCHEMA = 1

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..baseline import Key, key_of
-from ..core.causes import Counted
-from ..core.finding import Finding, Place
-from ..core.lines import lines_of
-from ..core.sources import Sources
-from ..core.text import clean, shorten
+from ..baseline.file import Key, key_of
 from ..core.trap import Trap
-from ..explain import explain
-from ..rules import BadRuleError
+from ..model.causes import Counted
+from ..model.finding import Finding, Place
+from ..model.lines import lines_of
+from ..model.sources import Sources
+from ..model.text import clean, shorten
+from ..policy.rules import BadRuleError
+from .explain import explain
 from .run import Run
 
 _SCHEMA: Final = (

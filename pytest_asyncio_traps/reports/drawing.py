@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
-from ..core.finding import Finding, Place, Span, Timeline
-from ..core.lines import line_at
 from ..core.stacks import is_users
+from ..model.finding import Finding, Place, Span, Timeline
+from ..model.lines import line_at
 from .run import Run
 
 #: Of the width, how much may go to what came before the step.

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from ..core.causes import Counted, Group, grouped
 from ..core.faults import Fault
-from ..core.finding import Place
 from ..core.trap import Trap
+from ..model.causes import Counted, Group, grouped
+from ..model.finding import Place
 from ..traps import TRAPS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from ..core.files import write_whole
+from ..model.files import write_whole
 from .formats import FORMATS
 from .run import Run
 

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
-from ..core.finding import Finding
 from ..core.ownership import PASS_ON
 from ..core.paths import LIBRARY, STDLIB
 from ..core.stacks import KINDS, Mark, is_user, place_of, user_mark
 from ..core.trap import Trap, When
+from ..model.finding import Finding
 
 Blocks = Callable[..., bool]
 
@@ -221,7 +221,7 @@ class BlockingCall(Trap):
                 break
             inner = inner.f_back
         # The loop calls it by itself: somebody has scheduled it.
-        mark = self.watch.asked_in(frame)
+        mark = self.watch.scheduled_in(frame)
         return mark if is_user(mark) else None
 
 

@@ -8,13 +8,14 @@ from types import CodeType, TracebackType
 from typing import Any, Final
 
 from ..core.contexts import RAISED, UNRETRIEVED, subject
-from ..core.finding import Finding, Place
 from ..core.objects import ask, class_name, coroutine_of, is_a, traceback_of
 from ..core.ownership import Tenure
+from ..core.reprs import text_of
 from ..core.stacks import called_at, describe, name_of, place_of, place_of_code, raised_at
-from ..core.text import shorten, text_of
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
+from ..model.finding import Finding, Place
+from ..model.text import shorten
 
 #: What uvloop, whose handles do not show their callbacks, says of one.
 _CALLBACK: Final = r"Exception in callback <(?:function|bound method) (\S+)"
@@ -68,7 +69,7 @@ class CallbackException(Trap):
         task = context.get("task")
         if is_a(task, asyncio.Task):
             # A runner cancelled it, and its answer was an exception.
-            made = watch.made(task)
+            made = watch.created_at(task)
             if is_reported(task) or is_harness(coroutine_of(task), made[0] if made else None):
                 return
             origin, label = watch.origin_of_task(task)
@@ -119,7 +120,7 @@ class CallbackException(Trap):
         obj = _self_of(unraisable.exc_traceback)
         obj = ask(obj, "_transport", obj)
         watch = self.watch
-        made = watch.made(obj)
+        made = watch.created_at(obj)
         if made is None or is_reported(obj):
             return  # not the user's, or part of what was reported
         self._report(

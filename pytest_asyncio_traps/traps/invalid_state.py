@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 from ..core.contexts import TOO_LATE, subject
-from ..core.finding import Finding
 from ..core.objects import class_name, traceback_of
 from ..core.stacks import is_user, place_of, raised_at
 from ..core.trap import Trap
+from ..model.finding import Finding
 
 
 class InvalidState(Trap):

@@ -7,12 +7,12 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from ..core.finding import Finding
 from ..core.objects import ask, call, is_cancelled
 from ..core.ownership import Tenure
 from ..core.stacks import Mark, is_user, name_of, place_of
 from ..core.trap import Trap, When
 from ..core.watch import LIBRARYS
+from ..model.finding import Finding
 
 
 class LingeringTimer(Trap):
@@ -37,7 +37,7 @@ class LingeringTimer(Trap):
             weakref.WeakKeyDictionary()
         )
         self.watch.on_loop_closing.append(self._closing)
-        self.watch.on_timer_made.append(self._made)
+        self.watch.on_timer_created.append(self._made)
 
     def _made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         if mark is not None and is_user(mark):
@@ -47,7 +47,7 @@ class LingeringTimer(Trap):
     def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
         watch = self.watch
         for handle in _scheduled(loop):
-            mark = watch.asked_by(handle)
+            mark = watch.scheduled_at(handle)
             if mark is None or not is_user(mark) or ask(handle, LIBRARYS) is True:
                 continue
             if not is_cancelled(handle):

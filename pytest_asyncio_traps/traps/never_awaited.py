@@ -12,10 +12,10 @@ from re import match as _match  # tests may replace it
 from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any, Final
 
-from ..core.finding import Finding, Place
 from ..core.objects import ask, call, is_a
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, PLUGIN, USER
+from ..core.reprs import text_of
 from ..core.stacks import (
     KINDS,
     Mark,
@@ -26,15 +26,15 @@ from ..core.stacks import (
     place_of_code,
     user_place,
 )
-from ..core.text import text_of
 from ..core.trap import Trap
+from ..model.finding import Finding, Place
 
 
 class NeverAwaited(Trap):
     """Python tells, from the destructor, by a hook that C code looks up in `warnings`.
 
     What is still referred to when its test ends has no destructor yet: those
-    coroutines are known from the census, and reported at the end of the run.
+    coroutines are known from the tracker, and reported at the end of the run.
     """
 
     kind = "never-awaited"
@@ -48,10 +48,10 @@ class NeverAwaited(Trap):
         # Coroutines that die only when the next test begins.
         self._spared: list[Any] = []
         self.watch.on_disarm.append(self._spared.clear)
-        self.watch.census.watch_type(types.CoroutineType, _may_be_met)
+        self.watch.tracker.watch_type(types.CoroutineType, _may_be_met)
         # Only importlib.reload() puts Python's own back; what others put there calls ours.
         self.watch.patches.keep(warnings, "_warn_unawaited_coroutine", self._make_hook, _is_pythons)
-        self.watch.witness.on_shown.append(self._of_asyncgen)
+        self.watch.warning_monitor.on_shown.append(self._of_asyncgen)
         self.watch.ownership.on_job_done.append(self._job_done)
 
     def _job_done(self, result: Any, mark: Mark | None, tenure: Tenure) -> None:
@@ -81,7 +81,7 @@ class NeverAwaited(Trap):
                     with watch.faults.guard(self.kind):
                         finding = self._finding(coro, sys._getframe(1))
                         if finding is not None:
-                            delivery = watch.witness.begin()
+                            delivery = watch.warning_monitor.begin()
                 text = f"coroutine '{coro.__qualname__}' was never awaited"
                 if plain and sys._getframe(1).f_code.co_filename.startswith(PLUGIN):
                     # A collection that the plugin began, or that came while its code ran.
@@ -99,10 +99,10 @@ class NeverAwaited(Trap):
                 if delivery is not None and finding is not None:
                     with watch.faults.guard(self.kind):
                         told = finding
-                        watch.witness.end(
+                        watch.warning_monitor.end(
                             delivery, lambda: watch.report(told), watch.is_running(told)
                         )
-                if not watch.census.collecting and weakref.getweakrefcount(coro):
+                if not watch.tracker.collecting and weakref.getweakrefcount(coro):
                     # CPython clears the weak references to a coroutine before it calls this,
                     # and never again: one that was made since would go on to point at freed
                     # memory. A reading may have begun before it was known to die.
@@ -118,7 +118,7 @@ class NeverAwaited(Trap):
     def _of_asyncgen(self, warning: Any, frame: FrameType | None) -> None:
         """``asend()`` and its like: from Python 3.13 on there is a warning, but no hook."""
         match = _match(_UNAWAITED_METHOD, text_of(warning.message) or "")
-        if match is None or not self.watch.active or self.watch.census.collecting:
+        if match is None or not self.watch.active or self.watch.tracker.collecting:
             return
         place = user_place(frame)
         if place is None:
@@ -137,12 +137,12 @@ class NeverAwaited(Trap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
-        if self._is_fresh() or (final and next(watch.census.living(), None) is not None):
+        if self._is_fresh() or (final and next(watch.tracker.living(), None) is not None):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()
         if not final:
             return
-        left = [obj for obj, _ in list(watch.census.living()) if _is_left(obj)]
+        left = [obj for obj, _ in list(watch.tracker.living()) if _is_left(obj)]
         given = {id(inner) for obj in left for inner in _given_to(obj)}
         for obj in left:
             if id(obj) not in given:
@@ -152,7 +152,7 @@ class NeverAwaited(Trap):
 
     def _is_fresh(self) -> bool:
         """Whether a coroutine was left that no judgement has met before."""
-        arrived = self.watch.census.arrived()
+        arrived = self.watch.tracker.arrived()
         return bool(arrived) and any(_is_left(ref()) for ref, _, _ in arrived)
 
     def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
@@ -161,13 +161,13 @@ class NeverAwaited(Trap):
             return None
         for inner in _given_to(coro):
             watch.explain(inner)  # part of the same cause: nobody could await it
-        if watch.census.collecting:
+        if watch.tracker.collecting:
             dropped = None  # the collector runs wherever it likes
         handed = watch.handed_over(coro)
         if handed is not None:
             tenure = handed.tenure
         else:
-            tenure = watch.census.tenure_of(coro) or watch.ownership.dropping()
+            tenure = watch.tracker.tenure_of(coro) or watch.ownership.dropping()
         origin, library = _origin(coro, dropped)
         code = coro.cr_code
         label = "defined at" if origin == place_of_code(code) else "made at"
@@ -177,7 +177,7 @@ class NeverAwaited(Trap):
             advice = _ADVICE_EXECUTOR
         elif dropped is not None and is_step(dropped.f_code):
             # An async function as a callback: the loop calls it, and drops what it returns.
-            asked = watch.asked_in(dropped)
+            asked = watch.scheduled_in(dropped)
             if asked is not None:
                 origin, label = place_of(asked), "made by a callback that was scheduled at"
             advice, notes = _ADVICE_CALLBACK, ("It was called as a callback.",)
@@ -262,7 +262,7 @@ _dying: dict[int, None] = {}
 
 
 def _may_be_met(coro: Any) -> bool:
-    """Whether a reading of the census may refer to ``coro``: it waits to be begun, and lives."""
+    """Whether a reading of the tracker may refer to ``coro``: it waits to be begun, and lives."""
     return _is_unstarted(coro) and id(coro) not in _dying
 
 

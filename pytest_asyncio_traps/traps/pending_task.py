@@ -12,7 +12,6 @@ from types import CoroutineType
 from typing import Any
 
 from ..core.contexts import DESTROYED, subject
-from ..core.finding import Finding, Place
 from ..core.holders import is_held
 from ..core.objects import (
     ask,
@@ -34,10 +33,11 @@ from ..core.objects import (
 )
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY
+from ..core.reprs import shown
 from ..core.stacks import KINDS, chain_of, codes_of, is_user, name_of, waits_at
-from ..core.text import shown
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, Watch, is_harness, is_reported, pending, set_reported
+from ..model.finding import Finding, Place
 
 
 class PendingTask(Trap):
@@ -86,7 +86,7 @@ class PendingTask(Trap):
         if not left:
             return
         if by_user:
-            made = self.watch.made
+            made = self.watch.created_at
             left = [task for task in left if is_user((made(task) or (None,))[0])]
         ending = {task for task in left if _is_ending(task)}
         if ending:
@@ -130,7 +130,7 @@ class PendingTask(Trap):
 
     def _is_users(self, task: asyncio.Task[Any]) -> bool:
         return is_a(task, asyncio.Future) and not is_harness(
-            coroutine_of(task), (self.watch.made(task) or (None,))[0]
+            coroutine_of(task), (self.watch.created_at(task) or (None,))[0]
         )
 
     def _report_all(self, tasks: list[asyncio.Task[Any]], how: str, last: bool = False) -> None:
@@ -156,7 +156,7 @@ class PendingTask(Trap):
 
         Then that end is the cause, which is reported by itself: the task would end with it.
         """
-        made = self.watch.made(task)
+        made = self.watch.created_at(task)
         frame = frame_of(coroutine_of(task))
         if made is None or made[0] is not None or frame is None:
             return False
@@ -165,7 +165,7 @@ class PendingTask(Trap):
                 continue
             peer = extra_of(ask(value, "_transport"), "peername")
             for other in list(self.watch.transports) if peer else ():
-                maker = self.watch.made(other)
+                maker = self.watch.created_at(other)
                 if (
                     maker is None
                     or maker[0] is None
@@ -292,7 +292,7 @@ def _roots(tasks: list[asyncio.Task[Any]], watch: Watch) -> list[asyncio.Task[An
     for task in tasks:
         if id(task) in awaited or _group_parent(task) in alive or awaited & _wakes(task):
             continue
-        maker = (watch.made(task) or (None,))[0]
+        maker = (watch.created_at(task) or (None,))[0]
         if maker is not None and any(
             maker[0] in running
             and key != id(task)

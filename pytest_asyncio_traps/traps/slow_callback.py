@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any
 
-from ..core.finding import Finding, Place
 from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
 from ..core.ownership import Tenure
 from ..core.stacks import Mark, is_users, name_of, place_of, place_of_code
-from ..core.timeline import Film
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, Watch, is_harness
-from ..core.watchdog import Watchdog, dismiss, employ
+from ..model.finding import Finding, Place
+from ..profiler.sampler import Watchdog, dismiss, employ
+from ..profiler.samples import SampleBuffer
 
 #: asyncio's own threshold, in seconds.
 DEFAULT = 0.1
@@ -42,7 +42,7 @@ class SlowCallback(Trap):
 
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
-        self.watchdog = Watchdog(watch.census.paused, watch.faults, watch.due)
+        self.watchdog = Watchdog(watch.tracker.paused, watch.faults, watch.due)
         #: True while somebody debugs: a person's time is not the code's.
         self.excused = False
 
@@ -54,7 +54,7 @@ class SlowCallback(Trap):
         watch.on_step_due.append(self.watchdog.renew)
         watch.on_slow_step.append(self._slow)
         employ(self.watchdog)
-        watch.census.bystander = lambda: self.watchdog.thread_id
+        watch.tracker.bystander = lambda: self.watchdog.thread_id
         watch.on_disarm.append(lambda: dismiss(self.watchdog))
         self.watchdog.start()
 
@@ -70,31 +70,31 @@ class SlowCallback(Trap):
 
     def _slow(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
         watch = self.watch
-        sentry = self.watchdog.sentry()
-        if sentry is None or sentry.loop is not loop or self._debugged():
+        sampler = self.watchdog.sampler()
+        if sampler is None or sampler.loop is not loop or self._debugged():
             return
         if watch.faults.off("watchdog"):
             return  # nothing says how long the thread was kept from running
         threshold = self._threshold(loop)
-        waited, paused = self.watchdog.kept(sentry, began)
+        waited, paused = self.watchdog.kept(sampler, began)
         excused = waited + paused
         duration = ended - began - excused
         if duration < threshold:
             return
-        if self.watchdog.is_doubtful(sentry, began, duration):
+        if self.watchdog.is_doubtful(sampler, began, duration):
             return
         location: Place | None = None
-        lines = sentry.lines() if sentry.step == began else None
-        once = sentry.first_time() if sentry.step == began else ""
+        lines = sampler.lines() if sampler.step == began else None
+        once = sampler.first_time() if sampler.step == began else ""
         # A step that no look has met has a timeline nevertheless, without lines.
-        film = sentry.filmed() if sentry.step == began else Film()
+        film = sampler.filmed() if sampler.step == began else SampleBuffer()
         if lines:
             location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
         task, code, name = _who(callback)
         if ask(loop, LIBRARYS) is True and not _is_any_users(code, lines):
             return  # a loop that a library keeps for itself: it keeps nothing of the user's waiting
-        made = watch.made(task) if task is not None else None
+        made = watch.created_at(task) if task is not None else None
         tenure = self._tenure(handle, made)
         origin, label = (place_of(made[0]) if made is not None else None), "made at"
         if task is not None and is_harness(coroutine_of(task), made[0] if made else None):
@@ -104,7 +104,7 @@ class SlowCallback(Trap):
         elif origin is None and code is not None:
             origin, label = place_of_code(code), "defined at"
         elif origin is None and task is None:
-            origin, label = place_of(watch.asked_by(handle)), "scheduled at"
+            origin, label = place_of(watch.scheduled_at(handle)), "scheduled at"
         watch.report(
             Finding(
                 self.kind,

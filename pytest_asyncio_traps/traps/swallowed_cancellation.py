@@ -8,7 +8,6 @@ from asyncio import tasks
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..core.finding import Finding
 from ..core.objects import (
     ask,
     cancel_requests,
@@ -25,6 +24,7 @@ from ..core.paths import ASYNCIO
 from ..core.stacks import KINDS, name_of
 from ..core.trap import Trap, When
 from ..core.watch import is_harness, is_reported
+from ..model.finding import Finding
 
 #: On a task: how many requests to cancel it are not its own to answer.
 _EXCUSED = "_asyncio_traps_excused"
@@ -67,7 +67,7 @@ class SwallowedCancellation(Trap):
         ):
             return
         watch = self.watch
-        made = watch.made(task)
+        made = watch.created_at(task)
         coroutine = coroutine_of(task)
         code = code_of(coroutine)
         if code is None or KINDS[code.co_filename] == ASYNCIO:

@@ -11,10 +11,10 @@ from asyncio import runners
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..core.finding import Finding
 from ..core.objects import ask, frame_of, function_code, is_a, is_closed
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, USER
+from ..core.reprs import text_of
 from ..core.stacks import (
     KINDS,
     Mark,
@@ -25,9 +25,9 @@ from ..core.stacks import (
     user_mark,
     waits_at,
 )
-from ..core.text import text_of
 from ..core.trap import Trap
 from ..core.watch import is_anyio_runner, is_reported
+from ..model.finding import Finding
 
 _AENTER: Final = function_code(ask(ask(contextlib, "_AsyncGeneratorContextManager"), "__aenter__"))
 _ADVICE_ENTERED: Final = (
@@ -155,7 +155,7 @@ class UnclosedAsyncgen(Trap):
             assert isinstance(begun, _Begun)
             if self._begun.get(begun.key) is begun:
                 del self._begun[begun.key]
-                if not self.watch.census.collecting:
+                if not self.watch.tracker.collecting:
                     self._fallen.clear()
                 self._fallen[begun.key] = begun
 

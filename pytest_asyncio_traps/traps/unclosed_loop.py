@@ -11,12 +11,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, cast
 
-from ..core.finding import Finding
 from ..core.objects import ask, callbacks_of, is_a, is_closed, is_done, is_running, put
 from ..core.paths import ASYNCIO
 from ..core.stacks import KINDS, is_user, name_of, place_of
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, MADE_AS, is_reported, set_reported
+from ..model.finding import Finding
 
 _IMPLICIT = "_asyncio_traps_implicit"
 
@@ -38,7 +38,7 @@ class UnclosedLoop(Trap):
 
     def arm(self) -> None:
         watch = self.watch
-        watch.on_loop_made.append(self._made)
+        watch.on_loop_created.append(self._made)
         watch.patches.wrap(base_events.BaseEventLoop, "__del__", self._make_del)
         self._jobs: weakref.WeakKeyDictionary[Any, tuple[Any, str, bool]] = (
             weakref.WeakKeyDictionary()
@@ -63,14 +63,14 @@ class UnclosedLoop(Trap):
                 with watch.faults.guard(self.kind):
                     open_ = self._is_users(loop) and not is_closed(loop)
                     if open_:
-                        delivery = watch.witness.begin()
+                        delivery = watch.warning_monitor.begin()
             try:
                 original(loop, *args, **kwargs)
             finally:
                 if delivery is not None:
                     with watch.faults.guard(self.kind):
                         own = watch.tenure_of(loop).owner.nodeid
-                        watch.witness.end(
+                        watch.warning_monitor.end(
                             delivery,
                             lambda: self._report(loop, "It was destroyed."),
                             own == watch.ownership.running.owner.nodeid,
@@ -101,7 +101,7 @@ class UnclosedLoop(Trap):
             # One that a task waits for is the task's: that is reported as pending.
             if owner() is not loop or is_done(job) or _is_awaited(job):
                 continue
-            made = watch.made(job)
+            made = watch.created_at(job)
             if made is None or made[0] is None:
                 continue
             if own:
@@ -137,7 +137,7 @@ class UnclosedLoop(Trap):
         for loop in watch.loops():
             if is_closed(loop) or not self._is_users(loop):
                 continue
-            made = watch.made(loop)
+            made = watch.created_at(loop)
             if not final:
                 if made is None or not made[1].ended:
                     continue
@@ -150,7 +150,7 @@ class UnclosedLoop(Trap):
     def _is_users(self, loop: Any) -> bool:
         if is_reported(loop) or ask(loop, LIBRARYS) is True:
             return False
-        made = self.watch.made(loop)
+        made = self.watch.created_at(loop)
         if made is None or made[0] is None:
             return False
         # One that a library has had asyncio make, while no code of the user's ran (tornado's
@@ -161,7 +161,7 @@ class UnclosedLoop(Trap):
         if is_reported(loop):
             return
         set_reported(loop)
-        made = self.watch.made(loop)
+        made = self.watch.created_at(loop)
         assert made is not None
         notes: tuple[str, ...] = (how,)
         if ask(loop, _IMPLICIT) is True:

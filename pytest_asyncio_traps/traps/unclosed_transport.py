@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-from ..core.finding import Finding
 from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any
 from ..core.stacks import place_of, place_of_code, user_mark
-from ..core.text import clean, shorten
 from ..core.transports import base_classes
 from ..core.trap import Trap
 from ..core.watch import Made, is_reported, set_reported
+from ..model.finding import Finding
+from ..model.text import clean, shorten
 
 
 class UnclosedTransport(Trap):
@@ -38,7 +38,7 @@ class UnclosedTransport(Trap):
     def arm(self) -> None:
         watch = self.watch
         self._open = watch.transports
-        watch.on_transport_made.append(self._made)
+        watch.on_transport_created.append(self._made)
         watch.on_loop_closing.append(self._closing)
         for cls in base_classes(self._blind):
             watch.patches.wrap(cls, "__init__", self._make_init)
@@ -62,7 +62,7 @@ class UnclosedTransport(Trap):
                 raise
             if watch.active:
                 with watch.faults.guard(self.kind):
-                    watch.transport_made(transport, sys._getframe(1), ask(transport, "_loop"))
+                    watch.transport_created(transport, sys._getframe(1), ask(transport, "_loop"))
 
         return __init__
 
@@ -78,14 +78,14 @@ class UnclosedTransport(Trap):
                     with watch.faults.guard(self.kind):
                         finding = self._dropped(transport_of(self_))
                         if finding is not None:
-                            delivery = watch.witness.begin()
+                            delivery = watch.warning_monitor.begin()
                 try:
                     original(self_, *args, **kwargs)
                 finally:
                     if delivery is not None and finding is not None:
                         told = finding
                         with watch.faults.guard(self.kind):
-                            watch.witness.end(
+                            watch.warning_monitor.end(
                                 delivery, lambda: watch.report(told), watch.is_running(told)
                             )
 
@@ -96,7 +96,7 @@ class UnclosedTransport(Trap):
     def _made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         self.watch.remember(transport, frame)
         made = None
-        if self.watch.made(transport) is None:  # of C, without attributes
+        if self.watch.created_at(transport) is None:  # of C, without attributes
             made = user_mark(frame), self.watch.ownership.now()
         try:
             self._open[transport] = weakref.ref(loop), made
@@ -150,7 +150,7 @@ class UnclosedTransport(Trap):
             self._open.pop(transport, None)  # of C: told once, then forgotten
 
     def _made_of(self, transport: Any) -> Made | None:
-        made = self.watch.made(transport)
+        made = self.watch.created_at(transport)
         if made is None:
             try:
                 made = self._open.get(transport, (None, None))[1]

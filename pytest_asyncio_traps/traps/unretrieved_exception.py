@@ -10,9 +10,8 @@ from asyncio import tasks
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..compat.missing import missing
 from ..core.contexts import UNRETRIEVED, subject
-from ..core.finding import Finding
-from ..core.missing import missing
 from ..core.objects import (
     ask_text,
     children_of,
@@ -29,6 +28,7 @@ from ..core.ownership import Tenure
 from ..core.stacks import describe, name_of, place_of, raised_at, user_mark
 from ..core.trap import Trap
 from ..core.watch import MADE_AS, is_harness, is_reported, set_reported
+from ..model.finding import Finding
 
 
 class UnretrievedException(Trap):
@@ -46,8 +46,8 @@ class UnretrievedException(Trap):
     )
 
     def arm(self) -> None:
-        self.watch.census.watch_type(asyncio.Future, _may_fail)
-        self.watch.census.while_they_live.add(asyncio.Task)  # its context says whose it is
+        self.watch.tracker.watch_type(asyncio.Future, _may_fail)
+        self.watch.tracker.while_they_live.add(asyncio.Task)  # its context says whose it is
         # Those that a test has left and that may still fail, or that somebody may still ask,
         # by the id of their loop.
         self._left: dict[int, _Left] = {}
@@ -163,18 +163,18 @@ class UnretrievedException(Trap):
         if final:
             for future in list(self._thread_futures):
                 self._thread_future_ends(future)
-        arrived = watch.census.arrived()
+        arrived = watch.tracker.arrived()
         looked_at = self._over(final) + [(ref, tenure) for ref, tenure, _ in arrived]
         if not looked_at:
             return
-        if any(_is_failed(ref()) for ref, _, _ in watch.census.arrived()):
+        if any(_is_failed(ref()) for ref, _, _ in watch.tracker.arrived()):
             # One that only a cycle keeps alive is destroyed here, in the test that made it.
             watch.flush()
         for ref, tenure in looked_at:
             obj = ref()
             if not is_a(obj, asyncio.Future):
                 continue
-            made = watch.made(obj)
+            made = watch.created_at(obj)
             tenure = made[1] if made is not None else tenure
             if not (final or (tenure.ended and _is_closed(obj))):
                 self._leave(obj, ref, tenure)
@@ -211,7 +211,7 @@ class UnretrievedException(Trap):
             # An exit has left the loop by itself, and whoever ran the loop has seen it; a
             # cancellation that gather() hands on is no error of anybody's.
             return
-        made = watch.made(future)
+        made = watch.created_at(future)
         name: str | None = None
         coroutine = coroutine_of(future) if is_a(future, asyncio.Task) else None
         if coroutine is not None and is_harness(coroutine, made[0] if made else None):

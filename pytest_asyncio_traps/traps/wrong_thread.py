@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from ..core.finding import Finding, Place
 from ..core.objects import (
     ask,
     callbacks_of,
@@ -25,11 +24,13 @@ from ..core.objects import (
 from ..core.ownership import ALONE, THREAD_MARK
 from ..core.patches import Patches
 from ..core.paths import ASYNCIO, HARNESS, USER
+from ..core.reprs import text_of
 from ..core.stacks import KINDS, place_of, user_mark
-from ..core.text import shorten, text_of
 from ..core.transports import all_classes
 from ..core.trap import Trap
 from ..core.watch import CARRIED
+from ..model.finding import Finding, Place
+from ..model.text import shorten
 
 #: The methods that change what is bound to a loop, and wake those who wait for it.
 _OF_PRIMITIVES: tuple[tuple[type, tuple[str, ...]], ...] = (
@@ -165,7 +166,7 @@ class WrongThread(Trap):
         # One call may touch the loop in several ways. Threads and loops of a later test may
         # have the same numbers.
         key = user_mark(frame), get_ident(), id(loop), self.watch.ownership.now()
-        if key == self._last or self.watch.census.collecting or _in_destructor(frame):
+        if key == self._last or self.watch.tracker.collecting or _in_destructor(frame):
             return
         self._last = key
         finding = self._finding(loop, what, frame, obj)

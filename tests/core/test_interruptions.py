@@ -17,7 +17,7 @@ import pytest
 from pytest_asyncio_traps.core.faults import Faults
 from pytest_asyncio_traps.core.interruptions import is_interruption
 from pytest_asyncio_traps.core.objects import ask, call, is_closed, is_done, put
-from pytest_asyncio_traps.core.text import shown, text_of
+from pytest_asyncio_traps.core.reprs import shown, text_of
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="there is no SIGALRM")
 

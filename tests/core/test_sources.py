@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_asyncio_traps.core.finding import Place
-from pytest_asyncio_traps.core.lines import line_at, lines_of
-from pytest_asyncio_traps.core.sources import Sources, Spot
+from pytest_asyncio_traps.model.finding import Place
+from pytest_asyncio_traps.model.lines import line_at, lines_of
+from pytest_asyncio_traps.model.sources import Sources, Spot
 
 #: The same ones in each run, however slow the machine.
 examples = settings(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncio_traps.baseline import HEADER, parse, render
+from pytest_asyncio_traps.baseline.file import HEADER, parse, render
 from pytest_asyncio_traps.traps import KINDS
 
 from ..run import Outcome, Suite

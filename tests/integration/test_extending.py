@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncio_traps import DROP, Drop, Finding, Trap
-from pytest_asyncio_traps.core.finding import Owner, Place
 from pytest_asyncio_traps.core.trap import checked
 from pytest_asyncio_traps.core.watch import Watch
+from pytest_asyncio_traps.model.finding import Owner, Place
 
 from ..blocks import blocks_of
 from ..run import Outcome, Suite
@@ -458,7 +458,7 @@ def test_a_finding_is_dropped(suite: Suite) -> None:
 
 @pytest.mark.parametrize("args", [(), ("-n2",)])
 def test_each_finding_is_shown_once(suite: Suite, args: tuple[str, ...]) -> None:
-    """Late ones too, and those of no test; under pytest-xdist by the worker that made it."""
+    """DoubleCompletion ones too, and those of no test; under pytest-xdist by the worker that made it."""
     suite.write(
         conftest="""
         def pytest_configure(config):

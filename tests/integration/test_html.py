@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 
 from pytest_asyncio_traps.core.faults import Fault
-from pytest_asyncio_traps.core.finding import (
+from pytest_asyncio_traps.model.finding import (
     Consent,
     Earlier,
     Finding,

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from .core.finding import Finding
-from .core.text import clean, shown
+from ..core.reprs import shown
+from ..model.finding import Finding
+from ..model.text import clean
 
 FAIL: Final = "fail"
 WARN: Final = "warn"

@@ -117,7 +117,7 @@ class _Sighting(weakref.ref):  # type: ignore[type-arg]
 Listed = tuple[weakref.ref[Any], Tenure, object]
 
 
-class Census:
+class ObjectTracker:
     """The living objects of interest.
 
     `watch_type` says what is of interest; `tenure_of` whose it is; `living`
@@ -244,7 +244,7 @@ class Census:
             self.current = tenure  # no reading follows, so there is nothing to mark
         elif tenure is not self.current:
             if self._passed_over:
-                with self._faults.guard("census"):
+                with self._faults.guard("tracker"):
                     self.scan()
             # First of all, so that a collection which begins while the marker is being made may not
             # pass over. What it has read then is the old tenure's, and all that comes is the new
@@ -254,7 +254,7 @@ class Census:
             self._markers.append(marker)
 
     def tenure_of(self, obj: object) -> Tenure | None:
-        """Whose ``obj`` is, if the census has met it; also while it is being destroyed."""
+        """Whose ``obj`` is, if the tracker has met it; also while it is being destroyed."""
         key = id(obj)
         sighting = self.seen.get(key)
         if sighting is not None and sighting() is obj:
@@ -539,7 +539,7 @@ class Census:
         )
 
     def _collector(self, phase: str, info: dict[str, int]) -> None:
-        with self._faults.guard("census"):
+        with self._faults.guard("tracker"):
             if phase == "start":
                 self._worked_before = self._worked()
                 self._pauses = self._pauses[0], self._now()
@@ -547,7 +547,7 @@ class Census:
                     self._put_off = self.current
                 elif info["generation"] == 0 and self._may_pass_over():
                     self._passed_over = self._passing = True
-                elif not self._faults.off("census"):
+                elif not self._faults.off("tracker"):
                     self.scan()
                 self.collecting = True
             else:

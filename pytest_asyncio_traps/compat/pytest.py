@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from .core.missing import missing
+from .missing import missing
 
 __all__ = [
     "Block",

@@ -8,7 +8,6 @@ raised, and an answer to what the user has asked for.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import inspect
 import sys
@@ -17,12 +16,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from .bridge import add_error
-from .core.faults import Fault, Faults
-from .core.text import clean
+from ..compat.pytest import add_error
+from ..core.faults import Fault, Faults
+from ..model.text import clean
+from ..options import is_strict
 
-#: Where a run keeps its `Teller`.
-teller_key: pytest.StashKey[Teller] = pytest.StashKey()
+#: Where a run keeps its `FaultReporter`.
+fault_reporter_key: pytest.StashKey[FaultReporter] = pytest.StashKey()
 
 #: Where the faults of a worker of pytest-xdist travel, in its last words.
 _KEY = "_asyncio_traps_faults"
@@ -119,15 +119,15 @@ def guarded(
 
 def faults_of(config: pytest.Config) -> Faults:
     """The faults of the run of ``config``."""
-    return teller_of(config).faults
+    return fault_reporter_of(config).faults
 
 
-def teller_of(config: pytest.Config) -> Teller:
+def fault_reporter_of(config: pytest.Config) -> FaultReporter:
     """What tells the faults of the run of ``config``."""
-    teller = config.stash.get(teller_key, None)
+    teller = config.stash.get(fault_reporter_key, None)
     if teller is None:
         faults = Faults()
-        teller = config.stash[teller_key] = Teller(faults, config)
+        teller = config.stash[fault_reporter_key] = FaultReporter(faults, config)
         faults.passes = (pytest.UsageError,)
         faults.apart.add("pytest_cmdline_main")
         faults.texts.update(_early.texts)
@@ -139,18 +139,12 @@ def teller_of(config: pytest.Config) -> Teller:
     return teller
 
 
-def is_strict(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
-    """Whether the run of ``config`` is strict, by its command line or by its ini file."""
-    given = config.option if given is None else given
-    return bool(given.asyncio_strict or config.getini("asyncio_traps_strict"))
-
-
 def early_faults(*args: Any) -> Faults:
     """The faults of hooks that are called before there is a run."""
     return _early
 
 
-class Teller:
+class FaultReporter:
     """Reports faults: what it takes for that is not guarded, and no more than it takes.
 
     In strict mode a fault fails the run: what was not watched was not proved.
@@ -159,7 +153,7 @@ class Teller:
     def __init__(self, faults: Faults, config: pytest.Config) -> None:
         self.faults = faults
         #: The faults of kinds and hooks that others have added.
-        self.foreign: Faults | None = None
+        self.third_party: Faults | None = None
         #: Called before the faults of a worker of pytest-xdist are sent: what may still fail.
         self.before_last_words: list[Callable[[], None]] = []
         self._config = config
@@ -212,8 +206,8 @@ class Teller:
         self._fail_run()
 
     def _all(self) -> list[tuple[bool, Fault]]:
-        foreign = self.foreign.all() if self.foreign is not None else []
-        return [(False, fault) for fault in self.faults.all()] + [(True, f) for f in foreign]
+        third_party = self.third_party.all() if self.third_party is not None else []
+        return [(False, fault) for fault in self.faults.all()] + [(True, f) for f in third_party]
 
     def _fail_run(self) -> None:
         """In strict mode, have the run end as a failure if there is a fault."""
@@ -225,15 +219,15 @@ class Teller:
 
     def _news(self) -> Iterator[tuple[str, list[Fault], list[str]]]:
         """What was not reported yet: its heading, the faults, and the lines that say so."""
-        for foreign, heading in ((False, _HEADING), (True, _HEADING_FOREIGN)):
+        for third_party, heading in ((False, _HEADING), (True, _HEADING_FOREIGN)):
             news = [
                 fault
                 for is_foreign, fault in self._all()
-                if is_foreign is foreign and (foreign, fault.part) not in self._told
+                if is_foreign is third_party and (third_party, fault.part) not in self._told
             ]
             if news:
-                self._told.update((foreign, fault.part) for fault in news)
-                yield heading, news, _worded_foreign(news) if foreign else _worded(news)
+                self._told.update((third_party, fault.part) for fault in news)
+                yield heading, news, _worded_foreign(news) if third_party else _worded(news)
 
 
 _NAME = "pytest-asyncio-traps"

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
-from .core.objects import ask, is_closed
-from .core.ownership import TENURE
-from .core.watch import Watch
+from ..core.objects import ask, is_closed
+from ..core.ownership import TENURE
+from ..core.watch import Watch
 
 
-class Harnesses:
+class RunnerHooks:
     """Hooks into test runners, each as soon as somebody has imported it."""
 
     #: How many modules were known when the hooks were last looked for.
@@ -76,12 +76,12 @@ def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
             with original():
                 before = None
                 with watch.faults.guard("warnings"):
-                    before = watch.witness.harness_begins()
+                    before = watch.warning_monitor.harness_begins()
                 try:
                     yield
                 finally:
                     with watch.faults.guard("warnings"):
-                        watch.witness.harness_ends(before)
+                        watch.warning_monitor.harness_ends(before)
 
         return _runtime_warning_context
 

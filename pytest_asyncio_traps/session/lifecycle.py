@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import loops, markers
-from .bridge import Failed, TestCaseFunction, is_to_fail
-from .core.faults import Faults
-from .core.missing import MISSING
-from .core.objects import ask, is_a, is_closed
-from .core.ownership import TENURE, Tenure
-from .core.trap import Trap
-from .core.watch import Watch, carried_by
-from .harness import Harnesses
-from .kinds import Kinds
-from .logcapture import AsyncioLog
-from .options import Settings
-from .outcomes import Outcomes, Phase, is_worker, place_of_item
-from .traps import TRAPS
-from .traps.slow_callback import SlowCallback
+from .. import loops
+from ..compat.missing import MISSING
+from ..compat.pytest import Failed, TestCaseFunction, is_to_fail
+from ..core.faults import Faults
+from ..core.objects import ask, is_a, is_closed
+from ..core.ownership import TENURE, Tenure
+from ..core.trap import Trap
+from ..core.watch import Watch, carried_by
+from ..options import Settings
+from ..policy import markers
+from ..policy.kinds import Kinds
+from ..traps import TRAPS
+from ..traps.slow_callback import SlowCallback
+from .asyncio_log import AsyncioLog
+from .pipeline import FindingPipeline, Phase, is_worker, place_of_item
+from .runners import RunnerHooks
 
 if TYPE_CHECKING:
-    from .core.causes import Counted
+    from ..model.causes import Counted
 
 #: The watches of nested runs, the innermost last. Only that one looks.
 _watches: list[Watch] = []
@@ -64,7 +65,7 @@ class FixtureCharge:
         self._outer = watch.ownership.running
         self._var = TENURE.get()
         fixturedef.addfinalizer(self._ends)  # finalizers run in reverse
-        watch.census.mark(tenure)
+        watch.tracker.mark(tenure)
         watch.ownership.running = tenure
         TENURE.set(tenure)
 
@@ -73,7 +74,7 @@ class FixtureCharge:
         watch = self._lifecycle.watch
         watch.ownership.running = self._outer
         TENURE.set(self._var)
-        watch.census.mark(self._outer)
+        watch.tracker.mark(self._outer)
         self._fixturedef.addfinalizer(self._begins)
 
     def _begins(self) -> None:
@@ -82,7 +83,7 @@ class FixtureCharge:
         watch = self._lifecycle.watch
         try:
             watch.ownership.enter(self._tenure)
-            watch.census.mark(self._tenure)
+            watch.tracker.mark(self._tenure)
         except Exception as exc:
             watch.faults.note("fixtures", exc)
 
@@ -92,7 +93,7 @@ class FixtureCharge:
         try:
             self._tenure.ended = True
             watch.ownership.enter(self._before if self._function else self._lifecycle.tenure)
-            watch.census.mark(watch.ownership.running)
+            watch.tracker.mark(watch.ownership.running)
         except Exception as exc:
             watch.faults.note("fixtures", exc)
 
@@ -103,8 +104,8 @@ class Lifecycle:
     watch: Watch
     log: AsyncioLog
     traps: list[Trap]
-    outcomes: Outcomes
-    harnesses: Harnesses
+    pipeline: FindingPipeline
+    runner_hooks: RunnerHooks
     in_phase: bool
     nodeid: str
     is_test_case: bool
@@ -117,7 +118,7 @@ class Lifecycle:
         self.settings = settings
         self.kinds = kinds
         self.watch = Watch(faults)
-        self.watch.foreign = kinds.faults
+        self.watch.third_party = kinds.faults
         faults.apart |= {
             *("baseline", "warning filters", "report sections", "disarm", "summary"),
             # What goes with these: a kind, see `SlowCallback`; lines; records.
@@ -131,10 +132,12 @@ class Lifecycle:
         self._refreshed = [t for t in self.traps if type(t).refresh is not Trap.refresh]
         self._judging = [t for t in self.traps if type(t).judge is not Trap.judge]
         #: The kinds of others, as far as they are armed, and those of them that judge.
-        self._guests: dict[type[Trap], Trap | None] = {}
+        self._third_party: dict[type[Trap], Trap | None] = {}
         self._patient: list[Trap] = []
-        self.outcomes = Outcomes(config, settings, self.watch, self.log, kinds, self.find_item)
-        self.harnesses = Harnesses(self.watch)
+        self.pipeline = FindingPipeline(
+            config, settings, self.watch, self.log, kinds, self.find_item
+        )
+        self.runner_hooks = RunnerHooks(self.watch)
         self.item: pytest.Item | None = None
         #: That of the test that runs, or ran last: newer pytests make it anew for each question.
         self.nodeid = ""
@@ -171,8 +174,8 @@ class Lifecycle:
         self._tenure_before = TENURE.get()
         try:
             watch.origins.arm(watch.patches)
-            watch.census.arm()
-            watch.witness.arm(watch.patches)
+            watch.tracker.arm()
+            watch.warning_monitor.arm(watch.patches)
             loops.arm(watch)
             watch.ownership.arm(watch.patches)
             self.traps = [trap for trap in self.traps if self._arm(trap, watch.faults)]
@@ -182,28 +185,28 @@ class Lifecycle:
             self.log.arm(watch.patches)
             for what, reason in MISSING.items():
                 watch.blind(what, reason)
-            if watch.census.blind:
+            if watch.tracker.blind:
                 watch.blind(
                     "never-awaited: coroutines in reference cycles",
                     "a free-threaded build does not keep new objects apart",
                 )
             watch.active = not watch.failed
-            self.welcome()
+            self.arm_third_party()
         except BaseException:
             self.stop()
             raise
 
-    def welcome(self) -> None:
+    def arm_third_party(self) -> None:
         """Arm the kinds of others that are new. What fails there is their fault, not the run's."""
         watch = self.watch
         for cls in self.kinds.added:
-            if cls in self._guests or not self.settings.turns_on(cls):
+            if cls in self._third_party or not self.settings.turns_on(cls):
                 continue
-            self._guests[cls] = None
-            with watch.foreign.guard(cls.kind):
+            self._third_party[cls] = None
+            with watch.third_party.guard(cls.kind):
                 trap = cls(watch)
-                if self._arm(trap, watch.foreign):
-                    self._guests[cls] = trap
+                if self._arm(trap, watch.third_party):
+                    self._third_party[cls] = trap
                     if cls.judge is not Trap.judge:
                         self._patient.append(trap)
 
@@ -232,8 +235,8 @@ class Lifecycle:
             *reversed(watch.on_disarm),
             watch.origins.disarm,
             watch.patches.undo,
-            watch.witness.disarm,
-            watch.census.disarm,
+            watch.warning_monitor.disarm,
+            watch.tracker.disarm,
         ):
             with watch.faults.guard("disarm"):
                 undo()
@@ -264,11 +267,11 @@ class Lifecycle:
         self.tenure = tenure = Tenure("test", nodeid, "function", nodeid)
         watch.ownership.running = tenure
         TENURE.set(tenure)
-        watch.census.mark(tenure)
-        watch.witness.begin_test()
+        watch.tracker.mark(tenure)
+        watch.warning_monitor.begin_test()
         self.log.records.clear()
-        if len(sys.modules) != self.harnesses.known:
-            self.harnesses.refresh()
+        if len(sys.modules) != self.runner_hooks.known:
+            self.runner_hooks.refresh()
         for kept in watch.patches.kept:
             if kept.names.get(kept.name) is not kept.value:
                 watch.patches.renew()
@@ -277,8 +280,8 @@ class Lifecycle:
             begins()
         for trap in self._refreshed:
             trap.refresh()
-        if self._guests:
-            self._have_guests(lambda trap: trap.refresh(), self._guests.values())
+        if self._third_party:
+            self._call_third_party(lambda trap: trap.refresh(), self._third_party.values())
         if self._thresholds:
             watch.slow_after = self._thresholds.get(nodeid, self.settings.slow_after)
         self.in_phase = True
@@ -295,12 +298,12 @@ class Lifecycle:
         if watch.busy:
             self._judge(final=False)
         if self._patient:
-            self._have_guests(lambda trap: trap.judge(final=False), self._patient)
+            self._call_third_party(lambda trap: trap.judge(final=False), self._patient)
         loops = watch.loops()
         watch.shared = bool(loops) and any(not is_closed(loop) for loop in loops)
         watch.ownership.running = session = watch.ownership.session
         TENURE.set(session)
-        watch.census.mark(session)
+        watch.tracker.mark(session)
         if watch.explanations or watch.fallen:
             watch.forget_dead()
 
@@ -310,9 +313,9 @@ class Lifecycle:
         faults = self.watch.faults
         # Written out, as this is asked at every test: a guard costs two calls.
         try:
-            self.watch.census.scan()
+            self.watch.tracker.scan()
         except Exception as exc:
-            faults.note("census", exc)
+            faults.note("tracker", exc)
         for trap in self._judging:
             if trap.kind not in faults.texts:
                 try:
@@ -320,19 +323,19 @@ class Lifecycle:
                 except Exception as exc:
                     faults.note(trap.kind, exc)
         try:
-            self.watch.census.settle()
+            self.watch.tracker.settle()
         except Exception as exc:
-            faults.note("census", exc)
+            faults.note("tracker", exc)
 
-    def _have_guests(self, do: Callable[[Trap], None], guests: Iterable[Trap | None]) -> None:
+    def _call_third_party(self, do: Callable[[Trap], None], guests: Iterable[Trap | None]) -> None:
         """Call the kinds of others. They may need no loop to be of use."""
-        foreign = self.watch.foreign
+        third_party = self.watch.third_party
         for trap in guests:
-            if trap is not None and not foreign.off(trap.kind):
+            if trap is not None and not third_party.off(trap.kind):
                 try:
                     do(trap)
                 except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:
-                    foreign.note(trap.kind, exc)
+                    third_party.note(trap.kind, exc)
 
     @contextmanager
     def collecting(self, collector: pytest.Collector) -> Iterator[None]:
@@ -341,15 +344,15 @@ class Lifecycle:
             yield
             return
         tenure = Tenure("module", collector.nodeid, "module", "")
-        self.watch.census.mark(tenure)
+        self.watch.tracker.mark(tenure)
         with self.watch.ownership.hold(tenure):
             yield
-        self.watch.census.mark(self.watch.ownership.running)
+        self.watch.tracker.mark(self.watch.ownership.running)
 
     def charge_fixture(self, fixturedef: Any) -> FixtureCharge:
         """The set-up of a fixture is about to begin."""
-        if len(sys.modules) != self.harnesses.known:
-            self.harnesses.refresh()
+        if len(sys.modules) != self.runner_hooks.known:
+            self.runner_hooks.refresh()
         return FixtureCharge(self, fixturedef)
 
     def begin_call(self, item: pytest.Item) -> None:
@@ -374,17 +377,17 @@ class Lifecycle:
         if when == "teardown":
             self.end_test()
         watch, log = self.watch, self.log
-        if not (watch.found or log.records or watch.witness.shown):
+        if not (watch.found or log.records or watch.warning_monitor.shown):
             self.phase = None
             return False
         self.phase = phase = Phase()
         if watch.found:
-            phase.failing = self.outcomes.settle(watch.take(), when, self._here())
+            phase.failing = self.pipeline.settle(watch.take(), when, self._here())
         if log.records:
             phase.records = list(log.records)
             log.records.clear()
-        if watch.witness.shown:
-            phase.warnings, watch.witness.shown = watch.witness.shown, []
+        if watch.warning_monitor.shown:
+            phase.warnings, watch.warning_monitor.shown = watch.warning_monitor.shown, []
         return True
 
     def _here(self) -> str | None:
@@ -406,7 +409,7 @@ class Lifecycle:
         failing = self.phase.failing if self.phase is not None else []
         if failing and not self._failed_by_itself and not self._has_failed_by_passing(when):
             self._failed_for_traps = True
-            message = "\n".join(self.outcomes.reporter.headline(*counted) for counted in failing)
+            message = "\n".join(self.pipeline.reporter.headline(*counted) for counted in failing)
             raise TrapsFound(failing, message)
 
     def amend(
@@ -415,12 +418,12 @@ class Lifecycle:
         """Word the report of a phase."""
         if self.in_phase:
             return  # a subtest's: the traps are the test's
-        reporter = self.outcomes.reporter
+        reporter = self.pipeline.reporter
         phase, self.phase = self.phase or Phase(), None
         value = call.excinfo.value if call.excinfo is not None else None
         carried = list(carried_by(value))
         if carried:
-            phase.failing += self.outcomes.settle(carried, call.when, self._here())
+            phase.failing += self.pipeline.settle(carried, call.when, self._here())
         if isinstance(value, TrapsFound):
             report.longrepr = reporter.failure(value.findings, place_of_item(item))
         elif phase.failing:
@@ -434,7 +437,7 @@ class Lifecycle:
         warned = any(record.levelno >= logging.WARNING for record in phase.records)
         if report.failed or phase.failing or warned:
             with self.watch.faults.guard("report sections"):
-                self.outcomes.attach(report, phase)
+                self.pipeline.attach(report, phase)
 
     # -- the end of the run -------------------------------------------------
 
@@ -445,7 +448,7 @@ class Lifecycle:
         if not self._finished:
             with self.watch.faults.guard("the end of the run"):
                 self.finish_worker()
-            self.outcomes.finish(session, interrupted)
+            self.pipeline.finish(session, interrupted)
 
     def finish_worker(self) -> None:
         """As much of `finish` as concerns this process alone."""
@@ -455,8 +458,8 @@ class Lifecycle:
         self.item = None
         self.watch.ownership.session.ended = True
         self._judge(final=True)
-        self._have_guests(lambda trap: trap.judge(final=True), self._patient)
-        self.outcomes.settle(self.watch.take(), "late", None)
+        self._call_third_party(lambda trap: trap.judge(final=True), self._patient)
+        self.pipeline.settle(self.watch.take(), "late", None)
 
     def find_item(self, nodeid: str) -> pytest.Item | None:
         """The item of ``nodeid``, if it was collected."""
@@ -483,11 +486,11 @@ class Lifecycle:
     def _watch_markers(self, items: Sequence[pytest.Item]) -> None:
         # Only a run that has all tests of a class or module knows whether its marker is idle.
         if not any("::" in arg for arg in self.config.args):
-            self.outcomes.verdicts.watch_markers(items)
+            self.pipeline.policy.watch_markers(items)
 
     def excuse_debugger(self) -> None:
         """A debugger is active: the running step is not slow, and stops in none of our code."""
-        self.watch.census.stand_aside()
+        self.watch.tracker.stand_aside()
         if self._debugger_left not in self.watch.on_test_begins:
             self.watch.on_test_begins.append(self._debugger_left)
         for trap in self.traps:
@@ -496,4 +499,4 @@ class Lifecycle:
 
     def _debugger_left(self) -> None:
         self.watch.on_test_begins.remove(self._debugger_left)
-        self.watch.census.stand_back()
+        self.watch.tracker.stand_back()

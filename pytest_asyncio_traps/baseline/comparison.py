@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .baseline import Entry, Key
-from .core.causes import without_parameters
-from .core.finding import Finding
-from .rules import BASELINE
+from ..model.causes import without_parameters
+from ..model.finding import Finding
+from ..policy.rules import BASELINE
+from .file import Entry, Key
 
 #: With more functions of a file than this, an entry names the file.
 _FUNCTIONS = 5
 
 
 @dataclass
-class Course:
+class RunCoverage:
     """What a run took up of the suite, and how that ended. All names are nodeids."""
 
     #: The tests that were to run, and those that something left out once they were collected.
@@ -53,40 +53,40 @@ class Course:
             self.ended.add(nodeid)
 
 
-class Survey:
-    """A `Course`, counted up for each function, class, file and for the whole."""
+class CoverageIndex:
+    """A `RunCoverage`, counted up for each function, class, file and for the whole."""
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
+    def __init__(self, coverage: RunCoverage) -> None:
+        self._coverage = coverage
         self._tests: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._cut: Counter[str] = Counter()
-        done = (course.called & course.ended) - course.failed - course.skipped
-        skipped = course.skipped - course.failed
-        for nodeid in course.selected - course.cut:
+        done = (coverage.called & coverage.ended) - coverage.failed - coverage.skipped
+        skipped = coverage.skipped - coverage.failed
+        for nodeid in coverage.selected - coverage.cut:
             for part in _parts(nodeid):
                 self._tests[part] += 1
                 self._done[part] += nodeid in done
                 self._skipped[part] += nodeid in skipped
-        for nodeid in course.cut:
+        for nodeid in coverage.cut:
             self._cut.update(_parts(nodeid))
 
     def saw(self, test: str) -> bool:
         """Whether all tests that ``test`` names ran to their end, or are no more."""
-        course = self._course
-        if course.broken:
+        coverage = self._coverage
+        if coverage.broken:
             return False
         if self._tests[test] or self._cut[test]:
             return not self._cut[test] and self._done[test] == self._tests[test]
         file = test.partition("::")[0]
-        if file in course.files:
+        if file in coverage.files:
             return self._ran(file)  # it was renamed or removed
-        return not course.exists(file) and course.covers(file) and self._ran("")
+        return not coverage.exists(file) and coverage.covers(file) and self._ran("")
 
     def saw_all(self) -> bool:
         """Whether the run was one of the whole suite."""
-        return not self._course.broken and self._course.covers("") and self._ran("")
+        return not self._coverage.broken and self._coverage.covers("") and self._ran("")
 
     def _ran(self, part: str) -> bool:
         """Whether whatever there is ran. What is skipped was not named, and is not waited for."""
@@ -110,7 +110,7 @@ class Result:
     unseen: int
 
 
-class Ratchet:
+class BaselineComparison:
     """The entries of a baseline, held against the findings of a run.
 
     ``key_of`` gives the key of a finding. ``can_find`` says whether the run looks for a kind, and
@@ -132,45 +132,45 @@ class Ratchet:
         return self.key_of(finding) in self.entries
 
     def stale(
-        self, findings: Iterable[Finding], course: Course, steady: Callable[[str], bool]
+        self, findings: Iterable[Finding], coverage: RunCoverage, steady: Callable[[str], bool]
     ) -> list[Entry]:
         """The entries that are over. ``steady`` says whether a kind shows in each run."""
         met = {self.key_of(finding) for finding in findings}
-        survey = Survey(course)
+        index = CoverageIndex(coverage)
         return sorted(
             (
                 entry
                 for key, entry in self.entries.items()
-                if key not in met and steady(key.kind) and self._is_over(entry, survey)
+                if key not in met and steady(key.kind) and self._is_over(entry, index)
             ),
             key=lambda entry: entry.key,
         )
 
-    def _is_over(self, entry: Entry, survey: Survey) -> bool:
+    def _is_over(self, entry: Entry, index: CoverageIndex) -> bool:
         if entry.sometimes or not self._can_find(entry.key.kind):
             return False
         if not entry.tests:
-            return survey.saw_all()
-        return all(map(survey.saw, entry.tests))
+            return index.saw_all()
+        return all(map(index.saw, entry.tests))
 
-    def updated(self, findings: Iterable[Finding], course: Course) -> Result:
+    def updated(self, findings: Iterable[Finding], coverage: RunCoverage) -> Result:
         """What the file is to hold after this run: what it found, and what it could not see."""
         found: dict[Key, set[tuple[str, bool]]] = {}
         for finding in findings:
             if finding.action == BASELINE:
                 found.setdefault(self.key_of(finding), set()).update(_witness(finding))
-        survey = Survey(course)
+        index = CoverageIndex(coverage)
         entries = [
             dataclasses.replace(
                 self.entries.get(key, Entry(key)),
-                tests=_folded(self._witnesses(key, witnesses, survey)),
+                tests=_folded(self._witnesses(key, witnesses, index)),
             )
             for key, witnesses in found.items()
         ]
         unseen = [
             entry
             for key, entry in self.entries.items()
-            if key not in found and not self._is_over(entry, survey)
+            if key not in found and not self._is_over(entry, index)
         ]
         return Result(
             tuple(sorted([*entries, *unseen], key=lambda entry: entry.key)),
@@ -179,18 +179,18 @@ class Ratchet:
             unseen=len(unseen),
         )
 
-    def _witnesses(self, key: Key, found: set[tuple[str, bool]], survey: Survey) -> set[str]:
+    def _witnesses(self, key: Key, found: set[tuple[str, bool]], index: CoverageIndex) -> set[str]:
         tests = {test for test, _ in found}
         if key not in self.entries:
             return tests
         before = self.entries[key].tests
         if self.entries[key].sometimes:
             return tests.union(before)  # that a test did not spring it says nothing
-        if all(shared for _, shared in found) and any(map(survey.saw, before)):
+        if all(shared for _, shared in found) and any(map(index.saw, before)):
             # A shared fixture is charged to whichever of its tests comes first. In another
             # order that is another one, which is no reason to change the file.
             return set(before)
-        return tests | {test for test in before if not survey.saw(test)}
+        return tests | {test for test in before if not index.saw(test)}
 
 
 def _witness(finding: Finding) -> set[tuple[str, bool]]:

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
+from ..core.reprs import shown
+from ..model.causes import Counted
+from ..model.finding import Consent, Finding, bounded
+from ..model.text import clean
 from . import markers
-from .core.causes import WHOLES, Counted, merged
-from .core.finding import Consent, Finding, bounded
-from .core.text import clean, shown
-from .options import Settings
-from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rulebook
+from .merging import WHOLES, merged
+from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, BadRuleError, Rule, Rulebook
 
 FindItem = Callable[[str], pytest.Item | None]
 
 
-class Verdicts:
+class Policy:
     """Applies rules and markers to findings, and remembers which of them were of use."""
 
     rulebook: Rulebook
 
     def __init__(
         self,
-        settings: Settings,
+        rules: Iterable[Rule] = (),
+        strict: bool = False,
         knows: Callable[[Finding], bool] = lambda finding: False,
         raises: Callable[[Finding], bool] = lambda finding: False,
         amended: Callable[[Finding, pytest.Item | None], Finding | None] = lambda f, item: f,
     ) -> None:
-        self.settings = settings
+        self._strict = strict
         #: Whether a finding is known, so that it is only to be listed.
         self._knows = knows
         #: Whether the filters make an error of the warning that a finding is.
         self._raises = raises
         #: What others make of a finding, or None where they drop it.
         self._amended = amended
-        self.rulebook = Rulebook(settings.rules)
+        self.rulebook = Rulebook(rules)
         #: Everything that was decided so far.
         self.settled: list[Counted] = []
         #: What fails a test whose phase is over, by nodeid.
-        self.late: dict[str, list[Counted]] = {}
+        self.deferred: dict[str, list[Counted]] = {}
         #: The allow markers that are to be of use: what names them, and the tests they are on.
         self.marked: dict[str, set[str]] = {}
         #: What names the markers that were of use.
@@ -60,7 +62,7 @@ class Verdicts:
         """Decide about findings that show in the phase ``when`` of the test ``here``.
 
         Returns those that fail this phase, and those to warn of. What fails another
-        test waits in `late`.
+        test waits in `deferred`.
         """
         failing: list[Counted] = []
         warned: list[Counted] = []
@@ -88,7 +90,7 @@ class Verdicts:
             elif action == FAIL and nodeid == here:
                 failing.append((settled, count))
             elif action == FAIL and nodeid:
-                self.late.setdefault(nodeid, []).append((settled, count))
+                self.deferred.setdefault(nodeid, []).append((settled, count))
         return failing, warned
 
     def _action(self, finding: Finding, find_item: FindItem) -> tuple[str, Consent | None]:
@@ -112,15 +114,15 @@ class Verdicts:
             return ALLOW, Consent("rule", rule.text if rule is not None else "")
         if action in (FAIL, WARN) and self._knows(finding):
             return BASELINE, Consent("baseline", "")
-        if self.settings.strict and action == WARN:
+        if self._strict and action == WARN:
             return FAIL, None
-        if not nodeid and action == FAIL and not self.settings.strict:
+        if not nodeid and action == FAIL and not self._strict:
             action = WARN  # there is no test to fail
         return FAIL if action == WARN and self._raises(finding) else action, None
 
     def watch_markers(self, items: Sequence[pytest.Item]) -> None:
         """In strict, the allow markers of ``items`` are to be of use."""
-        if self.settings.strict:
+        if self._strict:
             for item in items:
                 for mark in item.iter_markers("asyncio_allow"):
                     # All workers of pytest-xdist collect the same items in the same order,

@@ -10,9 +10,6 @@ import re
 from re import sub as _sub  # tests may replace it
 from typing import IO, Final
 
-from .interruptions import is_interruption
-from .objects import class_name
-
 #: How much of a text that stands for one thing is shown.
 LIMIT: Final = 1_000
 
@@ -43,28 +40,3 @@ def as_writable(text: str, stream: IO[str]) -> str:
 def shorten(text: str, limit: int = LIMIT) -> str:
     """``text``, cut off where it is longer than ``limit``."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def shown(obj: object, limit: int = 200) -> str:
-    """The ``repr`` of ``obj`` on one line, even where its ``__repr__`` raises."""
-    try:
-        # Not more of it than may be shown: there may be megabytes.
-        return shorten(clean(str.__str__(repr(obj))[: limit + 1]), limit)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:  # an exit, or a failure of pytest's, is none of ours here
-        if is_interruption(exc, foreign=True):
-            raise
-        return f"<{shorten(clean(class_name(obj)), limit)} whose repr() fails>"
-
-
-def text_of(obj: object) -> str | None:
-    """``str(obj)``, without methods of its own, or None where its ``__str__`` raises."""
-    try:
-        return str.__str__(str(obj))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:
-        if is_interruption(exc, foreign=True):
-            raise
-        return None

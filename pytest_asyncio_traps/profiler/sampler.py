@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from .clock import KNOWS_WAITING, REAL, WORKED
-from .faults import Faults
-from .finding import Place
-from .headroom import Headroom
-from .objects import ask
-from .stacks import Stack, first_time, marks_of, place_of, stack_of, user_mark_of
-from .timeline import Film
+from ..core.clock import KNOWS_WAITING, REAL, WORKED
+from ..core.faults import Faults
+from ..core.objects import ask
+from ..core.stacks import Stack, first_time, marks_of, place_of, stack_of, user_mark_of
+from ..model.finding import Place
+from .gc_reserve import GCReserve
+from .samples import SampleBuffer
 
 #: Not by the lock's attribute: what detects calls that block replaces that, and would
 #: take the watchdog's own for the user's.
@@ -42,7 +42,7 @@ _NOTHING: Final = (0.0, 0.0, -1)
 _NEVER: Final = float("inf")
 
 
-class Sentry:
+class ThreadSampler:
     """What the watchdog knows of one thread that runs a loop."""
 
     __slots__ = (
@@ -106,16 +106,16 @@ class Sentry:
         self._looks: _Looks | None = None
         self._last: Stack | None = None
         # The looks themselves, once there is one.
-        self.film: Film | None = None
+        self.film: SampleBuffer | None = None
 
     def forget(self) -> None:
         """Another step has begun."""
         self._looks = self._last = None
 
-    def filmed(self) -> Film:
+    def filmed(self) -> SampleBuffer:
         """The looks at the loop so far."""
         if self.film is None:
-            self.film = Film()
+            self.film = SampleBuffer()
         return self.film
 
     def note(self, stack: Stack) -> None:
@@ -240,7 +240,7 @@ class _MainThread:
 
 
 _main_thread = _MainThread()
-_headroom = Headroom()
+_headroom = GCReserve()
 
 
 class Watchdog:
@@ -262,9 +262,9 @@ class Watchdog:
         self._worked = WORKED[0]
         self._faults = faults
         self._now = REAL[0]
-        self._sentries: dict[int, list[Sentry]] = {}
-        # The main thread runs one loop after another, and needs but one sentry for them.
-        self._spare: dict[int, Sentry] = {}
+        self._samplers: dict[int, list[ThreadSampler]] = {}
+        # The main thread runs one loop after another, and needs but one sampler for them.
+        self._spare: dict[int, ThreadSampler] = {}
         self._main_id = threading.main_thread().ident
         self._alarm = _thread.allocate_lock()
         self._gone = _thread.allocate_lock()
@@ -281,24 +281,24 @@ class Watchdog:
     def enter(self, loop: Any) -> None:
         """The current thread is about to run ``loop``."""
         thread_id = _thread.get_ident()
-        sentry = self._spare.pop(thread_id, None)
-        if sentry is None:
-            sentry = Sentry(loop, thread_id, _thread.get_native_id() if _NATIVE else None)
+        sampler = self._spare.pop(thread_id, None)
+        if sampler is None:
+            sampler = ThreadSampler(loop, thread_id, _thread.get_native_id() if _NATIVE else None)
         else:
-            sentry.watch(loop)
+            sampler.watch(loop)
         # Whoever runs loops one after another, as a test runner does, need not have the file
         # read for each.
-        since, read_in, sentry.baseline = self._last_reading
-        sentry.worked = self._last_worked
-        sentry.due = since + self.FRESH if read_in == thread_id else 0.0
-        sentries = self._sentries
-        if sentries:
-            sentries.setdefault(thread_id, []).append(sentry)
+        since, read_in, sampler.baseline = self._last_reading
+        sampler.worked = self._last_worked
+        sampler.due = since + self.FRESH if read_in == thread_id else 0.0
+        samplers = self._samplers
+        if samplers:
+            samplers.setdefault(thread_id, []).append(sampler)
             self._set_due()
         else:
-            sentries[thread_id] = [sentry]
-            self._due[0] = sentry.due
-            if len(sentries) > 1:  # another thread did the same just now
+            samplers[thread_id] = [sampler]
+            self._due[0] = sampler.due
+            if len(samplers) > 1:  # another thread did the same just now
                 self._set_due()
         if self._parked:
             if self._started:
@@ -311,69 +311,69 @@ class Watchdog:
 
         What came before the step, and is excused nevertheless, is less than `FRESH`.
         """
-        sentry = self.sentry()
-        if sentry is not None and sentry.loop is loop and began >= sentry.due:
-            stood, turns = self._reading(sentry.native_id)
-            sentry.baseline = stood, self._paused(), turns
-            self._last_reading = began, sentry.thread_id, sentry.baseline
-            self._last_worked = sentry.worked = self._worked()
-            sentry.due = began + self.FRESH
+        sampler = self.sampler()
+        if sampler is not None and sampler.loop is loop and began >= sampler.due:
+            stood, turns = self._reading(sampler.native_id)
+            sampler.baseline = stood, self._paused(), turns
+            self._last_reading = began, sampler.thread_id, sampler.baseline
+            self._last_worked = sampler.worked = self._worked()
+            sampler.due = began + self.FRESH
             self._set_due()
 
     def _set_due(self) -> None:
         # One moment will do for one loop. Where there are several, each step asks.
-        due = [sentry.due for stack in list(self._sentries.values()) for sentry in stack]
+        due = [sampler.due for stack in list(self._samplers.values()) for sampler in stack]
         self._due[0] = due[0] if len(due) == 1 else 0.0 if due else _NEVER
 
     def leave(self, loop: Any = None) -> None:
         """The current thread has stopped to run ``loop``, the one that it entered last."""
         thread_id = _thread.get_ident()
-        stack = self._sentries.get(thread_id)
+        stack = self._samplers.get(thread_id)
         if stack:
-            sentry = stack.pop()
+            sampler = stack.pop()
             # Whoever looks at it just now must not be the last to let go of the loop.
-            sentry.loop = sentry.stepping = None
+            sampler.loop = sampler.stepping = None
             if not stack:
-                del self._sentries[thread_id]
+                del self._samplers[thread_id]
                 if thread_id == self._main_id:
-                    self._spare[thread_id] = sentry
-            if self._sentries:
+                    self._spare[thread_id] = sampler
+            if self._samplers:
                 self._set_due()
             else:
                 self._due[0] = _NEVER
 
-    def sentry(self) -> Sentry | None:
+    def sampler(self) -> ThreadSampler | None:
         """What is known of the current thread."""
-        stack = self._sentries.get(_thread.get_ident())
+        stack = self._samplers.get(_thread.get_ident())
         return stack[-1] if stack else None
 
-    def excused(self, sentry: Sentry, step: float) -> float:
+    def excused(self, sampler: ThreadSampler, step: float) -> float:
         """Seconds of the step begun at ``step`` in which its thread was kept from running."""
-        return sum(self.kept(sentry, step))
+        return sum(self.kept(sampler, step))
 
-    def kept(self, sentry: Sentry, step: float) -> tuple[float, float]:
+    def kept(self, sampler: ThreadSampler, step: float) -> tuple[float, float]:
         """Seconds in which the step begun at ``step`` waited for a processor, and was paused."""
-        wait, pause, _ = sentry.baseline
+        wait, pause, _ = sampler.baseline
         if not self._knows_waiting:
             wait = _guess(self._now() - step, self._worked() - wait)
         else:
-            wait = waited(sentry.native_id)[0] - wait
+            wait = waited(sampler.native_id)[0] - wait
             at_most = self._now() - step
-            if sentry.step == step:
-                wait -= sentry.slept
-                at_most -= sentry.rested
+            if sampler.step == step:
+                wait -= sampler.slept
+                at_most -= sampler.rested
             wait = min(wait, at_most)
         return max(0.0, wait), max(0.0, self._paused() - pause)
 
-    def is_doubtful(self, sentry: Sentry, step: float, duration: float) -> bool:
+    def is_doubtful(self, sampler: ThreadSampler, step: float, duration: float) -> bool:
         """Whether nothing but the clock says that the step begun at ``step`` took ``duration``.
 
         No look has met it, so that the watchdog did not run either, and its thread has hardly
         worked, which C code that holds the interpreter does: the whole machine stood still.
         """
-        if sentry.step == step and sentry.looks():
+        if sampler.step == step and sampler.looks():
             return False
-        return self._worked() - sentry.worked < _ASLEEP_BELOW * duration
+        return self._worked() - sampler.worked < _ASLEEP_BELOW * duration
 
     def _reading(self, native_id: int | None) -> tuple[float, int]:
         """What `kept` has to know of the moment at which a step begins."""
@@ -406,13 +406,13 @@ class Watchdog:
 
     def resume(self) -> None:
         """Start the thread again, if loops are running."""
-        if self._sentries and not self._started:
+        if self._samplers and not self._started:
             self.start()
 
     def forget(self) -> None:
         """In a forked child: other threads, and the loops that they ran, are gone."""
         mine = _thread.get_ident()
-        self._sentries = {key: value for key, value in self._sentries.items() if key == mine}
+        self._samplers = {key: value for key, value in self._samplers.items() if key == mine}
 
     def _wake(self) -> None:
         try:
@@ -426,7 +426,7 @@ class Watchdog:
             idle = 0
             while not self._stopping and not self._faults.off("watchdog"):
                 _headroom.make()
-                if self._sentries:
+                if self._samplers:
                     idle = 0
                     with self._faults.guard("watchdog"):
                         self._look()
@@ -438,7 +438,7 @@ class Watchdog:
                     continue
                 self._parked = True
                 # A loop that began to run just now found `_parked` false and woke nobody.
-                if not self._sentries:
+                if not self._samplers:
                     _acquire(alarm)
                 self._parked = self._stopping
                 idle = 0
@@ -447,52 +447,52 @@ class Watchdog:
             gone.release()
 
     def _look(self) -> None:
-        for stack in list(self._sentries.values()):
+        for stack in list(self._samplers.values()):
             if not stack:
                 continue
-            sentry = stack[-1]
-            self._look_at(sentry)
+            sampler = stack[-1]
+            self._look_at(sampler)
             # Reading files has let the thread go on, and another step may have held the
             # interpreter since: this may be the only moment to look at it.
-            step = ask(sentry.stepping, "_asyncio_traps_step", 0.0)
-            if step and step != sentry.step and self._now() - step >= self.TICK:
-                self._look_at(sentry)
+            step = ask(sampler.stepping, "_asyncio_traps_step", 0.0)
+            if step and step != sampler.step and self._now() - step >= self.TICK:
+                self._look_at(sampler)
 
-    def _look_at(self, sentry: Sentry) -> None:
-        step = ask(sentry.stepping, "_asyncio_traps_step", 0.0)
-        fresh = not step or step != sentry.step
+    def _look_at(self, sampler: ThreadSampler) -> None:
+        step = ask(sampler.stepping, "_asyncio_traps_step", 0.0)
+        fresh = not step or step != sampler.step
         if fresh:
-            sentry.step = step
-            sentry.forget()
-            sentry.filmed().cut(self._now(), step)
+            sampler.step = step
+            sampler.forget()
+            sampler.filmed().cut(self._now(), step)
         # The stack comes first: to read a file lets other threads run, and the step may
         # be over then. At the first look, too: C code that holds the interpreter may
         # leave no other.
         if step:
-            self._sample(sentry)
+            self._sample(sampler)
         # First whether it sleeps. If it has had no turn since the look before, and sleeps, it has
         # not waited for one in between, whatever Linux says: that may, from 6.12 on, count a whole
         # sleep as waiting, once it is over.
-        sleeps = bool(step) and asleep(sentry.native_id)
-        wait, turns = waited(sentry.native_id)
+        sleeps = bool(step) and asleep(sampler.native_id)
+        wait, turns = waited(sampler.native_id)
         now = self._now()
         if fresh:
-            sentry.slept = sentry.rested = 0.0
-            since, turns_then = step, sentry.baseline[2]
+            sampler.slept = sampler.rested = 0.0
+            since, turns_then = step, sampler.baseline[2]
         else:
-            since, turns_then = sentry.looked, sentry.turns
+            since, turns_then = sampler.looked, sampler.turns
             if sleeps:
-                sentry.slept += wait - sentry.seen
+                sampler.slept += wait - sampler.seen
         if sleeps and turns == turns_then:
-            sentry.rested += now - since
-        sentry.seen, sentry.turns, sentry.looked = wait, turns, now
+            sampler.rested += now - since
+        sampler.seen, sampler.turns, sampler.looked = wait, turns, now
 
-    def _sample(self, sentry: Sentry) -> None:
-        step = sentry.step
-        stack = stack_of(sentry.thread_id)
-        if ask(sentry.stepping, "_asyncio_traps_step", 0.0) == step:
-            sentry.note(stack)
-            sentry.filmed().add(self._now(), step, stack)
+    def _sample(self, sampler: ThreadSampler) -> None:
+        step = sampler.step
+        stack = stack_of(sampler.thread_id)
+        if ask(sampler.stepping, "_asyncio_traps_step", 0.0) == step:
+            sampler.note(stack)
+            sampler.filmed().add(self._now(), step, stack)
 
 
 _alive: list[Watchdog] = []

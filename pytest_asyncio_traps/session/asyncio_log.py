@@ -9,9 +9,9 @@ from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable
 
-from .core.faults import Faults
-from .core.objects import function_code
-from .core.patches import Patches
+from ..core.faults import Faults
+from ..core.objects import function_code
+from ..core.patches import Patches
 
 
 class AsyncioLog(logging.Filter):

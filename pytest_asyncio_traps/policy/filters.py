@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from .bridge import WarningFilter, parse_filter
+from ..compat.pytest import WarningFilter, parse_filter
 
 #: ``error`` fails the test, ``ignore`` leaves it out of the summary of warnings.
 Verdict = Literal["error", "ignore", "once", "show"]

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from .core.faults import Faults
-from .core.text import clean, shown
-from .core.trap import Trap
-from .traps import KINDS, TRAPS
+from ..core.faults import Faults
+from ..core.reprs import shown
+from ..core.trap import Trap
+from ..model.text import clean
+from ..traps import KINDS, TRAPS
 
 HOOK: Final = "pytest_asyncio_traps_kinds"
 _ID: Final = "[a-z][a-z0-9]*(-[a-z0-9]+)*"

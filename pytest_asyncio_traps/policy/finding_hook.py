@@ -8,9 +8,10 @@ from typing import Any, Final
 import pluggy
 import pytest
 
-from .core.finding import DROP, Drop, Finding
-from .core.text import clean, shown
-from .core.trap import checked
+from ..core.reprs import shown
+from ..core.trap import checked
+from ..model.finding import DROP, Drop, Finding
+from ..model.text import clean
 from .kinds import Kinds
 from .rules import check_kind
 
@@ -20,7 +21,7 @@ HOOK: Final = "pytest_asyncio_traps_finding"
 _RAISED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 
 
-class Amending:
+class FindingHook:
     """Shows findings to each implementation of the hook, one after the other."""
 
     def __init__(self, config: pytest.Config, kinds: Kinds) -> None:

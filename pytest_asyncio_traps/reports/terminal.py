@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .bridge import Block, make_longrepr
-from .core.finding import Finding, Place
-from .core.lines import line_at
-from .core.text import clean, shorten
+from ..compat.pytest import Block, make_longrepr
+from ..model.finding import Finding, Place
+from ..model.lines import line_at
+from ..model.text import clean, shorten
 
 if TYPE_CHECKING:
-    from .core.causes import Group
+    from ..model.causes import Group
 
 #: How many lines of code are shown before the one in question.
 _CONTEXT = 2
@@ -151,7 +151,7 @@ class Reporter:
         What was allowed, or is known, comes behind the rest. With ``-v`` nothing is left out,
         with ``-q`` there is a line for each cause, with ``-qq`` there is none.
         """
-        from .core.causes import grouped  # not before there is something to group
+        from ..model.causes import grouped  # not before there is something to group
 
         groups = grouped(findings)
         loud = [group for group in groups if group.actions.keys() & {"fail", "warn"}]

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from .core.text import clean
-from .core.trap import Trap
-from .rules import BadRuleError, check_kind
-from .traps import KINDS, TRAPS
+from ..core.trap import Trap
+from ..model.text import clean
+from ..policy.rules import BadRuleError, check_kind
+from ..traps import KINDS, TRAPS
 
 #: Where the pages stand in an installed package, and in a checkout.
-_HERE: Final = Path(__file__).parent
+_HERE: Final = Path(__file__).parents[1]
 _PAGES: Final = (_HERE / "pages", _HERE.parent / "docs" / "traps")
 _SCENARIOS: Final = (_HERE / "pages" / "scenarios", _HERE.parent / "tests" / "scenarios")
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from .core.finding import Finding
-from .core.text import clean, shown
+from ..core.reprs import shown
+from ..model.finding import Finding
+from ..model.text import clean
 from .kinds import kinds_of
 from .rules import BadRuleError, check_kind, parse_pattern, parse_threshold
 

@@ -19,9 +19,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .core.causes import owner_of
-from .core.finding import Finding
-from .core.sources import Sources
+from ..model.causes import owner_of
+from ..model.finding import Finding
+from ..model.sources import Sources
 
 HEADER = (
     "# Asyncio traps that this suite is known to spring: pytest-asyncio-traps lists them, and",

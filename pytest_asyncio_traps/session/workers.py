@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .core.finding import from_plain, to_plain
+from ..model.finding import from_plain, to_plain
+from ..policy.rules import WARN
 from .guards import Guarded
 from .lifecycle import Lifecycle
-from .rules import WARN
 
 if TYPE_CHECKING:
-    from .core.causes import Counted
+    from ..model.causes import Counted
 
 #: Where the news of a worker travel: an attribute of a report, a key of its last words.
 _KEY = "_asyncio_traps"
@@ -67,7 +67,7 @@ class ControllerHooks(Guarded):
 
 def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
     """In a worker: hand over with ``report`` what was found since the last one."""
-    settled = lifecycle.outcomes.verdicts.unsent()
+    settled = lifecycle.pipeline.policy.unsent()
     if settled:
         setattr(report, _KEY, _pack(lifecycle, settled))
 
@@ -75,13 +75,13 @@ def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
 def say_last_words(lifecycle: Lifecycle) -> None:
     """In a worker: hand over the rest."""
     config: Any = lifecycle.config
-    verdicts = lifecycle.outcomes.verdicts
-    marked = {name: sorted(nodeids) for name, nodeids in verdicts.marked.items()}
+    policy = lifecycle.pipeline.policy
+    marked = {name: sorted(nodeids) for name, nodeids in policy.marked.items()}
     # Each worker has collected the same, and one of them may say so.
-    adoption = lifecycle.outcomes.adoption
-    first = adoption and adoption.follows and config.workerinput.get(_FIRST)
-    course = adoption.pack() if adoption and first else None
-    config.workeroutput[_KEY] = _pack(lifecycle, verdicts.unsent(), marked, course)
+    baseline = lifecycle.pipeline.baseline
+    first = baseline and baseline.follows and config.workerinput.get(_FIRST)
+    coverage = baseline.pack() if baseline and first else None
+    config.workeroutput[_KEY] = _pack(lifecycle, policy.unsent(), marked, coverage)
 
 
 def take_from(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
@@ -96,57 +96,57 @@ def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
     text = getattr(node, "workeroutput", {}).get(_KEY)
     if text is not None:
         _unpack(lifecycle, text, node)
-    elif lifecycle.outcomes.adoption is not None:
-        lifecycle.outcomes.adoption.course.broken = "a worker died"
+    elif lifecycle.pipeline.baseline is not None:
+        lifecycle.pipeline.baseline.coverage.broken = "a worker died"
 
 
 def _pack(
     lifecycle: Lifecycle,
     settled: list[Counted],
     marked: dict[str, list[str]] | None = None,
-    course: dict[str, Any] | None = None,
+    coverage: dict[str, Any] | None = None,
 ) -> str:
     config: Any = lifecycle.config
-    verdicts, watch = lifecycle.outcomes.verdicts, lifecycle.watch
+    policy, watch = lifecycle.pipeline.policy, lifecycle.watch
     return json.dumps(
         {
             "worker": config.workerinput["workerid"],
             "settled": [(to_plain(finding), count) for finding, count in settled],
             "late": [
                 config.hook.pytest_report_to_serializable(config=config, report=report)
-                for report in lifecycle.outcomes.late_reports()
+                for report in lifecycle.pipeline.late_reports()
             ],
             "blind_spots": watch.blind_spots,
             "faults": watch.faults.all(),
-            "foreign": watch.foreign.all(),
-            "rules": [rule.text for rule in verdicts.rulebook.matched],
+            "third_party": watch.third_party.all(),
+            "rules": [rule.text for rule in policy.rulebook.matched],
             "marked": marked or {},
-            "used": sorted(verdicts.used),
-            "course": course,
+            "used": sorted(policy.used),
+            "coverage": coverage,
         }
     )
 
 
 def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
-    config, verdicts, watch = lifecycle.config, lifecycle.outcomes.verdicts, lifecycle.watch
+    config, policy, watch = lifecycle.config, lifecycle.pipeline.policy, lifecycle.watch
     data = json.loads(text)
     for plain, count in data["settled"]:
         finding = from_plain(plain)
-        news = verdicts.take_over(finding, count, data["worker"])
+        news = policy.take_over(finding, count, data["worker"])
         if news and finding.action == WARN and not finding.owner.nodeid:
-            lifecycle.outcomes.warn(finding, count)
+            lifecycle.pipeline.warn(finding, count)
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
     watch.faults.hear(data["faults"])
-    watch.foreign.hear(data["foreign"])
-    verdicts.rulebook.matched.update(
-        rule for rule in verdicts.rulebook.rules if rule.text in data["rules"]
+    watch.third_party.hear(data["third_party"])
+    policy.rulebook.matched.update(
+        rule for rule in policy.rulebook.rules if rule.text in data["rules"]
     )
     for name, nodeids in data["marked"].items():
-        verdicts.marked.setdefault(name, set()).update(nodeids)
-    verdicts.used.update(data["used"])
-    if data["course"] is not None and lifecycle.outcomes.adoption is not None:
-        lifecycle.outcomes.adoption.unpack(data["course"])
+        policy.marked.setdefault(name, set()).update(nodeids)
+    policy.used.update(data["used"])
+    if data["coverage"] is not None and lifecycle.pipeline.baseline is not None:
+        lifecycle.pipeline.baseline.unpack(data["coverage"])
     for plain in data["late"]:
         report = config.hook.pytest_report_from_serializable(config=config, data=plain)
         report.node = node

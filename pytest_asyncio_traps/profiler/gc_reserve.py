@@ -21,7 +21,7 @@ from typing import Final
 _ROW: Final = [None] * 24
 
 
-class Headroom:
+class GCReserve:
     """A reserve of objects, to be destroyed when others have to be made."""
 
     #: How many objects may be made after a call of `make`, and how many there are to destroy.

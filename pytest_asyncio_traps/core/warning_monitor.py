@@ -46,7 +46,7 @@ def _logs_of_context() -> Iterator[list[Any]]:
 
 
 class Delivery:
-    """What became of the warnings emitted in one thread since `Witness.begin`."""
+    """What became of the warnings emitted in one thread since `WarningMonitor.begin`."""
 
     __slots__ = ("messages",)
 
@@ -59,7 +59,7 @@ class Delivery:
         return bool(self.messages) and self.messages[-1][1]
 
 
-class Witness:
+class WarningMonitor:
     """Sees each warning that passes the filters, and who records it."""
 
     #: How many of a test's warnings are kept.

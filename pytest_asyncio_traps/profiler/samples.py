@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from itertools import groupby
 
-from .finding import Earlier, Place, Span, Timeline
-from .stacks import Mark, Stack, marks_of, place_of, user_mark_of, within_step
+from ..core.stacks import Mark, Stack, marks_of, place_of, user_mark_of, within_step
+from ..model.finding import Earlier, Place, Span, Timeline
 
 #: How many looks at one step are kept, and how many from before it.
 MOST = 64
@@ -19,7 +19,7 @@ BEFORE = 24
 DEEPEST = 40
 
 
-class Film:
+class SampleBuffer:
     """The looks at one loop, with the moments at which they were taken (in seconds)."""
 
     __slots__ = ("_before", "_every", "_looks", "_seen")

@@ -3,45 +3,60 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .baseline import Entry, key_of, render
-from .core.files import write_whole
-from .core.finding import Finding
-from .core.sources import Sources
-from .core.text import clean
-from .kinds import Kinds
-from .options import Settings
-from .ratchet import Course, Ratchet, Result
-from .reporting import Reporter
-from .rules import OFF, Rule
+from ..model.files import write_whole
+from ..model.finding import Finding
+from ..model.sources import Sources
+from ..model.text import clean
+from ..policy.rules import OFF, Rule
+from .comparison import BaselineComparison, Result, RunCoverage
+from .file import Entry, key_of, render
 
 
-class Adoption:
+class BaselineRun:
     """Holds the findings of a run against the baseline, where there is one."""
 
     follows: bool
-    course: Course
+    coverage: RunCoverage
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, reporter: Reporter, kinds: Kinds
+        self,
+        config: pytest.Config,
+        path: Path,
+        entries: Sequence[Entry],
+        *,
+        update: bool,
+        strict: bool,
+        rules: Sequence[Rule],
+        can_find: Callable[[str], bool],
+        is_steady: Callable[[str], bool],
+        relative: Callable[[str], str],
     ) -> None:
+        """``path`` is the file, and ``entries`` what it holds.
+
+        ``can_find`` and ``is_steady`` say of a kind whether it is armed in this run, and whether
+        it shows in every run; ``relative`` turns an absolute path into the one of the file.
+        """
         self._config = config
-        self._kinds = kinds
-        self._settings = settings
+        self._path = path
+        self._update = update
+        self._rules = rules
+        self._armed = can_find
+        self._is_steady = is_steady
         sources = Sources()
-        self._ratchet = Ratchet(
-            settings.known,
-            lambda finding: key_of(finding, reporter.relative, sources),
+        self._comparison = BaselineComparison(
+            entries,
+            lambda finding: key_of(finding, relative, sources),
             self._can_find,
         )
         #: Whether it matters which tests ran, and to which end.
-        self.follows = settings.baseline is not None and (settings.strict or settings.update)
-        self.course = Course()
+        self.follows = strict or update
+        self.coverage = RunCoverage()
         #: The entries that are over, and fail the run.
         self.stale: list[Entry] = []
         self._result: Result | None = None
@@ -49,57 +64,55 @@ class Adoption:
 
     def knows(self, finding: Finding) -> bool:
         """Whether ``finding`` is to be listed only."""
-        if self._settings.baseline is None:
-            return False
-        return self._settings.update or self._ratchet.knows(finding)
+        return self._update or self._comparison.knows(finding)
 
     # -- what the run takes up of the suite -------------------------------
 
     def collected(self, collector: pytest.Collector, report: pytest.CollectReport) -> None:
         """A file, or whatever holds tests, was collected."""
         if report.failed:
-            self.course.broken = "a file could not be collected"
+            self.coverage.broken = "a file could not be collected"
         elif report.passed and isinstance(collector, pytest.File):
-            self.course.files.add(collector.nodeid)
+            self.coverage.files.add(collector.nodeid)
 
     def select(self, items: Iterable[pytest.Item]) -> None:
         """These were found, and nothing has left out any of them yet."""
-        self.course.selected.update(item.nodeid for item in items)
+        self.coverage.selected.update(item.nodeid for item in items)
 
     def leave(self, items: Iterable[pytest.Item]) -> None:
         """These are to run. Not every plugin says what it leaves out."""
         left = {item.nodeid for item in items}
-        self.course.cut.update(self.course.selected - left)
-        self.course.selected |= left
+        self.coverage.cut.update(self.coverage.selected - left)
+        self.coverage.selected |= left
 
     def cut(self, items: Iterable[pytest.Item]) -> None:
         """These will not run."""
-        self.course.cut.update(item.nodeid for item in items)
+        self.coverage.cut.update(item.nodeid for item in items)
 
     def note(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
         outcome: str = report.outcome
         if report.skipped and hasattr(report, "wasxfail"):
             outcome = "xfailed"
-        self.course.note(report.nodeid, report.when, outcome)
+        self.coverage.note(report.nodeid, report.when, outcome)
 
     def pack(self) -> dict[str, Any]:
         """What the controller of pytest-xdist does not see."""
-        course = self.course
+        coverage = self.coverage
         return {
-            "selected": sorted(course.selected),
-            "cut": sorted(course.cut),
-            "files": sorted(course.files),
-            "broken": course.broken,
+            "selected": sorted(coverage.selected),
+            "cut": sorted(coverage.cut),
+            "files": sorted(coverage.files),
+            "broken": coverage.broken,
         }
 
     def unpack(self, data: dict[str, Any]) -> None:
         """In the controller: take over what a worker has packed."""
-        course = self.course
-        course.selected.update(data["selected"])
-        course.cut.update(data["cut"])
-        course.files.update(data["files"])
-        course.broken = course.broken or data["broken"]
+        coverage = self.coverage
+        coverage.selected.update(data["selected"])
+        coverage.cut.update(data["cut"])
+        coverage.files.update(data["files"])
+        coverage.broken = coverage.broken or data["broken"]
 
     # -- the end of the run -------------------------------------------------
 
@@ -110,26 +123,25 @@ class Adoption:
         """
         if not self.follows:
             return False
-        course = self.course
-        course.broken = course.broken or broken or self._narrowed()
+        coverage = self.coverage
+        coverage.broken = coverage.broken or broken or self._narrowed()
         if interrupted:
-            course.broken = "the run was interrupted"
-        course.covers = self._covers
-        course.exists = lambda file: os.path.lexists(self._config.rootpath / file)
-        if not self._settings.update:
-            self.stale = self._ratchet.stale(findings, course, self._is_steady)
+            coverage.broken = "the run was interrupted"
+        coverage.covers = self._covers
+        coverage.exists = lambda file: os.path.lexists(self._config.rootpath / file)
+        if not self._update:
+            self.stale = self._comparison.stale(findings, coverage, self._is_steady)
             return bool(self.stale)
         if self._config.getoption("collectonly", False):
             return False
         if interrupted:
-            self._failure = f"{self._settings.baseline}: not written, as the run was interrupted"
+            self._failure = f"{self._path}: not written, as the run was interrupted"
             return True
-        self._result = self._ratchet.updated(findings, course)
+        self._result = self._comparison.updated(findings, coverage)
         return not self._write(self._result.entries)
 
     def _write(self, entries: Iterable[Entry]) -> bool:
-        path = self._settings.baseline
-        assert path is not None
+        path = self._path
         text = render(entries)
         try:
             before = path.read_bytes() if path.exists() else b""
@@ -164,22 +176,13 @@ class Adoption:
         return any(folder.is_dir() and path.is_relative_to(folder) for folder in folders)
 
     def _can_find(self, kind: str) -> bool:
-        trap = self._kinds.find(kind)
-        if trap is None or not self._settings.turns_on(trap):
-            return False
-        return not _hidden(kind, self._settings.rules)
-
-    def _is_steady(self, kind: str) -> bool:
-        trap = self._kinds.find(kind)
-        return trap is not None and trap.steady
+        return self._armed(kind) and not _hidden(kind, self._rules)
 
     # -- wording --------------------------------------------------------------
 
     def news(self) -> list[tuple[str, bool]]:
         """What became of the baseline, as lines, and whether each of them is bad news."""
-        path = self._settings.baseline
-        if path is None:
-            return []
+        path = self._path
         lines = []
         name = clean(os.path.relpath(path, self._config.invocation_params.dir))
         if self._failure:

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .amending import Amending
-from .bridge import expected_failure
-from .core.finding import Finding
-from .core.text import LIMIT, clean, shorten, text_of
-from .core.watch import Watch
-from .filters import AsyncioTrapWarning, Filters, Verdict, module_of
-from .kinds import Kinds
-from .logcapture import AsyncioLog
-from .options import Settings
-from .reporting import Reporter
-from .verdicts import Verdicts
+from ..compat.pytest import expected_failure
+from ..core.reprs import text_of
+from ..core.watch import Watch
+from ..model.finding import Finding
+from ..model.text import LIMIT, clean, shorten
+from ..options import Settings
+from ..policy.filters import AsyncioTrapWarning, Filters, Verdict, module_of
+from ..policy.finding_hook import FindingHook
+from ..policy.kinds import Kinds
+from ..policy.policy import Policy
+from ..reports.terminal import Reporter
+from .asyncio_log import AsyncioLog
 
 if TYPE_CHECKING:
-    from .adoption import Adoption
-    from .core.causes import Counted
+    from ..baseline.run import BaselineRun
+    from ..model.causes import Counted
 
 
 class Phase:
@@ -36,12 +37,12 @@ class Phase:
         self.warnings: list[warnings.WarningMessage] = []
 
 
-class Outcomes:
+class FindingPipeline:
     """From the findings of a run to failures, warnings, reports and files."""
 
     reporter: Reporter
-    adoption: Adoption | None
-    verdicts: Verdicts
+    baseline: BaselineRun | None
+    policy: Policy
 
     def __init__(
         self,
@@ -59,17 +60,19 @@ class Outcomes:
         self._kinds = kinds
         self._find_item = find_item
         self.reporter = Reporter(config.rootpath, config.invocation_params.dir)
-        self.adoption = _adoption(config, settings, self.reporter, kinds)
+        self.baseline = _baseline_run(config, settings, self.reporter, kinds)
         self._filters = Filters(config)
-        amending = Amending(config, kinds)
-        self.verdicts = Verdicts(settings, self._knows, self._raises, amending.amended)
+        amending = FindingHook(config, kinds)
+        self.policy = Policy(
+            settings.rules, settings.strict, self._knows, self._raises, amending.amended
+        )
         self._told_once: set[str] = set()
 
-    # -- verdicts ---------------------------------------------------------
+    # -- decisions --------------------------------------------------------
 
     def settle(self, findings: list[Finding], when: str, here: str | None) -> list[Counted]:
         """Decide about findings; returns those that fail the phase ``when`` of ``here``."""
-        failing, warned = self.verdicts.settle(findings, when, here, self._find_item)
+        failing, warned = self.policy.settle(findings, when, here, self._find_item)
         for finding, count in warned:
             # What belongs to no test is found by each worker of pytest-xdist, and told once,
             # by the controller.
@@ -110,7 +113,7 @@ class Outcomes:
     def _knows(self, finding: Finding) -> bool:
         """Whether the baseline knows ``finding``. If that cannot be said, no test is to fail."""
         with self._watch.faults.guard("baseline"):
-            return self.adoption is not None and self.adoption.knows(finding)
+            return self.baseline is not None and self.baseline.knows(finding)
         return True
 
     def _raises(self, finding: Finding) -> bool:
@@ -159,7 +162,7 @@ class Outcomes:
 
     def late_reports(self) -> list[pytest.TestReport]:
         """What `emit_late` has to report."""
-        late, self.verdicts.late = self.verdicts.late, {}
+        late, self.policy.deferred = self.policy.deferred, {}
         reports = []
         for nodeid, findings in late.items():
             with self._watch.faults.guard("late reports"):
@@ -192,7 +195,7 @@ class Outcomes:
         """Everything is judged: decide about the run."""
         guard = self._watch.faults.guard
         with guard("what belongs to no test"):
-            if self.verdicts.nobodys():
+            if self.policy.nobodys():
                 session.testsfailed += 1  # strict: what belongs to no test fails the run
         with guard("idle rules and markers"):
             if self._idle():
@@ -201,26 +204,26 @@ class Outcomes:
             self.emit_late()
         failed = self._watch.faults.all() or self._kinds.faults.all()
         broken = "a part of the plugin failed" if failed else ""
-        findings = [finding for finding, _ in self.verdicts.settled]
+        findings = [finding for finding, _ in self.policy.settled]
         with guard("baseline"):
-            if self.adoption is not None and self.adoption.finish(findings, interrupted, broken):
+            if self.baseline is not None and self.baseline.finish(findings, interrupted, broken):
                 session.testsfailed += 1
 
     def _idle(self) -> list[str]:
         """The ``allow`` rules and markers that strict calls idle."""
         if not self._settings.strict or self._watch.failed:
             return []
-        return self.verdicts.idle(rules=not _narrowed(self._config))
+        return self.policy.idle(rules=not _narrowed(self._config))
 
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
         """Say what was found, and what could not be watched."""
-        nobodys = self.verdicts.nobodys()
+        nobodys = self.policy.nobodys()
         idle = self._idle()
-        news = self.adoption.news() if self.adoption is not None else []
-        if self.verdicts.settled or idle or news:
+        news = self.baseline.news() if self.baseline is not None else []
+        if self.policy.settled or idle or news:
             terminal.section("asyncio traps")
             verbosity = self._config.get_verbosity()
-            for line in self.reporter.summary(self.verdicts.settled, verbosity):
+            for line in self.reporter.summary(self.policy.settled, verbosity):
                 terminal.line(line)
         if nobodys:
             terminal.line("These belong to no test, and fail the run:", red=True)
@@ -229,7 +232,7 @@ class Outcomes:
             terminal.line(f"The {text} allowed nothing: remove it.", red=True)
         for text, bad in news:
             terminal.line(text, red=bad)
-        if self.verdicts.settled or self._config.get_verbosity() > 0:
+        if self.policy.settled or self._config.get_verbosity() > 0:
             for what, reason in sorted(self._watch.blind_spots.items()):
                 terminal.line(f"Not watched: {what}: {reason}.")
 
@@ -240,11 +243,11 @@ class Outcomes:
         # Most runs can do without.
         from importlib import metadata
 
-        from .reports.run import Run
-        from .reports.writing import write
+        from ..reports.run import Run
+        from ..reports.writing import write
 
         run = Run(
-            self.verdicts.settled,
+            self.policy.settled,
             self._watch.blind_spots,
             [*self._watch.faults.all(), *self._kinds.faults.all()],
             {"tool": metadata.version("pytest-asyncio-traps"), "pytest": pytest.__version__},
@@ -271,14 +274,32 @@ def _narrowed(config: pytest.Config) -> bool:
     return any("::" in arg or Path(start, arg).is_file() for arg in config.args)
 
 
-def _adoption(
+def _baseline_run(
     config: pytest.Config, settings: Settings, reporter: Reporter, kinds: Kinds
-) -> Adoption | None:
+) -> BaselineRun | None:
     if settings.baseline is None:
         return None
-    from .adoption import Adoption  # most runs can do without
+    from ..baseline.run import BaselineRun  # most runs can do without
 
-    return Adoption(config, settings, reporter, kinds)
+    def can_find(kind: str) -> bool:
+        trap = kinds.find(kind)
+        return trap is not None and settings.turns_on(trap)
+
+    def is_steady(kind: str) -> bool:
+        trap = kinds.find(kind)
+        return trap is not None and trap.steady
+
+    return BaselineRun(
+        config,
+        settings.baseline,
+        settings.known,
+        update=settings.update,
+        strict=settings.strict,
+        rules=settings.rules,
+        can_find=can_find,
+        is_steady=is_steady,
+        relative=reporter.relative,
+    )
 
 
 def _lines(text: str | None) -> list[str]:

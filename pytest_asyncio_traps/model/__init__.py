@@ -1,0 +1,1 @@
+"""Findings, places and owners, and pure functions on them; imports nothing of the package."""

@@ -1,0 +1,1 @@
+"""What becomes of a finding: rules, markers, filters of warnings, and the hooks of others."""

@@ -1,0 +1,1 @@
+"""Samples slow steps of a loop from another thread."""
