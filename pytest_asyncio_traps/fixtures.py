@@ -34,7 +34,7 @@ class TrapRecorder:
         """The findings of this test that no `expect` has consumed."""
         lifecycle = self._lifecycle
         with self._faults.guard(_PART):
-            if lifecycle is not None and not self._faults.off(_PART):
+            if lifecycle is not None and not self._faults.is_off(_PART):
                 nodeid = lifecycle.item.nodeid if lifecycle.item is not None else ""
                 found = [f for f, _ in lifecycle.pipeline.policy.settled] + list(
                     lifecycle.watch.found

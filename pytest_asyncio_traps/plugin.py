@@ -74,7 +74,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         raise pytest.UsageError(f"asyncio-traps: {exc}{kinds.excuse()}") from None
     except Exception as exc:
         # Whoever asks for a page does not want the tests to run instead.
-        faults_of(config).note("pytest_cmdline_main", exc)
+        faults_of(config).record("pytest_cmdline_main", exc)
         return int(pytest.ExitCode.INTERNAL_ERROR)
     return 0
 
@@ -123,7 +123,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except pytest.UsageError as exc:
         raise pytest.UsageError(f"{exc}{kinds.excuse()}") from None
     lifecycle = config.stash.get(lifecycle_key, None)
-    if lifecycle is None and faults_of(config).all_off():
+    if lifecycle is None and faults_of(config).is_all_off():
         return  # what has failed before is not tried again
     if lifecycle is None or lifecycle.settings != settings:
         # Loaded by a conftest.py, or one of those has changed what was asked for.
@@ -215,7 +215,7 @@ class Hooks(Guarded):
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note("pytest_fixture_setup", exc)
+            faults.record("pytest_fixture_setup", exc)
             return (yield)
         try:
             return (yield)
@@ -225,7 +225,7 @@ class Hooks(Guarded):
             except Exception as exc:
                 if not faults.is_ours(exc):
                     raise
-                faults.note("pytest_fixture_setup", exc)
+                faults.record("pytest_fixture_setup", exc)
 
     @guarded_within
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -242,7 +242,7 @@ class Hooks(Guarded):
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note("pytest_runtest_setup", exc)
+            faults.record("pytest_runtest_setup", exc)
             return (yield)
         try:
             result = yield
@@ -252,7 +252,7 @@ class Hooks(Guarded):
             except Exception as exc:
                 if not faults.is_ours(exc):
                     raise
-                faults.note("pytest_runtest_setup", exc)
+                faults.record("pytest_runtest_setup", exc)
             raise
         try:
             if self.lifecycle.close_phase("setup"):
@@ -261,7 +261,7 @@ class Hooks(Guarded):
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note("pytest_runtest_setup", exc)
+            faults.record("pytest_runtest_setup", exc)
         return result
 
     @guarded_within
@@ -276,7 +276,7 @@ class Hooks(Guarded):
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note("pytest_runtest_call", exc)
+            faults.record("pytest_runtest_call", exc)
             return (yield)
         try:
             result = yield
@@ -286,7 +286,7 @@ class Hooks(Guarded):
             except Exception as exc:
                 if not faults.is_ours(exc):
                     raise
-                faults.note("pytest_runtest_call", exc)
+                faults.record("pytest_runtest_call", exc)
             raise
         try:
             if self.lifecycle.close_phase("call"):
@@ -294,7 +294,7 @@ class Hooks(Guarded):
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note("pytest_runtest_call", exc)
+            faults.record("pytest_runtest_call", exc)
         return result
 
     @guarded_within
@@ -313,7 +313,7 @@ class Hooks(Guarded):
             except Exception as exc:
                 if not faults.is_ours(exc):
                     raise
-                faults.note("pytest_runtest_teardown", exc)
+                faults.record("pytest_runtest_teardown", exc)
             raise
         try:
             if self.lifecycle.close_phase("teardown"):
@@ -321,7 +321,7 @@ class Hooks(Guarded):
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note("pytest_runtest_teardown", exc)
+            faults.record("pytest_runtest_teardown", exc)
         return result
 
     def _fail_phase(self, when: str, raised: BaseException) -> None:
@@ -351,7 +351,7 @@ class Hooks(Guarded):
     def _register(self, plugin: object, name: str) -> None:
         manager = self.lifecycle.config.pluginmanager
         try:
-            with self.faults.theirs:
+            with self.faults.user_code:
                 manager.register(plugin, name)
         except Exception:
             # Whoever is told of a plugin comes after its hooks are in place.
@@ -397,7 +397,7 @@ class Hooks(Guarded):
         # its fixtures, and what they leave is to be seen.
         try:
             with self.faults.guard("the end of the run"):
-                bridge.end_fixtures(session, self.faults.theirs)
+                bridge.end_fixtures(session, self.faults.user_code)
         finally:
             with self.faults.guard("the end of the run"):
                 ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)

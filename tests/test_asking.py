@@ -136,8 +136,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "core/faults.py": {
         "isinstance(exc, Exception)": "what was raised in the plugin's code",
         "isinstance(exc, self.passes)": "likewise",
-        "getattr(exc, _THEIRS, None)": "in a try of its own",
-        "setattr(exc, _THEIRS, True)": "likewise",
+        "getattr(exc, _FROM_USER_CODE, None)": "in a try of its own",
+        "setattr(exc, _FROM_USER_CODE, True)": "likewise",
     },
     "core/holders.py": {"obj.__self__": "of a built-in method, which no class can change"},
     "core/interruptions.py": {

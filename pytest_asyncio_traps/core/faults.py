@@ -1,4 +1,7 @@
-"""A fault of the plugin is the plugin's own: caught, kept, and told once."""
+"""Contains the plugin's own exceptions: they are caught, kept, and reported once.
+
+A bug in the plugin must never change the outcome of a user's test.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from typing import Any, NamedTuple
 
 from .interruptions import is_interruption
 
-#: The attribute that says of an exception that it is not ours, though it came through our code.
-_THEIRS = "_asyncio_traps_theirs"
+#: Attribute set on an exception that user code raised and that passes through the plugin's code.
+_FROM_USER_CODE = "_asyncio_traps_from_user_code"
 
 
 class Fault(NamedTuple):
-    """A part that failed: the exception as text, what is off with it, and since when."""
+    """A part of the plugin that failed.
+
+    ``part`` is its name, ``text`` the formatted traceback. ``off`` says what is switched off
+    because of it, and ``since`` in which phase of the run it failed; both are words for a report.
+    """
 
     part: str
     text: str
@@ -23,70 +30,72 @@ class Fault(NamedTuple):
 
 
 class Faults:
-    """Exceptions of the plugin's own code, by the part in which they were raised.
+    """Exceptions of the plugin's own code, by the part of the plugin that raised them.
 
-    Use it around every piece of code that runs inside somebody else's::
+    Wrap every piece of plugin code that runs inside foreign code::
 
         with faults.guard("never-awaited"):
             ...
 
-    and, within such a block, around every call of somebody else's code::
+    and, within such a block, every call of user code::
 
-        with faults.theirs:
+        with faults.user_code:
             ...
 
-    The first exception of each part is kept as text. A part that has failed is
-    off from then on: ask `off` before doing more work in it.
+    The first exception of each part is kept as text. A part that has failed is off for the rest
+    of the run: check `is_off` before starting more work in it.
     """
 
     def __init__(self) -> None:
+        #: Formatted traceback of the first exception of each part that failed.
         self.texts: dict[str, str] = {}
-        #: When each of them failed: see `moment`.
+        #: For each part that failed, the phase of the run in which it did.
         self.since: dict[str, str] = {}
-        #: Says, in words that follow "since", what the run is at.
-        self.moment: Callable[[], str] = lambda: "the start of the run"
-        #: Those of other processes, which are reported here, and have nothing off here.
-        self.heard: dict[str, Fault] = {}
-        #: Parts whose failure leaves the others sound. Any other's ends all watching.
-        self.apart: set[str] = set()
-        #: Called with the part, when it fails for the first time.
+        #: Describes the current phase of the run, worded to follow "since".
+        self.current_phase: Callable[[], str] = lambda: "the start of the run"
+        #: Faults of other processes. They are reported here but switch nothing off here.
+        self.received: dict[str, Fault] = {}
+        #: Parts that can fail without affecting the others. A fault of any other part ends
+        #: all watching.
+        self.isolated: set[str] = set()
+        #: Called with the name of a part when that part fails for the first time.
         self.on_fault: list[Callable[[str], None]] = []
-        #: Exceptions that are an answer to the user, no fault.
+        #: Exception classes that address the user, such as usage errors, and so are no faults.
         self.passes: tuple[type[BaseException], ...] = ()
-        #: A block that runs somebody else's code.
-        self.theirs: _Theirs = _Theirs()
+        #: Context manager for a block that runs user code.
+        self.user_code: _UserCode = _UserCode()
         self._guards: dict[str, _Guard] = {}
 
-    def off(self, part: str) -> bool:
+    def is_off(self, part: str) -> bool:
         """Whether ``part`` has failed before."""
         return part in self.texts
 
-    def all_off(self) -> bool:
+    def is_all_off(self) -> bool:
         """Whether a part has failed that all others rely on."""
-        return not self.apart.issuperset(self.texts)
+        return not self.isolated.issuperset(self.texts)
 
     def all(self) -> list[Fault]:
-        """Those of this process and of others, each part once."""
-        known = dict(self.heard)
+        """Faults of this process and of others, one for each part."""
+        known = dict(self.received)
         for part, text in self.texts.items():
-            off = f"{part!r} only" if part in self.apart else "all kinds"
+            off = f"{part!r} only" if part in self.isolated else "all kinds"
             known.setdefault(part, Fault(part, text, off, self.since[part]))
         return list(known.values())
 
-    def hear(self, faults: list[Any]) -> None:
-        """Take over those of another process: `all` of its own, as lists."""
+    def receive(self, faults: list[Any]) -> None:
+        """Add the faults of another process: the result of its `all`, as lists of strings."""
         for fault in faults:
-            self.heard.setdefault(fault[0], Fault(*fault))
+            self.received.setdefault(fault[0], Fault(*fault))
 
     def guard(self, part: str) -> _Guard:
-        """A context manager that keeps an exception of its block from leaving it."""
+        """A context manager that suppresses and records faults raised in its block."""
         guard = self._guards.get(part)
         if guard is None:
             guard = self._guards[part] = _Guard(self, part)
         return guard
 
     def guarded(self, part: str, function: Callable[[], object]) -> Callable[[], None]:
-        """``function`` as a callback that raises nothing of ours."""
+        """Wrap ``function`` in `guard`, for use as a callback."""
 
         def call() -> None:
             __tracebackhide__ = True
@@ -95,11 +104,11 @@ class Faults:
 
         return call
 
-    def note(self, part: str, exc: BaseException) -> None:
-        """Keep ``exc`` as the fault of ``part``, if it is the first.
+    def record(self, part: str, exc: BaseException) -> None:
+        """Keep ``exc`` as the fault of ``part``, unless ``part`` has failed before.
 
-        To be called where ``exc`` is caught. Raises nothing but ``exc`` itself, if that is no fault
-        but has interrupted the plugin's code.
+        Call this in the ``except`` clause that caught ``exc``. Raises ``exc`` again if it is not a
+        fault but an interruption (see `interruptions`), and nothing else.
         """
         __tracebackhide__ = True
         if is_interruption(exc):
@@ -111,35 +120,35 @@ class Faults:
         except Exception:  # a traceback that cannot be rendered must not hide the fault
             text = f"{type(exc).__name__} (its traceback could not be rendered)\n"
         try:
-            self.since[part] = self.moment()
-        except Exception:  # where that was is not worth another fault
+            self.since[part] = self.current_phase()
+        except Exception:  # the phase is not worth a second fault
             self.since[part] = "an unknown moment"
         self.texts[part] = text
-        for tell in self.on_fault:
-            tell(part)
+        for notify in self.on_fault:
+            notify(part)
 
     def is_ours(self, exc: BaseException | None) -> bool:
-        """Whether ``exc``, raised in our code, is a fault of that code.
+        """Whether ``exc``, raised in the plugin's code, is a fault of that code.
 
-        Ctrl-C, exits and pytest's outcomes are for whoever they were sent to.
+        False for Ctrl-C, exits, pytest's outcomes, exceptions of user code and interruptions.
         """
         return (
             isinstance(exc, Exception)
             and not isinstance(exc, self.passes)
-            and not _is_theirs(exc)
+            and not _is_from_user_code(exc)
             and not is_interruption(exc)
         )
 
 
-def _is_theirs(exc: BaseException) -> bool:
+def _is_from_user_code(exc: BaseException) -> bool:
     try:
-        return getattr(exc, _THEIRS, None) is True
-    except Exception:  # whatever its class does about attributes
+        return getattr(exc, _FROM_USER_CODE, None) is True
+    except Exception:  # the class of exc may override attribute access
         return False
 
 
 class _Guard:
-    # It has no state of its own, so that one serves all blocks of its part, nested ones too.
+    # Stateless, so that one instance serves every block of its part, including nested ones.
     __slots__ = ("_faults", "_part")
 
     def __init__(self, faults: Faults, part: str) -> None:
@@ -157,11 +166,11 @@ class _Guard:
     ) -> bool:
         if exc is None or not self._faults.is_ours(exc):
             return False
-        self._faults.note(self._part, exc)
+        self._faults.record(self._part, exc)
         return True
 
 
-class _Theirs:
+class _UserCode:
     __slots__ = ()
 
     def __enter__(self) -> None:
@@ -170,6 +179,6 @@ class _Theirs:
     def __exit__(self, kind: Any, exc: BaseException | None, tb: TracebackType | None) -> None:
         if exc is not None:
             try:
-                setattr(exc, _THEIRS, True)
+                setattr(exc, _FROM_USER_CODE, True)
             except Exception:
-                pass  # whatever its class does about attributes: it counts as ours then
+                pass  # the class of exc may forbid attributes; exc then counts as a fault

@@ -547,7 +547,7 @@ class ObjectTracker:
                     self._put_off = self.current
                 elif info["generation"] == 0 and self._may_pass_over():
                     self._passed_over = self._passing = True
-                elif not self._faults.off("tracker"):
+                elif not self._faults.is_off("tracker"):
                     self.scan()
                 self.collecting = True
             else:

@@ -82,7 +82,7 @@ class Trap:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        watch.faults.apart.add(self.kind)
+        watch.faults.isolated.add(self.kind)
 
     # -- what a kind does -------------------------------------------------
 
@@ -145,7 +145,7 @@ class Trap:
         another type.
         """
         watch = self.watch
-        if not watch.active or watch.third_party.off(self.kind):
+        if not watch.active or watch.third_party.is_off(self.kind):
             return
         finding = Finding(
             self.kind,
@@ -227,7 +227,7 @@ class Trap:
                 undo()
             except Exception as exc:
                 faults = Faults()
-                faults.note(self.kind, exc)
+                faults.record(self.kind, exc)
                 text = f"asyncio-traps: {self.kind} failed at its end:\n{faults.texts[self.kind]}"
                 sys.stderr.write(text)
 

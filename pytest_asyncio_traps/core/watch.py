@@ -208,7 +208,7 @@ class Watch:
         #: What fails in kinds that others have added: it ends nothing else.
         self.third_party = Faults()
         #: Whether the plugin has failed: then nothing is watched any more.
-        self.failed = self.faults.all_off()
+        self.failed = self.faults.is_all_off()
         self.faults.on_fault.append(self._heed_fault)
         self.ownership = Ownership(self.faults)
         self.tracker = ObjectTracker(self.ownership, self.faults)
@@ -268,7 +268,7 @@ class Watch:
 
     def _heed_fault(self, part: str) -> None:
         """Where what all traps rely on has failed, the innocent might be blamed: stand down."""
-        if part not in self.faults.apart:
+        if part not in self.faults.isolated:
             self.failed = True
             self.active = False
 
@@ -569,7 +569,7 @@ class Watch:
                 try:
                     enters(loop)
                 except Exception as exc:
-                    self.faults.note(_part_of(enters), exc)
+                    self.faults.record(_part_of(enters), exc)
         return self.origins.track()
 
     def loop_leaves(self, loop: asyncio.AbstractEventLoop, tracked: bool) -> None:
@@ -582,7 +582,7 @@ class Watch:
                 try:
                     leaves(loop)
                 except Exception as exc:
-                    self.faults.note(_part_of(leaves), exc)
+                    self.faults.record(_part_of(leaves), exc)
 
     def loop_abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
         """A library's test case is about to cancel whatever is left on ``loop``."""
@@ -687,7 +687,7 @@ class Watch:
                 try:
                     callback(*args)
                 except Exception as exc:
-                    self.faults.note(_part_of(callback), exc)
+                    self.faults.record(_part_of(callback), exc)
 
 
 def _outer_of(task: object) -> tuple[Any, ...]:

@@ -50,7 +50,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                 if thread is not None and thread != get_ident():
                     watch.touched(self._loop, "Future.set_result", _getframe(1), self)
             except Exception as exc:
-                watch.faults.note("futures", exc)
+                watch.faults.record("futures", exc)
             try:
                 _set_result(self, result)
             except asyncio.InvalidStateError as exc:
@@ -58,14 +58,14 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                 try:
                     _too_late(self, exc)
                 except Exception as fault:
-                    watch.faults.note("futures", fault)
+                    watch.faults.record("futures", fault)
                 raise
             try:
                 frame = _getframe(1)
                 self._asyncio_traps_code = frame.f_code
                 self._asyncio_traps_lasti = frame.f_lasti
             except Exception as exc:
-                watch.faults.note("futures", exc)
+                watch.faults.record("futures", exc)
 
         def set_exception(self, exception: type | BaseException, /) -> None:
             try:
@@ -73,7 +73,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                 if thread is not None and thread != get_ident():
                     watch.touched(self._loop, "Future.set_exception", _getframe(1), self)
             except Exception as exc:
-                watch.faults.note("futures", exc)
+                watch.faults.record("futures", exc)
             try:
                 _set_exception(self, exception)
             except asyncio.InvalidStateError as exc:
@@ -81,7 +81,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                 try:
                     _too_late(self, exc)
                 except Exception as fault:
-                    watch.faults.note("futures", fault)
+                    watch.faults.record("futures", fault)
                 raise
             try:
                 if watch.active:
@@ -93,7 +93,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                     self._asyncio_traps_code = frame.f_code
                     self._asyncio_traps_lasti = frame.f_lasti
             except Exception as exc:
-                watch.faults.note("futures", exc)
+                watch.faults.record("futures", exc)
 
         def cancel(self, msg: Any | None = None) -> bool:
             try:
@@ -101,7 +101,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                 if thread is not None and thread != get_ident():
                     watch.touched(self._loop, "cancel", _getframe(1), self)
             except Exception as exc:
-                watch.faults.note("futures", exc)
+                watch.faults.record("futures", exc)
             done = _cancel(self, msg=msg)
             try:
                 if done and watch.active:
@@ -111,7 +111,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
                         frame.f_lasti,
                     )
             except Exception as exc:
-                watch.faults.note("futures", exc)
+                watch.faults.record("futures", exc)
             return done
 
     def _done_at(future: Future) -> Mark | None:

@@ -54,7 +54,7 @@ FAULTS: Final[list[Faults]] = []
 
 def _note(exc: Exception) -> None:
     for faults in FAULTS[-1:]:
-        faults.note("loops", exc)
+        faults.record("loops", exc)
 
 
 def mark_of(frame: FrameType) -> Mark | None:
@@ -142,7 +142,7 @@ def failure(handle: Any, exc: BaseException, faults: Faults) -> dict[str, Any]:
     """
     debug = {"debug": handle._loop.get_debug()} if "get_debug" in _RUN_NAMES else {}
     source = events.format_helpers._format_callback_source  # type: ignore[attr-defined]
-    with faults.theirs:
+    with faults.user_code:
         text = source(handle._callback, handle._args, **debug)
     context = {"message": f"Exception in callback {text}", "exception": exc, "handle": handle}
     if handle._source_traceback:

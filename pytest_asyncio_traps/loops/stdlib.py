@@ -62,7 +62,7 @@ def arm(watch: Watch) -> None:
                 if watch.active:
                     watch.loop_created(self, sys._getframe(1))
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
 
         return __init__
 
@@ -75,7 +75,7 @@ def arm(watch: Watch) -> None:
             try:
                 tracked = watch.loop_enters(self)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
             try:
                 return original(self)
             except BaseException as exc:
@@ -89,7 +89,7 @@ def arm(watch: Watch) -> None:
                 try:
                     watch.loop_leaves(self, tracked)
                 except Exception as exc:
-                    watch.faults.note("loops", exc)
+                    watch.faults.record("loops", exc)
 
         return run_forever
 
@@ -100,12 +100,12 @@ def arm(watch: Watch) -> None:
                     if not is_running(self):
                         watch.loop_closing(self)
                 except Exception as exc:
-                    watch.faults.note("loops", exc)
+                    watch.faults.record("loops", exc)
             original(self)
             try:
                 watch.loop_closed(self)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
 
         return close
 
@@ -130,7 +130,7 @@ def arm(watch: Watch) -> None:
                 try:
                     return module_of(1) not in QUIET and watch.active and debug.shown(self)
                 except Exception as exc:
-                    watch.faults.note("loops", exc)
+                    watch.faults.record("loops", exc)
                     return False
 
         else:
@@ -144,7 +144,7 @@ def arm(watch: Watch) -> None:
                     name = _getframe(1).f_globals.get("__name__")
                     return name not in QUIET and watch.active and debug.shown(self)
                 except Exception as exc:
-                    watch.faults.note("loops", exc)
+                    watch.faults.record("loops", exc)
                     return False
 
         return get_debug
@@ -159,7 +159,7 @@ def arm(watch: Watch) -> None:
                 elif debug.by_harness(sys._getframe(1)):
                     return
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
             original(self, enabled)
             try:
                 # The constructor sets what the environment says, which is no wish of the code
@@ -167,7 +167,7 @@ def arm(watch: Watch) -> None:
                 if watch.active and (not by_init or switches["_is_debug_mode"] is not switch):
                     put(self, debug.EXPLICIT, bool(enabled))
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
 
         return set_debug
 
@@ -288,7 +288,7 @@ def arm(watch: Watch) -> None:
                 if thread is not None and thread != get_ident():
                     watch.touched(self, "loop.stop", sys._getframe(1))
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
             original(self)
 
         return stop
@@ -347,7 +347,7 @@ def _note(watch: Watch, loop: Any, exc: Exception) -> None:
     """Keep a fault that came up in a method of ``loop``, or in a step of its."""
     # A loop that was made before us, or by nobody we know, lacks what `__init__` gives.
     if type(exc) is not AttributeError or ask(loop, "_asyncio_traps_plain") is not None:
-        watch.faults.note("loops", exc)
+        watch.faults.record("loops", exc)
 
 
 def _hide_frame(obj: Any) -> None:
@@ -422,7 +422,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                 except AttributeError:
                     pass  # a task class with slots of its own
                 except Exception as exc:
-                    watch.faults.note("create_task", exc)
+                    watch.faults.record("create_task", exc)
                 finally:
                     frame = None
             try:
@@ -451,7 +451,7 @@ def make_create_future(watch: Watch) -> Callable[[Any], Any]:
             try:
                 cls = _Future if module_of(1) in KEEPS_ITS_FUTURES else future_class
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
                 cls = _Future
             # The constructor asks for debug mode: the shortest way to say no.
             MAKING[0] = ALONE[0]
@@ -585,7 +585,7 @@ def asyncgen_hooks(watch: Watch) -> dict[str, Callable[[Any], Any]]:
             try:
                 watch.asyncgens_shut(self)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
             await original(self)
 
         return shutdown_asyncgens

@@ -188,7 +188,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             try:
                 return watch.active and debug.shown(self)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
                 return False
 
         return get_debug
@@ -220,7 +220,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             if began >= due[0]:
                 watch.step_due(_running_loop(), began)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
         try:
             callback(*args)
         except BaseException:
@@ -230,7 +230,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 failed = scheduled_mark(code, lasti), watch.ownership.now()
                 _running_loop()._asyncio_traps_failed = failed
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             raise
         finally:
             try:
@@ -240,7 +240,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 if on_step_end:
                     watch.step_ended(callback)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             # The traceback of an exception in the task reaches this frame: see stdlib.py.
             callback = args = None  # type: ignore[assignment]
 
@@ -280,7 +280,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                     refuses = elsewhere(self, "loop.call_soon", frame, callback)
                 shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             else:
                 try:
                     # What need not be unpacked makes a call a good deal quicker.
@@ -313,7 +313,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 runner = runner_of(self)
                 shown = _Step(step, runner, frame.f_code, frame.f_lasti, callback)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             else:
                 handle = original(self, shown, *args, context=context)
                 if runner.debug:
@@ -340,7 +340,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                 code, lasti = frame.f_code, frame.f_lasti
                 shown = _Step(step, runner, code, lasti, callback)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             else:
                 try:
                     handle = original(self, delay, shown, *args, context=context)
@@ -356,7 +356,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
                     if watch.on_timer_created:
                         watch.timer_created(self, handle, scheduled_mark(code, lasti), callback)
                 except Exception as exc:
-                    watch.faults.note("uvloop", exc)
+                    watch.faults.record("uvloop", exc)
                 return handle
             return original(self, delay, callback, *args, context=context)
 
@@ -372,7 +372,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
             try:
                 runner_of(self)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             else:
                 return future_class(loop=self)
             return original(self)

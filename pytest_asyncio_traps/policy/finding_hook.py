@@ -94,7 +94,7 @@ class FindingHook:
         return impl.function(*(given[name] for name in impl.argnames))
 
     def _failed(self, impl: Any, exc: BaseException) -> None:
-        self._kinds.faults.note(f"{HOOK} of {clean(impl.plugin_name)}", exc)
+        self._kinds.faults.record(f"{HOOK} of {clean(impl.plugin_name)}", exc)
 
     def _taken(self, answer: object, before: Finding | Drop) -> Finding | Drop:
         """``answer`` as what takes the place of ``before``. Raises where it cannot."""

@@ -59,7 +59,7 @@ class Kinds:
             except BadKindError as exc:
                 self._error = self._error or str(exc)
             except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:
-                self.faults.note(where, exc)
+                self.faults.record(where, exc)
 
     def check(self) -> None:
         """Raise `pytest.UsageError` if something that was added is no kind."""

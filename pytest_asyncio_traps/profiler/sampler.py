@@ -393,7 +393,7 @@ class Watchdog:
             _thread.start_new_thread(self._run, (self._alarm, self._gone))
         except RuntimeError as exc:  # no more threads to be had
             self._started, self._parked = False, True
-            self._faults.note("watchdog", exc)
+            self._faults.record("watchdog", exc)
 
     def stop(self) -> None:
         """End the thread and wait for it, at a fork or at the end of the run."""
@@ -424,7 +424,7 @@ class Watchdog:
         self.thread_id = _thread.get_ident()
         try:
             idle = 0
-            while not self._stopping and not self._faults.off("watchdog"):
+            while not self._stopping and not self._faults.is_off("watchdog"):
                 _headroom.make()
                 if self._samplers:
                     idle = 0

@@ -74,7 +74,7 @@ def guarded(
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note(part, exc)
+            faults.record(part, exc)
             return None
 
     def wrapper(*args: Any) -> Generator[None, Any, Any]:
@@ -89,7 +89,7 @@ def guarded(
                 inner = None
                 if not faults.is_ours(exc):
                     raise
-                faults.note(part, exc)
+                faults.record(part, exc)
         if inner is None:
             return (yield)
         try:
@@ -102,7 +102,7 @@ def guarded(
             except Exception as exc:
                 if exc is theirs or not faults.is_ours(exc):
                     raise
-                faults.note(part, exc)
+                faults.record(part, exc)
             raise  # what the wrapped hooks have raised
         try:
             inner.send(result)
@@ -111,7 +111,7 @@ def guarded(
         except Exception as exc:
             if not faults.is_ours(exc):
                 raise
-            faults.note(part, exc)
+            faults.record(part, exc)
         return result
 
     return functools.wraps(function)(wrapper if inspect.isgeneratorfunction(function) else plain)
@@ -129,7 +129,7 @@ def fault_reporter_of(config: pytest.Config) -> FaultReporter:
         faults = Faults()
         teller = config.stash[fault_reporter_key] = FaultReporter(faults, config)
         faults.passes = (pytest.UsageError,)
-        faults.apart.add("pytest_cmdline_main")
+        faults.isolated.add("pytest_cmdline_main")
         faults.texts.update(_early.texts)
         faults.since.update(_early.since)
         _early.texts.clear()
@@ -186,7 +186,7 @@ class FaultReporter:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self.faults.hear(getattr(node, "workeroutput", {}).get(_KEY, []))
+        self.faults.receive(getattr(node, "workeroutput", {}).get(_KEY, []))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

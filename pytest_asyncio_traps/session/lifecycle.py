@@ -85,7 +85,7 @@ class FixtureCharge:
             watch.ownership.enter(self._tenure)
             watch.tracker.mark(self._tenure)
         except Exception as exc:
-            watch.faults.note("fixtures", exc)
+            watch.faults.record("fixtures", exc)
 
     def _ends(self) -> None:
         __tracebackhide__ = True
@@ -95,7 +95,7 @@ class FixtureCharge:
             watch.ownership.enter(self._before if self._function else self._lifecycle.tenure)
             watch.tracker.mark(watch.ownership.running)
         except Exception as exc:
-            watch.faults.note("fixtures", exc)
+            watch.faults.record("fixtures", exc)
 
 
 class Lifecycle:
@@ -119,13 +119,13 @@ class Lifecycle:
         self.kinds = kinds
         self.watch = Watch(faults)
         self.watch.third_party = kinds.faults
-        faults.apart |= {
+        faults.isolated |= {
             *("baseline", "warning filters", "report sections", "disarm", "summary"),
             # What goes with these: a kind, see `SlowCallback`; lines; records.
             *("watchdog", "futures", "the asyncio logger", "the fixture asyncio_traps"),
         }
-        faults.moment = kinds.faults.moment = self._moment
-        faults.apart |= {f"report {path}" for path in settings.reports}
+        faults.current_phase = kinds.faults.current_phase = self._moment
+        faults.isolated |= {f"report {path}" for path in settings.reports}
         self.log = AsyncioLog(faults)
         self.traps = [trap(self.watch) for trap in TRAPS if settings.turns_on(trap)]
         # What happens at every test is asked only of those that have something to say to it.
@@ -315,27 +315,27 @@ class Lifecycle:
         try:
             self.watch.tracker.scan()
         except Exception as exc:
-            faults.note("tracker", exc)
+            faults.record("tracker", exc)
         for trap in self._judging:
             if trap.kind not in faults.texts:
                 try:
                     trap.judge(final)
                 except Exception as exc:
-                    faults.note(trap.kind, exc)
+                    faults.record(trap.kind, exc)
         try:
             self.watch.tracker.settle()
         except Exception as exc:
-            faults.note("tracker", exc)
+            faults.record("tracker", exc)
 
     def _call_third_party(self, do: Callable[[Trap], None], guests: Iterable[Trap | None]) -> None:
         """Call the kinds of others. They may need no loop to be of use."""
         third_party = self.watch.third_party
         for trap in guests:
-            if trap is not None and not third_party.off(trap.kind):
+            if trap is not None and not third_party.is_off(trap.kind):
                 try:
                     do(trap)
                 except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:
-                    third_party.note(trap.kind, exc)
+                    third_party.record(trap.kind, exc)
 
     @contextmanager
     def collecting(self, collector: pytest.Collector) -> Iterator[None]:

@@ -100,7 +100,7 @@ class FindingPipeline:
             line,
         )
         # Not warnings.warn(), which heeds the filters of whatever runs just now.
-        with self._watch.faults.theirs:
+        with self._watch.faults.user_code:
             self._config.hook.pytest_warning_recorded.call_historic(
                 kwargs={
                     "warning_message": message,
@@ -157,7 +157,7 @@ class FindingPipeline:
     def emit_late(self) -> None:
         """Report, as further failures of the guilty tests, what has shown since."""
         for report in self.late_reports():
-            with self._watch.faults.theirs:
+            with self._watch.faults.user_code:
                 self._config.hook.pytest_runtest_logreport(report=report)
 
     def late_reports(self) -> list[pytest.TestReport]:

@@ -137,8 +137,8 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
             lifecycle.pipeline.warn(finding, count)
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
-    watch.faults.hear(data["faults"])
-    watch.third_party.hear(data["third_party"])
+    watch.faults.receive(data["faults"])
+    watch.third_party.receive(data["third_party"])
     policy.rulebook.matched.update(
         rule for rule in policy.rulebook.rules if rule.text in data["rules"]
     )

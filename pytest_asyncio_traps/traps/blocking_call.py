@@ -175,7 +175,7 @@ class BlockingCall(Trap):
                     return original(*args, **kwargs)
                 busy.now = True  # what the call calls in turn is part of it
                 try:
-                    if not watch.faults.off(self.kind):
+                    if not watch.faults.is_off(self.kind):
                         with watch.faults.guard(self.kind):
                             if _ask(blocks, args, kwargs):
                                 self._called(shown, sys._getframe(1))

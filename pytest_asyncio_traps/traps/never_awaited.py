@@ -77,7 +77,7 @@ class NeverAwaited(Trap):
             try:
                 with watch.faults.guard("origins"):
                     unseen = plain and not watch.origins.wished()
-                if watch.active and not watch.faults.off(self.kind):
+                if watch.active and not watch.faults.is_off(self.kind):
                     with watch.faults.guard(self.kind):
                         finding = self._finding(coro, sys._getframe(1))
                         if finding is not None:

@@ -67,7 +67,7 @@ class PendingTask(Trap):
         watch = self.watch
 
         def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
-            if watch.active and not watch.faults.off(self.kind):
+            if watch.active and not watch.faults.is_off(self.kind):
                 with watch.faults.guard(self.kind):
                     self._abandoned(loop)
             original(loop)

@@ -73,7 +73,7 @@ class SlowCallback(Trap):
         sampler = self.watchdog.sampler()
         if sampler is None or sampler.loop is not loop or self._debugged():
             return
-        if watch.faults.off("watchdog"):
+        if watch.faults.is_off("watchdog"):
             return  # nothing says how long the thread was kept from running
         threshold = self._threshold(loop)
         waited, paused = self.watchdog.kept(sampler, began)

@@ -59,7 +59,7 @@ class UnclosedLoop(Trap):
                 closed = loop._closed is True  # as nearly every one
             except Exception:  # its constructor failed, or it does as it likes
                 closed = False
-            if not closed and watch.active and not watch.faults.off(self.kind):
+            if not closed and watch.active and not watch.faults.is_off(self.kind):
                 with watch.faults.guard(self.kind):
                     open_ = self._is_users(loop) and not is_closed(loop)
                     if open_:
@@ -83,7 +83,7 @@ class UnclosedLoop(Trap):
 
         def run_in_executor(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
             job = original(loop, executor, func, *args)
-            if watch.active and not watch.faults.off(self.kind):
+            if watch.active and not watch.faults.is_off(self.kind):
                 with watch.faults.guard(self.kind):
                     watch.remember(job, sys._getframe(1))
                     put(job, MADE_AS, "handed to the executor at")

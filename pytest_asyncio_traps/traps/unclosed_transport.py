@@ -74,7 +74,7 @@ class UnclosedTransport(Trap):
         def make(original: Callable[..., None]) -> Callable[..., None]:
             def __del__(self_: Any, *args: Any, **kwargs: Any) -> None:
                 finding = delivery = None
-                if watch.active and not watch.faults.off(self.kind):
+                if watch.active and not watch.faults.is_off(self.kind):
                     with watch.faults.guard(self.kind):
                         finding = self._dropped(transport_of(self_))
                         if finding is not None:

@@ -157,7 +157,7 @@ class WrongThread(Trap):
                     if thread is not None and thread != get_ident():
                         watch.touched(loop, name, sys._getframe(1), self_)
             except Exception as exc:
-                watch.faults.note(self.kind, exc)
+                watch.faults.record(self.kind, exc)
             return original(self_, *args, **kwargs)
 
         return checked

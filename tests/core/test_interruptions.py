@@ -154,7 +154,7 @@ def test_note_raises_what_is_no_fault() -> None:
         try:
             alarm()
         except Exception as exc:
-            faults.note("a part", exc)
+            faults.record("a part", exc)
 
     interrupted(plain, code)
     assert faults.texts == {}

@@ -312,7 +312,7 @@ def test_what_could_not_be_watched_and_what_failed(suite: Suite) -> None:
         def pytest_sessionstart(session):
             watch = session.config.stash[lifecycle_key].watch
             watch.blind("the far side", "it is dark")
-            watch.faults.note("a part", ValueError("\\x1bout of order"))
+            watch.faults.record("a part", ValueError("\\x1bout of order"))
         """
     )
     suite.test("def test_it(): pass", "--asyncio-traps-report=traps.sarif")

@@ -218,7 +218,7 @@ def test_nobody_takes_note_of_a_coroutine_that_is_being_destroyed(suite: Suite, 
         async def test_it(monkeypatch):
             (watch,) = lifecycle._watches
             if STATE == "after a fault":
-                watch.faults.note("loops", ZeroDivisionError("made up"))
+                watch.faults.record("loops", ZeroDivisionError("made up"))
             assert watch.active is (STATE == "at work")
             monkeypatch.setattr(warnings, "showwarning", look)
             work()
