@@ -1,6 +1,6 @@
-"""What a loop's exception handler is told about: pure classification of its contexts.
+"""Classifies the contexts that asyncio passes to a loop's exception handler.
 
-asyncio hands the handler a dict. Whatever it tells is one kind's to report.
+The subject of a context decides which kind reports it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ TOO_LATE: Final = "a future was completed twice"
 RAISED: Final = "something that the loop called raised"
 OTHER: Final = "a message without an exception"
 
-#: What asyncio's futures, in C and in Python, say when they are done already. They say
-#: other things when a result is read too early, and so may whoever raises the same error.
 _args: Final = BaseException.__dict__["args"].__get__
+#: Message of `asyncio.InvalidStateError` when a future that is already done is completed. Matches
+#: futures in C and in Python. Reading a result too early, or user code, gives other messages.
 _TOO_LATE: Final = r"invalid state$|(FINISHED|CANCELLED): "
 
 
 def is_too_late(exc: object) -> bool:
-    """Whether ``exc`` says that a future was done already when somebody completed it."""
+    """Whether ``exc`` was raised because a future that was already done was completed again."""
     if not is_a(exc, asyncio.InvalidStateError):
         return False
     args = _args(exc)
@@ -33,7 +33,7 @@ def is_too_late(exc: object) -> bool:
 
 
 def subject(context: Mapping[str, Any]) -> str:
-    """What ``context`` is about: one of the constants of this module."""
+    """The subject of ``context``: one of the constants of this module."""
     message = context.get("message")
     text = str.__str__(message) if is_a(message, str) else ""
     if text.startswith("Task was destroyed"):

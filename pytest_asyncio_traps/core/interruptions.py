@@ -1,9 +1,8 @@
-"""Tells an exception that interrupts the plugin from one that the plugin causes.
+"""Distinguishes exceptions that interrupt the plugin's code from faults of that code.
 
-A signal handler, a trace function or another thread (by ``PyThreadState_SetAsyncExc``) may raise at
-any instruction, so also while the plugin's code is on the stack. Such an exception is the user's,
-and goes where it would go without the plugin: pytest-timeout and watchdogs of a suite's own end a
-test in this way.
+A signal handler, a trace function or another thread (through ``PyThreadState_SetAsyncExc``) can
+raise at any instruction, even while the plugin's code is on the stack. pytest-timeout and a suite's
+own watchdogs end a test this way. Such an exception must propagate as it would without the plugin.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ _MODULE: Final = type.__dict__["__dict__"].__get__
 
 
 def is_interruption(exc: BaseException, in_user_code: bool = False) -> bool:
-    """Whether ``exc``, which has come out of the plugin's code, interrupted that code.
+    """Whether ``exc``, raised from within the plugin's code, interrupted that code.
 
-    To be asked where the exception is caught. ``in_user_code`` says that the plugin's code had
-    called into the user's there. That may be code in C, which leaves no frame when it raises: only
-    what a handler has raised is then known to be an interruption.
+    Call this in the function that catches ``exc``. Pass ``in_user_code=True`` if the block called
+    user code. C code leaves no frame when it raises, so an exception without an inner frame may
+    then come from that call, and only an exception that a handler raised counts as an interruption.
     """
     traceback = exc.__traceback__
     caught_in = traceback.tb_frame if traceback is not None else None
@@ -34,8 +33,8 @@ def is_interruption(exc: BaseException, in_user_code: bool = False) -> bool:
         if outer is not None and _is_handler(inner, outer):
             return True
         outer, traceback = inner, traceback.tb_next
-    # No call has raised it: the innermost frame is the plugin's, and the class is not one of those
-    # that Python raises there.
+    # Otherwise, exc is an interruption if its innermost frame is the plugin's, so that no call
+    # raised it, and its class is not one that Python itself raises there.
     return (
         outer is not None
         and not (in_user_code and outer is caught_in)
@@ -46,8 +45,8 @@ def is_interruption(exc: BaseException, in_user_code: bool = False) -> bool:
 
 def _is_handler(inner: FrameType, outer: FrameType) -> bool:
     """Whether Python called ``inner`` between two instructions of ``outer``."""
-    # A signal handler and a trace function are given the frame that they interrupt, a callback of
-    # sys.monitoring its code. No call that the plugin makes hands on either.
+    # Python passes the interrupted frame to a signal handler or trace function, and the code object
+    # to a sys.monitoring callback. The plugin itself never passes its own frame or code to a call.
     for value in _arguments(inner):
         if value is outer or value is outer.f_code:
             return True
@@ -71,7 +70,7 @@ def _codes_of_handlers() -> Iterator[CodeType]:
         handler: Any = signal.getsignal(number)
         if not callable(handler):
             continue
-        for _ in range(10):  # a partial of a method of an object, say
+        for _ in range(10):  # such as a partial of a bound method
             inner = _inner(handler)
             if inner is None:
                 break
@@ -82,19 +81,19 @@ def _codes_of_handlers() -> Iterator[CodeType]:
 
 
 def _inner(handler: object) -> object:
-    """What a call of ``handler`` runs: a code object, or another callable."""
+    """What calling ``handler`` runs: a code object or another callable."""
     for name in ("__code__", "__func__", "func"):
         try:
             inner: object = getattr(handler, name, None)
-        except Exception:  # whatever the object does when it is asked
+        except Exception:  # a property of the user's may raise
             continue
         if inner is not None:
             return inner
-    return getattr(type(handler), "__call__", None)  # noqa: B004 - the method, not whether it is there
+    return getattr(type(handler), "__call__", None)  # noqa: B004 - the method itself is needed
 
 
 def _is_pythons(cls: type) -> bool:
-    """Whether ``cls`` is of Python, of its standard library or of the plugin."""
+    """Whether ``cls`` is defined by Python, its standard library or the plugin."""
     module = _MODULE(cls).get("__module__", "builtins")
     top = module.partition(".")[0] if type(module) is str else ""
     return top in ("builtins", "pytest_asyncio_traps") or top in sys.stdlib_module_names

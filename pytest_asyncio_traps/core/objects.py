@@ -1,17 +1,17 @@
-"""Asks objects of the user's, whatever they do when they are asked.
+"""Safe access to objects that belong to the user.
 
-A property or ``__getattr__`` may raise, a method may be overridden by one that does, ``__class__``
-may lie, and a metaclass may do as it likes with its classes. None of that is a fault of the
-plugin's, nor a reason to miss a trap. So there is one rule: outside of this module, no code reads
-an attribute of a task, future, loop, transport, coroutine, callback or exception, calls a method of
-one, or asks for its class, except through the functions here. ``tests/test_asking.py`` finds code
-that does.
+A property or ``__getattr__`` may raise, an overridden method may raise, ``__class__`` may lie, and
+a metaclass may do anything. None of that is a fault of the plugin or a reason to miss a trap. So
+outside of this module, no code reads an attribute of a task, future, loop, transport, coroutine,
+callback or exception, calls a method of one, or tests its class. It calls the functions here
+instead; ``tests/test_asking.py`` enforces this.
+
+Except for interruptions (see `interruptions`), the functions here raise nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, TypeGuard, TypeVar
@@ -28,7 +28,7 @@ _put: Final = object.__setattr__
 
 
 def ask(obj: object, name: str, default: Any = None) -> Any:
-    """The attribute of ``obj``; ``default`` where it has none, or raises."""
+    """``obj.name``; ``default`` if there is no such attribute, or reading it raises."""
     try:
         return getattr(obj, name, default)
     except Exception as exc:
@@ -38,13 +38,13 @@ def ask(obj: object, name: str, default: Any = None) -> Any:
 
 
 def ask_text(obj: object, name: str) -> str:
-    """The attribute of ``obj`` as a plain string; empty where it is none."""
+    """``obj.name`` as a plain `str`; empty if it is not a string."""
     value = ask(obj, name)
     return str.__str__(value) if is_a(value, str) else ""
 
 
 def call(obj: object, name: str, default: Any = None) -> Any:
-    """What the method ``name`` of ``obj`` returns; ``default`` where it has none, or raises."""
+    """``obj.name()``; ``default`` if there is no such method, or it raises."""
     try:
         return getattr(obj, name)()
     except Exception as exc:
@@ -54,9 +54,9 @@ def call(obj: object, name: str, default: Any = None) -> Any:
 
 
 def put(obj: object, name: str, value: object) -> bool:
-    """Set an attribute of the plugin's on ``obj``, by no code of its class. False where it cannot.
+    """Set an attribute of the plugin's on ``obj`` without running code of its class.
 
-    That is so where its class has slots, or is of C and allows none.
+    Returns False if ``obj`` accepts no attributes: its class has slots or is implemented in C.
     """
     try:
         _put(obj, name, value)
@@ -68,12 +68,12 @@ def put(obj: object, name: str, value: object) -> bool:
 
 
 def is_a(obj: object, cls: type[T]) -> TypeGuard[T]:
-    """Whether ``obj`` is of ``cls``, whatever it says itself."""
+    """Whether ``obj`` is an instance of ``cls``, regardless of its ``__class__``."""
     return type.__subclasscheck__(cls, type(obj))
 
 
 def is_any(obj: object, *classes: type) -> bool:
-    """Whether ``obj`` is of one of ``classes``."""
+    """Whether ``obj`` is an instance of one of ``classes``, regardless of its ``__class__``."""
     own = type(obj)
     for cls in classes:  # noqa: SIM110 - any() makes a generator
         if type.__subclasscheck__(cls, own):
@@ -93,20 +93,20 @@ def class_path(obj: object) -> str:
     return f"{module}.{_QUALNAME(cls)}" if module else str(_QUALNAME(cls))
 
 
-# -- tasks and futures: by the methods of asyncio's own classes, not by a subclass's -------------
+# -- tasks and futures: through the methods of asyncio's own classes, not of a subclass ----------
 
 
 def _asker(cls: type, name: str, default: Any) -> Any:
-    """A function that says what the method ``name`` of asyncio's own ``cls`` says of an object.
+    """A function that calls the method ``name`` of asyncio's own ``cls`` on an object.
 
-    Of an object of another class, it says what the object's method of that name does.
+    On an object of another class, it calls that object's method of the same name.
     """
     method: Any = getattr(cls, name, None)
 
     def ask_method(obj: object) -> Any:
         try:
             return method(obj)
-        except Exception as exc:  # another class, or its constructor has failed
+        except Exception as exc:  # an instance of another class, or one whose constructor failed
             if is_interruption(exc, in_user_code=True):
                 raise
             return default if is_a(obj, cls) else call(obj, name, default)
@@ -125,7 +125,7 @@ context_of: Callable[[object], Any] = _asker(_Task, "get_context", None)
 
 
 def is_done(future: object) -> bool:
-    """Whether a task or future is done; False where that cannot be known."""
+    """Whether a task or future is done; False if that is unknown."""
     return _is_done(future) is True
 
 
@@ -141,28 +141,27 @@ def loop_of(future: object) -> Any:
 
 
 def exception_of(future: object) -> BaseException | None:
-    """The exception of a task or future, without counting as its retrieval."""
+    """The exception of a task or future, without marking it as retrieved; None if there is none."""
     exc = ask(future, "_exception")
     return exc if is_a(exc, BaseException) else None
 
 
 def task_name(task: object) -> str:
-    """The name of a task; empty where it has none."""
+    """The name of a task; empty if it has none."""
     name = _name_of(task)
     return str.__str__(name) if is_a(name, str) else ""
 
 
 def cancel_requests(task: object) -> int:
-    """How many requests to cancel a task stand."""
+    """The number of pending cancellation requests of a task."""
     count = _cancelling(task)
     return count if type(count) is int else 0
 
 
 def coroutine_of(task: object) -> Any:
-    """The coroutine that ``task`` runs, or None once it has let go of it.
+    """The coroutine that ``task`` runs, or None once the task has released it.
 
-    Not by ``get_coro()``, which in Python 3.12.1 crashes the process when the task
-    has finished eagerly.
+    Reads ``_coro``, because ``get_coro()`` crashes Python 3.12.1 if the task finished eagerly.
     """
     missing = object()
     coroutine = ask(task, "_coro", missing)
@@ -170,18 +169,18 @@ def coroutine_of(task: object) -> Any:
 
 
 def waits_for(task: object) -> Any:
-    """The future that a task waits for, or None."""
+    """The future that ``task`` waits for, or None."""
     return ask(task, "_fut_waiter")
 
 
 def children_of(future: object) -> list[Any]:
-    """What the future of a ``gather()`` gathers."""
+    """The futures that ``future``, the result of `asyncio.gather`, collects; else empty."""
     children = ask(future, "_children")
     return children if type(children) is list else []
 
 
 def callbacks_of(future: object) -> list[Any]:
-    """What the end of ``future`` is to call."""
+    """The done callbacks of ``future``."""
     callbacks = ask(future, "_callbacks")
     entries = list(callbacks) if type(callbacks) in (list, tuple) else []
     return [entry[0] if type(entry) is tuple and entry else entry for entry in entries]
@@ -197,13 +196,13 @@ def code_of(coroutine: object) -> CodeType | None:
 
 
 def frame_of(coroutine: object) -> FrameType | None:
-    """The frame of a coroutine or generator that has not ended, or None."""
+    """The frame of a coroutine or generator, or None if it has finished."""
     frame = coroutine_part(coroutine, "frame")
     return frame if type(frame) is FrameType else None
 
 
 def coroutine_part(coroutine: object, name: str) -> Any:
-    """The attribute ``name`` of a coroutine, generator or async generator, or None."""
+    """``cr_NAME``, ``gi_NAME`` or ``ag_NAME`` of a coroutine or (async) generator, or None."""
     for prefix in ("cr_", "gi_", "ag_"):
         part = ask(coroutine, prefix + name)
         if part is not None:
@@ -212,7 +211,7 @@ def coroutine_part(coroutine: object, name: str) -> Any:
 
 
 def awaited_by(coroutine: object) -> Any:
-    """What a suspended coroutine or generator waits for, or None."""
+    """The object that a suspended coroutine or generator awaits, or None."""
     return ask(coroutine, "cr_await") or ask(coroutine, "gi_yieldfrom")
 
 
@@ -223,7 +222,7 @@ def function_code(function: object) -> CodeType | None:
 
 
 def owner_of_method(callback: object) -> Any:
-    """What ``callback`` is a bound method of, or None."""
+    """The object that ``callback`` is a bound method of, or None."""
     return ask(callback, "__self__")
 
 
@@ -236,13 +235,13 @@ _exceptions: Final = BaseExceptionGroup.__dict__["exceptions"].__get__
 
 
 def traceback_of(exc: BaseException | None) -> TracebackType | None:
-    """The traceback of ``exc``, by no code of its class."""
+    """The traceback of ``exc``, read without running code of its class."""
     traceback: TracebackType | None = _traceback(exc) if exc is not None else None
     return traceback
 
 
 def related_to(exc: BaseException) -> list[BaseException | None]:
-    """The cause, the context and the members of ``exc``, by no code of its class."""
+    """Cause, context and group members of ``exc``, read without running code of its class."""
     members = _exceptions(exc) if is_a(exc, BaseExceptionGroup) else ()
     return [_cause(exc), _context(exc), *members]
 
@@ -251,7 +250,7 @@ def related_to(exc: BaseException) -> list[BaseException | None]:
 
 
 def is_closed(loop: Any) -> bool:
-    """Whether a loop says that it is closed. One that says nothing counts as closed."""
+    """Whether ``loop`` is closed; True if asking it raises."""
     try:
         return loop.is_closed() is not False
     except Exception as exc:
@@ -261,7 +260,7 @@ def is_closed(loop: Any) -> bool:
 
 
 def is_running(loop: Any) -> bool:
-    """Whether a loop says that it runs."""
+    """Whether ``loop`` is running; False if asking it raises."""
     try:
         return loop.is_running() is True
     except Exception as exc:
@@ -271,31 +270,10 @@ def is_running(loop: Any) -> bool:
 
 
 def extra_of(transport: Any, name: str) -> Any:
-    """What a transport says of its socket or pipe, such as its ``peername``; or None."""
+    """``transport.get_extra_info(name)``, such as its ``peername``; None if that raises."""
     try:
         return transport.get_extra_info(name)
     except Exception as exc:
         if is_interruption(exc, in_user_code=True):
             raise
         return None
-
-
-class IdKeyedRef(weakref.ref[Any]):
-    """A weak reference in a dictionary that is keyed by the address of what it refers to."""
-
-    __slots__ = ("key", "within")
-    key: int
-    within: Any
-
-    @classmethod
-    def add(cls, obj: object, within: Any) -> None:
-        """Put ``obj`` into ``within``, for as long as it lives."""
-        ref = cls(obj, _forget)
-        ref.key = id(obj)
-        ref.within = within
-        within[ref.key] = ref
-
-
-def _forget(ref: weakref.ref[Any]) -> None:
-    assert isinstance(ref, IdKeyedRef)
-    ref.within.pop(ref.key, None)

@@ -1,4 +1,4 @@
-"""Replace attributes of classes and modules, and put every one of them back."""
+"""Replaces attributes of classes and modules, and restores every one of them."""
 
 from __future__ import annotations
 
@@ -10,38 +10,46 @@ _ABSENT = object()
 
 
 class _Kept:
-    __slots__ = ("again", "depth", "name", "names", "value")
+    __slots__ = ("depth", "name", "namespace", "put_again", "value")
 
-    def __init__(self, names: Any, name: str, again: Callable[[], None], depth: int) -> None:
-        #: How many attributes were replaced before this one.
+    def __init__(
+        self, namespace: Any, name: str, put_again: Callable[[], None], depth: int
+    ) -> None:
+        #: The number of attributes that were replaced before this one.
         self.depth = depth
-        self.names = names
+        #: The ``vars()`` of the target.
+        self.namespace = namespace
         self.name = name
-        self.again = again
-        self.value = names.get(name)
+        #: Replaces the attribute once more.
+        self.put_again = put_again
+        #: The attribute as `Patches.keep` or `Patches.renew` left it.
+        self.value = namespace.get(name)
 
 
 class Patches:
-    """What was replaced, undone in reverse.
+    """Replaced attributes. `undo` restores them in reverse order.
 
-    An attribute that somebody else has replaced meanwhile is left to them:
-    putting the old one back would undo their work, not only ours.
+    An attribute that other code has replaced in the meantime is left alone: restoring it would
+    undo the replacement of that code as well.
     """
 
     def __init__(self) -> None:
+        #: Target, name, old value and new value of each replacement.
         self._undo: list[tuple[Any, str, object, object]] = []
-        #: What `keep` has put: the names of its target, its own, what stands there, and how
-        #: to put it there anew.
+        #: The replacements that `renew` checks.
         self.kept: list[_Kept] = []
 
     def set(self, target: Any, name: str, value: object) -> None:
-        """Set ``target.name``, remembering what stood there (or that nothing did)."""
+        """Set ``target.name``, and remember the old value or that there was none."""
         old = vars(target).get(name, _ABSENT)
         self._undo.append((target, name, old, value))
         setattr(target, name, value)
 
     def wrap(self, target: Any, name: str, make: Callable[[Any], Any]) -> None:
-        """Replace the function ``target.name`` by ``make(original)``, under its name."""
+        """Replace the function ``target.name`` with ``make(original)``.
+
+        The replacement takes over the name and the docstring of the original.
+        """
         original = getattr(target, name)
         wrapper = make(original)
         functools.update_wrapper(wrapper, original)
@@ -54,35 +62,36 @@ class Patches:
         make: Callable[[Any], Any],
         over: Callable[[Any], bool] = lambda other: True,
     ) -> None:
-        """As `wrap`; and do so once more when `renew` is called, if somebody has replaced it.
+        """Like `wrap`, and wrap again on `renew` if other code has replaced the function.
 
-        What somebody has put there is left alone where ``over`` of it is false.
+        A replacement for which ``over(replacement)`` is false is left alone.
         """
 
-        def again() -> None:
+        def put_again() -> None:
             if over(getattr(target, name)):
                 self.wrap(target, name, make)
 
         depth = self.depth
         self.wrap(target, name, make)
-        self.kept.append(_Kept(vars(target), name, again, depth))
+        self.kept.append(_Kept(vars(target), name, put_again, depth))
 
     def renew(self) -> None:
-        """Look after what is to be kept in its place."""
+        """Wrap the functions again that `keep` wrapped and other code has replaced since."""
         for kept in self.kept:
-            if kept.names.get(kept.name) is not kept.value:
-                kept.again()
-                kept.value = kept.names.get(kept.name)
+            if kept.namespace.get(kept.name) is not kept.value:
+                kept.put_again()
+                kept.value = kept.namespace.get(kept.name)
 
     @property
     def depth(self) -> int:
-        """How many attributes are replaced."""
+        """The number of replacements, to be passed to `undo`."""
         return len(self._undo)
 
     def undo(self, down_to: int = 0) -> None:
-        """Put back, the newest first, what was replaced; the first ``down_to`` stay as they are.
+        """Restore all attributes but the ``down_to`` first ones, newest first.
 
-        What cannot be put back keeps nothing else from it; its exception is raised at the end.
+        An attribute that cannot be restored does not keep the others from being restored. The
+        first exception is raised at the end.
         """
         failed: Exception | None = None
         self.kept = [kept for kept in self.kept if kept.depth < down_to]

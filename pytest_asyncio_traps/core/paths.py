@@ -1,4 +1,4 @@
-"""What kind of code a file holds: a pure function of its path and of where things are installed."""
+"""Classifies code by the path of its file and by where Python and packages are installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from site import getsitepackages
 from typing import Final, NamedTuple
 
-# The more a user's own, the higher. pluggy is a boundary: every piece of a user's code runs inside
-# of some hook call, so frames outside of it belong to the code that runs pytest.
+# The kinds of code. Comparisons rely on their order: the more a kind matters to a reader, the higher
+# its number. BOUNDARY is pluggy: all user code runs inside a hook call, so frames outside of that
+# call belong to the code that runs pytest.
 BOUNDARY: Final = -1
 ASYNCIO: Final = 0
 STDLIB: Final = 1
@@ -19,11 +20,10 @@ HARNESS: Final = 2
 LIBRARY: Final = 3
 USER: Final = 4
 
-#: The folder of the plugin's own code, as its code objects name it.
+#: The folder of the plugin, spelled as in ``co_filename`` of its code objects.
 PLUGIN: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
-#: Packages, and modules of packages, that run other people's tests: what they make is not the
-#: user's.
+#: Packages, and modules of packages, that run tests. Objects that they create are not the user's.
 _HARNESS: Final = (
     "_pytest",
     "pytest",
@@ -46,29 +46,30 @@ _HARNESS: Final = (
     "coverage",
 )
 
-#: A root whose packages are installed ones, and one that is the standard library's.
+#: Kinds of roots: a folder of installed packages, and the standard library.
 _SITE: Final = 10
 _PYTHON: Final = 11
 
-#: Folders of installed packages, wherever they lie.
+#: Parts of a path that mark a folder of installed packages, wherever it lies.
 _SEGMENTS: Final = ("/site-packages/", "/dist-packages/")
 
 
 class Roots(NamedTuple):
-    """Folders, each with the kind of code in it, and whether case matters in their names.
+    """Folders and the kind of code in each.
 
-    Folders end in a slash, are written with slashes, and in lower case where that does not matter.
+    Keys of ``kinds`` use forward slashes and end in one. They are in lower case if
+    ``ignores_case``, that is, if the file system ignores the case of names.
     """
 
     kinds: Mapping[str, int]
     ignores_case: bool = False
 
     def classify(self, path: str) -> int:
-        """The kind of code in the file ``path``, which is absolute and has no links in it.
+        """The kind of code in the file ``path``, an absolute path without symbolic links.
 
-        Of the folders that it lies in, the innermost counts: a virtual environment may lie in a
-        project, site-packages in the standard library, and both of them in a prefix. What lies in
-        none of them is the user's own.
+        The innermost of the folders that contain ``path`` decides: a virtual environment may lie
+        in a project, site-packages in the standard library, and both in a prefix. A file in none
+        of the folders is the user's own.
         """
         path = normal(path, self.ignores_case)
         root = max(filter(path.startswith, self.kinds), key=len, default="")
@@ -84,13 +85,13 @@ class Roots(NamedTuple):
             harness = any(rest == name or rest.startswith(name + "/") for name in _HARNESS)
             return HARNESS if harness else LIBRARY
         if kind == _PYTHON:
-            # CPython's own tests count as a user's.
+            # CPython's own tests count as user code.
             return USER if rest.startswith("test/") else STDLIB
         return kind
 
 
 def normal(path: str, ignores_case: bool) -> str:
-    """``path`` as `Roots` has them: with slashes, and in lower case where that does not matter."""
+    """``path`` as in `Roots`: with forward slashes, and in lower case if ``ignores_case``."""
     path = path.replace("\\", "/") if "\\" in path and (ignores_case or path[1:2] == ":") else path
     return path.lower() if ignores_case else path
 
@@ -108,9 +109,10 @@ def roots_of(
 ) -> Roots:
     """The roots of an interpreter.
 
-    ``sites`` are the folders of installed packages. On Windows `site` names the ``prefixes`` among
-    them; no package is installed there, but a project may well lie there, so they do not count.
-    ``runners`` are packages that may lie elsewhere: pytest's own, in a checkout of pytest.
+    ``pythons`` are the folders of the standard library, ``sites`` those of installed packages. On
+    Windows, `site` lists the ``prefixes`` among the latter. They are skipped: no packages are
+    installed there, but a project may lie there. ``runners`` are the folders of packages that may
+    lie elsewhere, such as those of pytest in a checkout of pytest.
     """
 
     def folder(path: str) -> str:
@@ -145,7 +147,7 @@ def _here() -> Roots:
         plugin=_real(os.path.dirname(os.path.dirname(__file__))),
         asyncio=_real(os.path.dirname(asyncio.__file__)),
         unittest=_real(os.path.dirname(unittest.__file__)),
-        # Not by sysconfig, whose import takes longer than all of this package's.
+        # Importing sysconfig would take longer than importing this whole package.
         pythons=(
             _real(os.path.dirname(os.__file__)),
             _real(os.path.join(sys.base_exec_prefix, sys.platlibdir, python)),

@@ -1,4 +1,4 @@
-"""Texts of the user's objects, whatever ``__repr__`` and ``__str__`` do."""
+"""``repr()`` and ``str()`` of user objects, safe even if ``__repr__`` or ``__str__`` raises."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from .objects import class_name
 
 
 def shown(obj: object, limit: int = 200) -> str:
-    """The ``repr`` of ``obj`` on one line, even where its ``__repr__`` raises."""
+    """``repr(obj)`` on one line, at most ``limit`` characters; a substitute if it raises."""
     try:
-        # Not more of it than may be shown: there may be megabytes.
+        # Cut first: the text may have megabytes.
         return shorten(clean(str.__str__(repr(obj))[: limit + 1]), limit)
     except KeyboardInterrupt:
         raise
-    except BaseException as exc:  # an exit, or a failure of pytest's, is none of ours here
+    except BaseException as exc:  # SystemExit or pytest.fail() in __repr__ has no effect here
         if is_interruption(exc, in_user_code=True):
             raise
         return f"<{shorten(clean(class_name(obj)), limit)} whose repr() fails>"
 
 
 def text_of(obj: object) -> str | None:
-    """``str(obj)``, without methods of its own, or None where its ``__str__`` raises."""
+    """``str(obj)`` as a plain `str`, or None if it raises."""
     try:
         return str.__str__(str(obj))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What asyncio's transports and servers are classes of."""
+"""The base classes of asyncio's transports, servers and subprocesses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-#: The private classes through whose constructor every transport, server and subprocess goes: the
-#: module, the name, what is made of it, and the system it is of, if only of one.
+#: The private classes whose constructors create every transport, server and subprocess: module,
+#: class name, what its instances are, and the platform if it exists on one platform only.
 _CLASSES: Final = (
     ("selector_events", "_SelectorTransport", "sockets", ""),
     ("base_subprocess", "BaseSubprocessTransport", "subprocesses", ""),
@@ -27,9 +27,9 @@ def _pass(what: str, reason: str) -> None:
 
 
 def base_classes(missing: Missing = _pass) -> list[type]:
-    """The classes that this Python has.
+    """The base classes that exist in this version of Python.
 
-    ``missing`` is called with what cannot be watched for lack of one of them, and the reason.
+    For each class that is missing, calls ``missing`` with what cannot be watched and the reason.
     """
     system = "win32" if sys.platform == "win32" else "posix"
     classes: list[type] = []
@@ -48,7 +48,7 @@ def base_classes(missing: Missing = _pass) -> list[type]:
 
 
 def all_classes() -> list[type]:
-    """Those, and asyncio's own subclasses of them."""
+    """The result of `base_classes` and asyncio's own subclasses of these."""
     found: list[type] = []
     waiting = base_classes()
     while waiting:

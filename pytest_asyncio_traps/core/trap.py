@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Literal
 from ..model.finding import Finding, Owner, Place
 from .faults import Faults
 from .ownership import Tenure
-from .stacks import Mark, place_of, user_mark
+from .places import place_of
+from .stacks import Mark, user_mark
 from .watch import Watch
 
 

@@ -25,7 +25,6 @@ from ..model.finding import Finding, Place
 from .faults import Faults
 from .object_tracker import ObjectTracker
 from .objects import (
-    IdKeyedRef,
     ask,
     ask_text,
     call,
@@ -44,19 +43,9 @@ from .origins import OriginTracking
 from .ownership import TENURE, Ownership, Tenure
 from .patches import Patches
 from .paths import ASYNCIO, HARNESS, LIBRARY, USER
-from .stacks import (
-    KINDS,
-    STEP_CODES,
-    Mark,
-    codes_of,
-    coroutine_origin,
-    is_librarys,
-    place_of,
-    place_of_code,
-    places_of,
-    user_mark,
-    user_stack,
-)
+from .places import codes_of, coroutine_origin, place_of, place_of_code, places_of
+from .refs import IdKeyedRef
+from .stacks import KINDS, STEP_CODES, Mark, is_made_by_library, user_mark, user_stack
 from .warning_monitor import WarningMonitor
 
 #: The attribute under which an object carries where, and in whose tenure, it was made.
@@ -360,7 +349,7 @@ class Watch:
         put(task, ATTRIBUTE, (mark, tenure))
         if outer:
             put(task, OUTER, outer)
-        if is_librarys(frame):
+        if is_made_by_library(frame):
             put(task, LIBRARYS, True)
 
     def behind(self, task: object) -> tuple[Any, ...]:
@@ -552,7 +541,7 @@ class Watch:
         put(loop, ATTRIBUTE, (mark, tenure))
         if mark is not None:
             own = ask_text(type(loop), "__module__").partition(".")[0]
-            if is_librarys(frame, own):
+            if is_made_by_library(frame, own):
                 put(loop, LIBRARYS, True)
         if not self.shared:
             # One test's steps may run in another's time, or beside it.

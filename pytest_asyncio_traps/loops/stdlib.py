@@ -15,7 +15,7 @@ from ..core.clock import REAL
 from ..core.objects import ask, function_code, is_a, is_running, put, traceback_of
 from ..core.ownership import ALONE, TENURE, Tenure
 from ..core.paths import BOUNDARY, LIBRARY, USER
-from ..core.stacks import KINDS, PASSED_BY, STEP_CODES, add_step, is_librarys, module_of
+from ..core.stacks import KINDS, SKIPPED_FILES, STEP_CODES, add_step, is_made_by_library, module_of
 from ..core.watch import Watch
 from . import debug, handles
 from .debug import KEEPS_ITS_FUTURES, MAKING, QUIET
@@ -245,7 +245,7 @@ def arm(watch: Watch) -> None:
                         made._asyncio_traps_asked = code, frame.f_lasti
                     else:
                         made._asyncio_traps_asked = handles.mark_of(frame)
-                        made._asyncio_traps_librarys = is_librarys(frame)
+                        made._asyncio_traps_librarys = is_made_by_library(frame)
                     made._context = copy_context() if context is None else context
                     made._loop = self
                     made._callback = callback
@@ -369,7 +369,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                     # The way that nearly every call takes, written out: others' frames, then the
                     # user's.
                     frame = _getframe(1)
-                    while frame is not None and (code := frame.f_code).co_filename in PASSED_BY:
+                    while frame is not None and (code := frame.f_code).co_filename in SKIPPED_FILES:
                         frame = frame.f_back
                     kind = BOUNDARY if frame is None else KINDS[code.co_filename]
                     tenure = _tenure_here()
@@ -385,7 +385,7 @@ def make_create_task(watch: Watch) -> Callable[[Any], Any]:
                         back = frame.f_back
                         while back is not None and len(outer) < 64:
                             code = back.f_code
-                            if code.co_filename not in PASSED_BY:
+                            if code.co_filename not in SKIPPED_FILES:
                                 kind = KINDS[code.co_filename]
                                 if kind == USER:
                                     outer += (code, back.f_lasti)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from ..core.stacks import is_users
+from ..core.stacks import is_user_file
 from ..model.finding import Finding, Place
 
 #: Kinds of findings that others may be a part of.
@@ -40,6 +40,6 @@ def _is_librarys_part(finding: Finding, opened: Collection[tuple[str, Place | No
     """
     if finding.kind not in ("pending-task", "lingering-timer"):
         return False
-    if finding.location is None or is_users(finding.location.path):
+    if finding.location is None or is_user_file(finding.location.path):
         return False
     return (finding.owner.nodeid, finding.origin) in opened

@@ -20,7 +20,8 @@ from typing import Any, Final
 from ..core.clock import KNOWS_WAITING, REAL, WORKED
 from ..core.faults import Faults
 from ..core.objects import ask
-from ..core.stacks import Stack, first_time, marks_of, place_of, stack_of, user_mark_of
+from ..core.places import place_of
+from ..core.thread_stacks import Stack, first_time, marks_of, stack_of, user_mark_of
 from ..model.finding import Place
 from .gc_reserve import GCReserve
 from .samples import SampleBuffer

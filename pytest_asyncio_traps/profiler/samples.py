@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import deque
 from itertools import groupby
 
-from ..core.stacks import Mark, Stack, marks_of, place_of, user_mark_of, within_step
+from ..core.places import place_of
+from ..core.stacks import Mark
+from ..core.thread_stacks import Stack, marks_of, user_mark_of, within_step
 from ..model.finding import Earlier, Place, Span, Timeline
 
 #: How many looks at one step are kept, and how many from before it.

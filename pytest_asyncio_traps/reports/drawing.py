@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
-from ..core.stacks import is_users
+from ..core.stacks import is_user_file
 from ..model.finding import Finding, Place, Span, Timeline
 from ..model.lines import line_at
 from .run import Run
@@ -163,12 +163,12 @@ def _frames(timeline: Timeline) -> Iterator[tuple[float, float, int, Place]]:
 
 
 def _form(place: Place) -> str:
-    return "user" if is_users(place.path) else "other"
+    return "user" if is_user_file(place.path) else "other"
 
 
 def _blamed(span: Span) -> Place | None:
     """The innermost line of the user's, else the innermost of all."""
-    users = [place for place in span.stack if is_users(place.path)]
+    users = [place for place in span.stack if is_user_file(place.path)]
     places = users or [*span.stack]
     return places[-1] if places else None
 

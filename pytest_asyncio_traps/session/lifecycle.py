@@ -273,7 +273,7 @@ class Lifecycle:
         if len(sys.modules) != self.runner_hooks.known:
             self.runner_hooks.refresh()
         for kept in watch.patches.kept:
-            if kept.names.get(kept.name) is not kept.value:
+            if kept.namespace.get(kept.name) is not kept.value:
                 watch.patches.renew()
                 break
         for begins in tuple(watch.on_test_begins):  # some take themselves off

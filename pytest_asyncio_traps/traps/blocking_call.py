@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 
 from ..core.ownership import PASS_ON
 from ..core.paths import LIBRARY, STDLIB
-from ..core.stacks import KINDS, Mark, is_user, place_of, user_mark
+from ..core.places import place_of
+from ..core.stacks import KINDS, Mark, is_user, user_mark
 from ..core.trap import Trap, When
 from ..model.finding import Finding
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.objects import ask, class_name, coroutine_of, is_a, traceback_of
 from ..core.ownership import Tenure
+from ..core.places import called_at, describe, name_of, place_of, place_of_code, raised_at
 from ..core.reprs import text_of
-from ..core.stacks import called_at, describe, name_of, place_of, place_of_code, raised_at
 from ..core.trap import Trap
 from ..core.watch import is_harness, is_reported, set_reported
 from ..model.finding import Finding, Place

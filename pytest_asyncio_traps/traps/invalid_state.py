@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core.contexts import TOO_LATE, subject
 from ..core.objects import class_name, traceback_of
-from ..core.stacks import is_user, place_of, raised_at
+from ..core.places import place_of, raised_at
+from ..core.stacks import is_user
 from ..core.trap import Trap
 from ..model.finding import Finding
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from ..core.objects import ask, call, is_cancelled
 from ..core.ownership import Tenure
-from ..core.stacks import Mark, is_user, name_of, place_of
+from ..core.places import name_of, place_of
+from ..core.stacks import Mark, is_user
 from ..core.trap import Trap, When
 from ..core.watch import LIBRARYS
 from ..model.finding import Finding

@@ -15,17 +15,9 @@ from typing import Any, Final
 from ..core.objects import ask, call, is_a
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, PLUGIN, USER
+from ..core.places import coroutine_origin, name_of, place_of, place_of_code, user_place
 from ..core.reprs import text_of
-from ..core.stacks import (
-    KINDS,
-    Mark,
-    coroutine_origin,
-    is_step,
-    name_of,
-    place_of,
-    place_of_code,
-    user_place,
-)
+from ..core.stacks import KINDS, Mark, is_step
 from ..core.trap import Trap
 from ..model.finding import Finding, Place
 

@@ -33,8 +33,9 @@ from ..core.objects import (
 )
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY
+from ..core.places import chain_of, codes_of, name_of, waits_at
 from ..core.reprs import shown
-from ..core.stacks import KINDS, chain_of, codes_of, is_user, name_of, waits_at
+from ..core.stacks import KINDS, is_user
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, Watch, is_harness, is_reported, pending, set_reported
 from ..model.finding import Finding, Place

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
 from ..core.ownership import Tenure
-from ..core.stacks import Mark, is_users, name_of, place_of, place_of_code
+from ..core.places import name_of, place_of, place_of_code
+from ..core.stacks import Mark, is_user_file
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, Watch, is_harness
 from ..model.finding import Finding, Place
@@ -143,9 +144,9 @@ class SlowCallback(Trap):
 
 def _is_any_users(code: CodeType | None, lines: Iterable[Place] | None) -> bool:
     """Whether a step runs code of the user's, or was seen in it."""
-    if code is not None and is_users(code.co_filename):
+    if code is not None and is_user_file(code.co_filename):
         return True
-    return any(is_users(place.path) for place in lines or ())
+    return any(is_user_file(place.path) for place in lines or ())
 
 
 def _once(what: str) -> tuple[str, ...]:

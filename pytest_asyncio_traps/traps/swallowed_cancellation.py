@@ -21,7 +21,8 @@ from ..core.objects import (
     put,
 )
 from ..core.paths import ASYNCIO
-from ..core.stacks import KINDS, name_of
+from ..core.places import name_of
+from ..core.stacks import KINDS
 from ..core.trap import Trap, When
 from ..core.watch import is_harness, is_reported
 from ..model.finding import Finding

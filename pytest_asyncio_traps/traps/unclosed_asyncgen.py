@@ -14,17 +14,9 @@ from typing import Any, Final
 from ..core.objects import ask, frame_of, function_code, is_a, is_closed
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, USER
+from ..core.places import name_of, place_of, place_of_code, waits_at
 from ..core.reprs import text_of
-from ..core.stacks import (
-    KINDS,
-    Mark,
-    is_librarys,
-    name_of,
-    place_of,
-    place_of_code,
-    user_mark,
-    waits_at,
-)
+from ..core.stacks import KINDS, Mark, is_made_by_library, user_mark
 from ..core.trap import Trap
 from ..core.watch import is_anyio_runner, is_reported
 from ..model.finding import Finding
@@ -219,7 +211,7 @@ def _is_kept_from_the_user(agen: types.AsyncGeneratorType[Any, Any], frame: Any)
     code = agen.ag_code
     if KINDS[code.co_filename] != LIBRARY:
         return False
-    return code.co_name == "__aiter__" or is_librarys(frame)
+    return code.co_name == "__aiter__" or is_made_by_library(frame)
 
 
 def _has_begun(agen: types.AsyncGeneratorType[Any, Any]) -> bool:

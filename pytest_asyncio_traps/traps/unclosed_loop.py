@@ -13,7 +13,8 @@ from typing import Any, Final, cast
 
 from ..core.objects import ask, callbacks_of, is_a, is_closed, is_done, is_running, put
 from ..core.paths import ASYNCIO
-from ..core.stacks import KINDS, is_user, name_of, place_of
+from ..core.places import name_of, place_of
+from ..core.stacks import KINDS, is_user
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, MADE_AS, is_reported, set_reported
 from ..model.finding import Finding

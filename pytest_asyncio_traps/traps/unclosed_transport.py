@@ -12,7 +12,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any
-from ..core.stacks import place_of, place_of_code, user_mark
+from ..core.places import place_of, place_of_code
+from ..core.stacks import user_mark
 from ..core.transports import base_classes
 from ..core.trap import Trap
 from ..core.watch import Made, is_reported, set_reported

@@ -25,7 +25,8 @@ from ..core.objects import (
     traceback_of,
 )
 from ..core.ownership import Tenure
-from ..core.stacks import describe, name_of, place_of, raised_at, user_mark
+from ..core.places import describe, name_of, place_of, raised_at
+from ..core.stacks import user_mark
 from ..core.trap import Trap
 from ..core.watch import MADE_AS, is_harness, is_reported, set_reported
 from ..model.finding import Finding

@@ -24,8 +24,9 @@ from ..core.objects import (
 from ..core.ownership import ALONE, THREAD_MARK
 from ..core.patches import Patches
 from ..core.paths import ASYNCIO, HARNESS, USER
+from ..core.places import place_of
 from ..core.reprs import text_of
-from ..core.stacks import KINDS, place_of, user_mark
+from ..core.stacks import KINDS, user_mark
 from ..core.transports import all_classes
 from ..core.trap import Trap
 from ..core.watch import CARRIED

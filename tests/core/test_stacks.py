@@ -11,7 +11,7 @@ import types
 import pytest
 from _pytest import python as pytest_python
 
-from pytest_asyncio_traps.core import paths, stacks
+from pytest_asyncio_traps.core import paths, places, stacks
 
 
 def site_package(*parts: str) -> str:
@@ -54,7 +54,7 @@ def test_a_library_between_is_passed_over() -> None:
     """The mark is the user's line that called the library."""
     mark = call_from(site_package("somelib.py"), marked)  # type: ignore[arg-type]
 
-    place = stacks.place_of(mark)  # type: ignore[arg-type]
+    place = places.place_of(mark)  # type: ignore[arg-type]
     assert place is not None
     assert (place.path, place.function) == (__file__, "call_from")
 
@@ -64,7 +64,7 @@ def test_without_a_user_the_library_counts() -> None:
         f_code=compile("0", site_package("somelib.py"), "exec"), f_lasti=0, f_back=None
     )
 
-    place = stacks.place_of(stacks.user_mark(frame))  # type: ignore[arg-type]
+    place = places.place_of(stacks.user_mark(frame))  # type: ignore[arg-type]
     assert place is not None
     assert place.path == site_package("somelib.py")
 
@@ -80,8 +80,8 @@ def test_the_line_of_an_instruction() -> None:
         return marks
 
     (code, offset), _ = lines()
-    assert stacks.line_of(code, offset) == lines.__code__.co_firstlineno + 4
-    assert stacks.line_of(code, 10**6) == code.co_firstlineno
+    assert places.line_of(code, offset) == lines.__code__.co_firstlineno + 4
+    assert places.line_of(code, 10**6) == code.co_firstlineno
 
 
 def test_where_a_coroutine_waits() -> None:
@@ -95,7 +95,7 @@ def test_where_a_coroutine_waits() -> None:
     loop = asyncio.new_event_loop()
     task = loop.create_task(coroutine)
     loop.run_until_complete(asyncio.sleep(0))
-    place = stacks.waits_at(coroutine)
+    place = places.waits_at(coroutine)
     task.cancel()
     loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
     loop.close()
@@ -112,13 +112,13 @@ def test_where_an_exception_was_raised() -> None:
     with pytest.raises(ValueError, match="x") as caught:
         fail()
 
-    place = stacks.raised_at(caught.value.__traceback__)
+    place = places.raised_at(caught.value.__traceback__)
     assert place is not None
     assert place.function == "fail"
-    assert stacks.raised_at(None) is None
+    assert places.raised_at(None) is None
 
 
 def test_names_of_what_is_no_python_coroutine() -> None:
     """Cython's coroutines may have no qualified name."""
-    assert stacks.name_of(types.SimpleNamespace(__qualname__=None, __name__="it")) == "it"
-    assert stacks.name_of(3) == "int"
+    assert places.name_of(types.SimpleNamespace(__qualname__=None, __name__="it")) == "it"
+    assert places.name_of(3) == "int"

@@ -8,7 +8,8 @@ from types import CodeType
 
 import pytest
 
-from pytest_asyncio_traps.core.stacks import Mark, line_of
+from pytest_asyncio_traps.core.places import line_of
+from pytest_asyncio_traps.core.stacks import Mark
 from pytest_asyncio_traps.model.finding import (
     Consent,
     Earlier,
