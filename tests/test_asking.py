@@ -146,6 +146,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "getattr(type(handler), '__call__', None)": "of its class",
     },
     "core/paths.py": {"getattr(sys.modules.get(name), '__file__', None)": "a module"},
+    "core/refs.py": {"isinstance(ref, IdKeyedRef)": "the plugin's own references"},
     "core/reprs.py": {
         "repr(obj)": "in a try of its own",
         "str(obj)": "in a try of its own",

@@ -46,7 +46,10 @@ def test_calls_last_as_long_as_they_were_seen() -> None:
     assert drawing.limit == 10.0
     assert rows(drawing, 1) == [(0.0, 100.0, "outer")]
     assert rows(drawing, 2) == [(0.0, 40.0, "one"), (40.0, 60.0, "other"), (60.0, 100.0, "one")]
-    assert [(line.function, line.share) for line in drawing.stood] == [("one", 83), ("other", 17)]
+    assert [(line.function, line.share) for line in drawing.sampled_lines] == [
+        ("one", 83),
+        ("other", 17),
+    ]
     assert [frame.function for frame in drawing.stack] == ["outer", "one"]
 
 

@@ -78,7 +78,7 @@ def key_of(finding: Finding, relative: Callable[[str], str], sources: Sources) -
         parts = finding.kind, path, function, what, finding.subject
         number = 1
     else:
-        spot = sources.spot(place)
+        spot = sources.find(place)
         path = _portable(relative(place.path))
         parts = finding.kind, path, spot.function, spot.code, finding.subject
         number = spot.number

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from site import getsitepackages
 from typing import Final, NamedTuple
 
-# The kinds of code. Comparisons rely on their order: the more a kind matters to a reader, the higher
-# its number. BOUNDARY is pluggy: all user code runs inside a hook call, so frames outside of that
-# call belong to the code that runs pytest.
+# The kinds of code, in the order that comparisons rely on: the closer to the user, the higher.
+# BOUNDARY is pluggy: all user code runs inside a hook call, so frames outside of that call belong
+# to the code that runs pytest.
 BOUNDARY: Final = -1
 ASYNCIO: Final = 0
 STDLIB: Final = 1

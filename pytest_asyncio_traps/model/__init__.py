@@ -1,1 +1,4 @@
-"""Findings, places and owners, and pure functions on them; imports nothing of the package."""
+"""Findings, places and owners, and pure functions on them.
+
+Imports nothing from the rest of the package.
+"""

@@ -1,8 +1,7 @@
-"""Findings of many tests, by what they have in common.
+"""Groups findings by cause.
 
-A cause is a kind and a line: the line to which a finding points its reader. All
-reports of a whole run show their findings in groups of one cause, so that a line
-which a hundred tests run is one thing to mend::
+A cause is a kind and the line that a finding points to first. Reports about a whole run show one
+group for each cause, so that a line that a hundred tests run is one item to fix::
 
     for group in grouped(findings):
         print(group.cause.kind, group.cause.path, len(group.nodeids), group.sample.summary)
@@ -16,16 +15,16 @@ from dataclasses import dataclass
 
 from .finding import Finding
 
-#: A finding, and how often it was met.
+#: A finding and how often it occurred.
 Counted = tuple[Finding, int]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cause:
-    """A kind, and the line behind it.
+    """A kind and a line of source.
 
-    ``path`` is absolute. Where a finding has no line, ``line`` is 0, and ``path`` and
-    ``function`` are those of its owner: a test's file and name without its parameters.
+    ``path`` is absolute. If a finding has no line, ``line`` is 0, and ``path`` and ``function`` are
+    the file and the name of its owner (see `owner_of`).
     """
 
     kind: str
@@ -36,29 +35,29 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The findings of one cause, in the order of their nodeids."""
+    """The findings of one cause: failing ones first, then in the order of their nodeids."""
 
     cause: Cause
     findings: tuple[Counted, ...]
 
     @property
     def sample(self) -> Finding:
-        """One finding that speaks for all: of those that fail, if there are any."""
+        """A finding that represents the group: one that fails, if there is one."""
         return self.findings[0][0]
 
     @property
     def nodeids(self) -> tuple[str, ...]:
-        """The tests that sprang it, each once; none for what belongs to no test."""
+        """Sorted nodeids of the affected tests. Findings without a test contribute none."""
         return tuple(sorted({f.owner.nodeid for f, _ in self.findings if f.owner.nodeid}))
 
     @property
     def times(self) -> int:
-        """How often it was met."""
+        """How often the cause occurred."""
         return sum(count for _, count in self.findings)
 
     @property
     def actions(self) -> Counter[str]:
-        """How often it was met, by what was done about it."""
+        """How often the cause occurred, by action: fail, warn, allow or baseline."""
         actions: Counter[str] = Counter()
         for finding, count in self.findings:
             actions[finding.action] += count
@@ -66,9 +65,9 @@ class Group:
 
 
 def grouped(findings: Iterable[Counted]) -> list[Group]:
-    """``findings`` by cause: what most tests sprang comes first.
+    """Group ``findings`` by cause. The cause that affects most tests comes first.
 
-    The order depends on the findings alone, not on the order in which they came.
+    The result does not depend on the order of ``findings``.
     """
     causes: dict[Cause, list[Counted]] = {}
     for finding, count in findings:
@@ -78,7 +77,7 @@ def grouped(findings: Iterable[Counted]) -> list[Group]:
 
 
 def cause_of(finding: Finding) -> Cause:
-    """What ``finding`` has in common with others."""
+    """The cause of ``finding``."""
     place = finding.place
     if place is not None:
         return Cause(finding.kind, place.path, place.line, place.function)
@@ -87,10 +86,10 @@ def cause_of(finding: Finding) -> Cause:
 
 
 def owner_of(finding: Finding) -> tuple[str, str]:
-    """The file and the name of the owner, in words that are the same in every run.
+    """The file and the name of the owner of ``finding``, stable across runs.
 
-    A wider fixture is charged to the first of its tests, which may be another one next
-    time: it has no file.
+    A test is named without its parameters. Only tests and modules have a file. A fixture has none:
+    it is charged to the first test that uses it, which may be in another file in the next run.
     """
     owner = finding.owner
     if owner.type == "test":
@@ -102,7 +101,7 @@ def owner_of(finding: Finding) -> tuple[str, str]:
 
 
 def without_parameters(nodeid: str) -> str:
-    """The nodeid of the function, without the parameters of one of its tests."""
+    """``nodeid`` without the parameters of a test."""
     path, mark, names = nodeid.partition("::")
     return path + mark + names.partition("[")[0]
 

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files atomically."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Have ``path`` hold ``data``, or what it held before. Raises `OSError`.
+    """Write ``data`` to ``path``, or leave the file as it was and raise `OSError`.
 
-    Written beside ``path`` first, under a name that nobody can guess, and moved over it: a full
-    disk or a second run leaves a whole file. A link is followed, not replaced, and the mode of
-    a file that is there stays as it is.
+    Writes a temporary file with an unpredictable name in the same folder, then moves it over
+    ``path``, so that neither a full disk nor a concurrent run leaves a truncated file. Follows
+    symbolic links, and keeps the mode of an existing file.
     """
     try:
         path = path.resolve()
-    except RuntimeError as exc:  # links in a circle, before Python 3.13
+    except RuntimeError as exc:  # a loop of symbolic links, before Python 3.13
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from exc
     mode = _mode_of(path)
     beside = path.with_name(f".{_cut(path.name)}.{secrets.token_hex(8)}.new")
@@ -28,7 +28,7 @@ def write_whole(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())  # a disk may say only now that it is full
+            os.fsync(file.fileno())  # a full disk may be reported only here
         if mode is not None:
             beside.chmod(mode)
         beside.replace(path)
@@ -38,7 +38,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def _cut(name: str) -> str:
-    """``name``, cut to what leaves room for a suffix: file systems count bytes, up to 255."""
+    """``name``, cut to 100 bytes: file names may have 255 bytes, and a suffix needs some."""
     return name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
 
 
@@ -50,6 +50,6 @@ def _mode_of(path: Path) -> int | None:
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     if not os.access(path, os.W_OK):
-        # A move would get past what its owner has forbidden.
+        # Moving a file over it would bypass its permissions.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return stat.S_IMODE(mode)

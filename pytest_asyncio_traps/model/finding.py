@@ -1,10 +1,10 @@
-"""What a trap found: plain strings and numbers, safe to keep, pickle and print later.
+"""Findings: plain strings and numbers, safe to keep, pickle and print later.
 
-The objects behind a finding change or die after it was noticed, so a finding
-never refers to one of them.
+A finding never refers to the objects that it is about: these may change or be destroyed before the
+finding is reported.
 """
 
-# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
+# No `from __future__ import annotations`: NamedTuple would compile the annotation of each field.
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple
@@ -15,7 +15,7 @@ OwnerType = Literal["test", "fixture", "module", "session", "unknown"]
 
 
 class Place(NamedTuple):
-    """A line of source: an absolute ``path``, its 1-based ``line``, and the ``function``."""
+    """A line of source: absolute ``path``, 1-based ``line``, and name of the ``function``."""
 
     path: str
     line: int
@@ -25,9 +25,9 @@ class Place(NamedTuple):
 class Owner(NamedTuple):
     """The test or fixture that an object belongs to.
 
-    ``nodeid`` is where a finding is charged: the test itself, or the test that
-    had the fixture set up. It is empty for what belongs to no test. ``via`` names the
-    shared thing in which the work was done, such as a server of a module fixture; it may be empty.
+    ``nodeid`` is the test that a finding is charged to: the test itself, or the test that requested
+    the fixture first. It is empty for an object that belongs to no test. ``via`` names the shared
+    object that did the work, such as a server of a module fixture; it may be empty.
     """
 
     type: OwnerType
@@ -38,24 +38,25 @@ class Owner(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Looks, one after the other, that found a step at the same lines.
+    """Consecutive samples of a step that found the same stack.
 
-    ``first`` and ``last`` are seconds since the step began. ``stack`` is what the step had
-    called, the outermost first; it is empty where the stack could not be read.
+    ``first`` and ``last`` are the times of the first and last of these ``samples``, in seconds
+    since the step began. ``stack`` holds the lines that the step had called, outermost first; it is
+    empty if the stack could not be read.
     """
 
     first: float
     last: float
-    looks: int
+    samples: int
     stack: tuple[Place, ...]
 
 
 class Earlier(NamedTuple):
-    """What a look found the loop at before a slow step began.
+    """A sample of the loop from before a slow step.
 
-    ``at``, when that was, and ``since``, when the step began that it was in, are seconds before
-    the slow step, and so below zero. ``since`` is None where the loop was waiting for something
-    to do. ``place`` is the user's line, if there was one.
+    ``at`` is the time of the sample, and ``since`` the time at which the step began that was then
+    running, both in seconds relative to the start of the slow step, and so negative. ``since`` is
+    None if the loop was waiting for events. ``place`` is the user's line, if there was one.
     """
 
     at: float
@@ -64,10 +65,11 @@ class Earlier(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """How a slow step went. All figures are seconds.
+    """The course of a slow step. All times are in seconds.
 
-    ``length`` is how long it took in all. Of that, its thread ``waited`` for a processor, and
-    the collector ``paused`` it: what is left counts, and came to more than ``threshold``.
+    ``length`` is the total duration. ``waited`` is the time for which the thread waited for a CPU,
+    and ``paused`` the time for which the garbage collector ran. The rest is compared with
+    ``threshold``, and exceeded it.
     """
 
     length: float
@@ -79,19 +81,22 @@ class Timeline(NamedTuple):
 
 
 class Consent(NamedTuple):
-    """Why a finding fails nothing: a marker with its reason, a rule with its text, a baseline."""
+    """Why a finding does not fail its test.
+
+    ``text`` is the reason that a marker gives, or the text of a rule.
+    """
 
     by: Literal["marker", "rule", "baseline"]
     text: str
 
 
 class Finding(NamedTuple):
-    """One trap that was sprung.
+    """One asyncio bug that a trap has found.
 
-    ``origin`` is the user's line that made the object, ``location`` the line
-    where it waits, blocks or raised; ``notes`` are further sentences for the
-    reader. ``duration`` is in seconds. ``when`` and ``action`` are filled in
-    once it is known which phase the finding shows in and what the rules say.
+    ``origin`` is the user's line that created the object, ``location`` the line where it waits,
+    blocks or raised. ``notes`` are further sentences for the reader. ``duration`` is in seconds.
+    ``when``, the phase in which the finding is reported, and ``action``, what the rules make of it,
+    are empty until the end of that phase.
     """
 
     kind: str
@@ -102,44 +107,44 @@ class Finding(NamedTuple):
     origin_label: str = "made at"
     location: Place | None = None
     location_label: str = "at"
-    #: Whether a reader is to be pointed to ``location`` first, rather than to ``origin``.
+    #: Whether reports point to ``location`` first, rather than to ``origin``.
     at_location: bool = False
     notes: tuple[str, ...] = ()
     duration: float | None = None
     exception: str | None = None
-    #: The name of the coroutine, callback or function that it is about, the same in every run.
+    #: The name of the coroutine, callback or function it is about, the same in every run.
     subject: str = ""
     when: str = ""
     action: str = ""
-    #: For a slow step, what was seen of it.
+    #: For a slow step, its course.
     timeline: Timeline | None = None
-    #: The kind of the finding that it is a part of, if that one counts, in the same test.
+    #: A kind whose findings cover this one: it is dropped if the same test has one that counts.
     part_of: str = ""
-    #: Once it is known: who has consented to it.
+    #: What allows the finding; None until that is known, or if nothing does.
     consent: Consent | None = None
-    #: How the test or fixture came to ``origin``: the user's lines, the outermost call first,
-    #: through tasks and threads that the user's code has started. Empty where it is not known.
+    #: The call stack that led from the test or fixture to ``origin``: the user's lines, outermost
+    #: first, across tasks and threads that the user's code started. Empty if it is not known.
     trace: tuple[Place, ...] = ()
-    #: The chain of awaits of a task that waits, the outermost first.
+    #: The lines at which a pending task and the coroutines that it awaits wait, outermost first.
     waits: tuple[Place, ...] = ()
 
     @property
     def place(self) -> Place | None:
-        """The line to point a reader to first."""
+        """The line that reports point to first, or None."""
         if self.at_location:
             return self.location or self.origin
         return self.origin or self.location
 
 
-#: Where the name of a function is cut, and the path of a file.
+#: The longest name of a function and the longest path, in characters.
 _LONGEST_NAME: Final = 200
 _LONGEST_PATH: Final = 4096
 
 
 def bounded(finding: Finding) -> Finding:
-    """``finding``, with every text but its nodeid cut to a length that a report can bear.
+    """``finding`` with each text except the nodeid cut to a length that a report can show.
 
-    Summary, exception, subject and each note are of at most `LIMIT` characters.
+    Summary, exception, subject, consent and each note get at most `LIMIT` characters.
     """
 
     def place(value: Place | None) -> Place | None:
@@ -173,17 +178,17 @@ def bounded(finding: Finding) -> Finding:
 
 
 class Drop(Enum):
-    """What `DROP` is of."""
+    """The type of `DROP`."""
 
     DROP = "drop"
 
 
-#: What the hook ``pytest_asyncio_traps_finding`` returns so that nobody hears of a finding.
+#: Returned by a ``pytest_asyncio_traps_finding`` hook to discard a finding.
 DROP: Final = Drop.DROP
 
 
 def to_plain(finding: Finding) -> dict[str, Any]:
-    """``finding`` as dicts, strings and numbers, to cross from one process to another."""
+    """``finding`` as dicts, strings and numbers, to be sent to another process."""
 
     def plain(value: object) -> object:
         return value._asdict() if isinstance(value, (Place, Owner)) else value
@@ -192,7 +197,7 @@ def to_plain(finding: Finding) -> dict[str, Any]:
 
 
 def from_plain(data: dict[str, Any]) -> Finding:
-    """The finding that `to_plain` took apart, and JSON may have made lists of tuples since."""
+    """The inverse of `to_plain`. Accepts lists in place of tuples, as JSON produces them."""
 
     def place(value: dict[str, Any] | None) -> Place | None:
         return None if value is None else Place(**value)
@@ -222,8 +227,8 @@ def _timeline(data: Sequence[Any] | None) -> Timeline | None:
         waited,
         paused,
         tuple(
-            Span(first, last, looks, tuple(Place(*place) for place in stack))
-            for first, last, looks, stack in spans
+            Span(first, last, samples, tuple(Place(*place) for place in stack))
+            for first, last, samples, stack in spans
         ),
         tuple(Earlier(at, since, Place(*place) if place else None) for at, since, place in earlier),
     )

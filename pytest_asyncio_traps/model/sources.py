@@ -1,4 +1,4 @@
-"""A line of source in words that outlive a shift of lines: its text, and what it stands in."""
+"""Identifies a line of source by its text and function, so that moving the line keeps it known."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from .finding import Place
 from .lines import lines_of
 
-#: What may begin a text of several lines, and what only seems to.
+#: Matches what opens a triple-quoted string, and what only seems to: comments and other strings.
 _QUOTES = re.compile(r"""#.*|(?P<open>\"{3}|'{3})|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""", re.DOTALL)
 _SCOPE = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """A line of source.
+class SourceLine:
+    """A line of source, identified without its line number.
 
-    ``function`` is qualified (``Poller.start``), ``code`` the text of the line without
-    surplus blanks, empty where the source cannot be read. ``number`` is 2 for the second
-    of several equal lines of the function, and so on.
+    ``function`` is the qualified name (``Poller.start``). ``code`` is the text of the line with
+    runs of whitespace collapsed; it is empty if the source cannot be read. ``number`` is the
+    1-based ordinal among identical lines of the function.
     """
 
     function: str
@@ -30,28 +30,28 @@ class Spot:
 
 
 class Sources:
-    """Finds the `Spot` of a place. ``read`` gives the lines of a file, none if it has none.
+    """Finds the `SourceLine` at a place. ``read`` returns the lines of a file, or none.
 
-    It looks at indentation only. Python's own parser would be exact, but may warn, within
-    the test that happens to run; and a wrong name does no harm while it is the same next time.
+    Determines functions by indentation alone. Python's parser would be exact, but may emit warnings
+    into the test that is running. A wrong name does no harm as long as the next run agrees.
     """
 
     def __init__(self, read: Callable[[str], Sequence[str]] = lines_of) -> None:
         self._read = read
         self._files: dict[str, list[_Line]] = {}
 
-    def spot(self, place: Place) -> Spot:
-        """What stands at ``place``."""
+    def find(self, place: Place) -> SourceLine:
+        """The line at ``place``; its ``code`` is empty if the file has no such line."""
         lines = self._files.get(place.path)
         if lines is None:
             lines = self._files[place.path] = list(_lines(self._read(place.path)))
         if not 0 < place.line <= len(lines):
-            return Spot(place.function, "", 1)
+            return SourceLine(place.function, "", 1)
         scope, code, number = lines[place.line - 1]
-        return Spot(_qualified(scope, place.function), code, number)
+        return SourceLine(_qualified(scope, place.function), code, number)
 
 
-#: The names around a line, its text, and the how manieth of its like it is there.
+#: The classes and functions around a line, its text, and its ordinal among identical lines there.
 _Line = tuple[tuple[str, ...], str, int]
 
 
@@ -75,7 +75,7 @@ def _lines(lines: Iterable[str]) -> Iterator[_Line]:
 
 
 def _quote_after(line: str, quote: str) -> str:
-    """The quotes of the text of several lines that is open after ``line``, if there is one."""
+    """The quotes of the multi-line string that is still open after ``line``; empty if none is."""
     start = 0
     while True:
         if quote:
@@ -96,5 +96,5 @@ def _qualified(scope: Sequence[str], function: str) -> str:
     while names and names[-1] != function and function in names:
         names.pop()
     if not names or names[-1] != function:
-        names.append(function)  # a lambda, or the line of a def, which stands outside of it
+        names.append(function)  # a lambda, or the line of the "def" itself
     return ".".join(names)

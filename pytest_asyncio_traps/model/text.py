@@ -1,7 +1,6 @@
-"""Text that users have written, made fit to be shown.
+"""Makes text that comes from user code safe to show.
 
-Names, messages and texts of objects are whatever somebody chose: they may steer a
-terminal, be endless, or raise when they are asked for.
+Names, messages and reprs may contain terminal escape sequences or megabytes of text.
 """
 
 from __future__ import annotations
@@ -10,12 +9,11 @@ import re
 from re import sub as _sub  # tests may replace it
 from typing import IO, Final
 
-#: How much of a text that stands for one thing is shown.
+#: The longest text, in characters, that a report shows for one object.
 LIMIT: Final = 1_000
 
-#: Control characters (a tab is harmless), lone surrogates, what breaks a line, and what
-#: changes the direction in which a line is read.
-# No pattern until there is one to be cleaned: it takes long to be compiled.
+#: Control characters except tab, lone surrogates, line separators, and characters that change the
+#: direction of text. A string, compiled on first use: compiling it would slow down every start.
 _UNFIT: Final = (
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
@@ -23,7 +21,7 @@ _UNFIT: Final = (
 
 
 def clean(text: str) -> str:
-    """``text`` without what could steer a terminal, or make one line look like another."""
+    """``text`` with escapes in place of characters that affect a terminal or disguise a line."""
     return text if text.isprintable() else _sub(_UNFIT, _escaped, text)
 
 
@@ -32,11 +30,11 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def as_writable(text: str, stream: IO[str]) -> str:
-    """``text`` with escapes in place of what the encoding of ``stream`` does not have."""
+    """``text`` with escapes in place of characters that ``stream`` cannot encode."""
     encoding = getattr(stream, "encoding", None) or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def shorten(text: str, limit: int = LIMIT) -> str:
-    """``text``, cut off where it is longer than ``limit``."""
+    """``text``, cut to ``limit`` characters, the last three of which are dots if it was longer."""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,5 +1,5 @@
-"""The files that ``--asyncio-traps-report`` writes: one module for each format.
+"""All wording: the terminal, ``--asyncio-traps-explain`` and ``--asyncio-traps-report``.
 
-Such a module has ``render(run)``, which makes the bytes of the file out of a `Run`; the table in
-`formats` has its name. It is imported when a file is to be written. Nothing here knows of pytest.
+Each file format is a module with a function ``render(run)`` that returns the bytes of the file for
+a `Run`. `formats` lists these modules; they are imported only when a file is written.
 """

@@ -1,8 +1,8 @@
-"""The HTML report: one file that needs nothing else, neither a network nor a script to be read.
+"""The HTML report: a single file that can be read without network access and without JavaScript.
 
-All text comes from the user's code one way or another. The template escapes what it is given,
-and so does `_fit`, of what could turn lines around; the policy in the file's head lets the browser
-run our own style and script, by their hashes, and load nothing.
+Nearly all text in it comes from user code. The template escapes HTML, and `_clean` escapes control
+characters and characters that change the direction of text. The content security policy of the page
+permits only the report's own style and script, by their hashes, and no requests.
 """
 
 from __future__ import annotations
@@ -18,29 +18,28 @@ import jinja2
 from markupsafe import Markup
 
 from ..model.causes import Counted, Group
-from ..model.finding import Finding, Place
-from ..model.lines import lines_of
+from ..model.finding import Finding
 from ..model.text import clean
 from ..policy.rules import BadRuleError
 from .drawing import Drawing, draw
+from .excerpts import Excerpt, excerpts_of
 from .explain import explain
 from .run import Run
 
-#: What was done about a finding.
-_DONE: Final = {"fail": "failed", "warn": "warned", "allow": "allowed", "baseline": "known"}
-#: Lines of code shown before and after the one in question.
-_AROUND: Final = 3
-#: How many causes are open at first, and how many slow steps of a cause are drawn.
+#: What each action is called.
+_ACTIONS: Final = {"fail": "failed", "warn": "warned", "allow": "allowed", "baseline": "known"}
+#: The number of causes that are expanded at first.
 _OPEN: Final = 8
+#: The number of slow steps of a cause that are drawn.
 _DRAWN: Final = 3
 
 
 def render(run: Run) -> bytes:
-    """The report as a page."""
+    """The report as an HTML page, encoded in UTF-8."""
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_fit,
+        finalize=_clean,
         loader=jinja2.FunctionLoader(_part),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -61,7 +60,7 @@ def render(run: Run) -> bytes:
                 "form-action 'none'",
             )
         ),
-        done=_DONE,
+        done=_ACTIONS,
         opened=_OPEN,
         tests=len({f.owner.nodeid for f, _ in run.findings if f.owner.nodeid}),
         **_causes(run),
@@ -72,7 +71,7 @@ def render(run: Run) -> bytes:
 
 def _part(name: str) -> str:
     text = files(__package__).joinpath("page", name).read_text(encoding="utf-8")
-    return text.replace("\r\n", "\n")  # as a browser reads it, before it takes the hash
+    return text.replace("\r\n", "\n")  # a browser normalizes line ends before it computes the hash
 
 
 def _hash(text: str) -> str:
@@ -80,33 +79,20 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _fit(value: Any) -> Any:
-    """What an expression of the template comes to, without what is not to be seen in a page."""
+def _clean(value: Any) -> Any:
+    """Clean the value of an expression of the template."""
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 # -- causes -------------------------------------------------------------------
 
 
-class Line(NamedTuple):
-    """A line of source; ``marked`` is the one in question."""
+class Occurrence(NamedTuple):
+    """A finding of a cause, as a row of a table.
 
-    number: int
-    code: str
-    marked: bool
-
-
-class Excerpt(NamedTuple):
-    """A place, and the code around it."""
-
-    label: str
-    where: str
-    function: str
-    lines: Sequence[Line]
-
-
-class Sprung(NamedTuple):
-    """A finding of a cause: by whom, when, and what was done about it."""
+    ``name`` is the test. ``made_by`` says which fixture or import created the object, and
+    ``because`` what allows the finding; both may be empty. ``duration`` is in seconds.
+    """
 
     name: str
     made_by: str
@@ -118,7 +104,11 @@ class Sprung(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A cause as the page shows it."""
+    """A cause, as a card of the page.
+
+    ``done`` lists actions, each with its word and how often it was taken. ``drawings`` are those of
+    the slowest steps; ``more_drawings`` is the number of slow steps that are not drawn.
+    """
 
     rank: int
     kind: str
@@ -129,13 +119,13 @@ class Card(NamedTuple):
     done: Sequence[tuple[str, str, int]]
     sample: Finding
     excerpts: Sequence[Excerpt]
-    sprung: Sequence[Sprung]
+    occurrences: Sequence[Occurrence]
     drawings: Sequence[Drawing]
     more_drawings: int
 
 
 def _causes(run: Run) -> dict[str, list[Card]]:
-    """What fails or warns, and the rest."""
+    """The cards by section: ``loud`` for causes that fail or warn, ``quiet`` for the others."""
     cards: dict[str, list[Card]] = {"loud": [], "quiet": []}
     for group in run.groups:
         if group.actions.keys() & {"fail", "warn"}:
@@ -163,16 +153,16 @@ def _card(run: Run, group: Group, rank: int) -> Card:
         cause.function,
         len(group.nodeids),
         group.times,
-        [(act, word, group.actions[act]) for act, word in _DONE.items() if group.actions[act]],
+        [(act, word, group.actions[act]) for act, word in _ACTIONS.items() if group.actions[act]],
         sample,
-        [*_excerpts(run, sample)],
-        [_sprung(counted) for counted in group.findings],
+        [*excerpts_of(run, sample)],
+        [_occurrence(counted) for counted in group.findings],
         [draw(run, finding) for finding, _ in slow[:_DRAWN]],
         max(0, len(slow) - _DRAWN),
     )
 
 
-def _sprung(counted: Counted) -> Sprung:
+def _occurrence(counted: Counted) -> Occurrence:
     finding, count = counted
     owner, consent = finding.owner, finding.consent
     made_by = ""
@@ -183,72 +173,29 @@ def _sprung(counted: Counted) -> Sprung:
     because = ""
     if consent is not None and consent.text:
         because = f"by the {consent.by}: {consent.text}"
-    return Sprung(
+    return Occurrence(
         owner.nodeid or owner.name or "no test",
         made_by,
         finding.when,
-        _DONE[finding.action],
+        _ACTIONS[finding.action],
         because,
         count,
         finding.duration,
     )
 
 
-def _excerpts(run: Run, finding: Finding) -> Iterator[Excerpt]:
-    """The line to look at first, and the other one, if there is another."""
-    places = [(finding.origin_label, finding.origin), (finding.location_label, finding.location)]
-    places.sort(key=lambda labelled: labelled[1] != finding.place)
-    seen: set[Place] = set()
-    for label, place in places:
-        if place is not None and place not in seen:
-            seen.add(place)
-            yield Excerpt(label, run.where(place), place.function, _lines(place))
-
-
-def _lines(place: Place) -> list[Line]:
-    """The code around ``place``, as far as it belongs to the same function."""
-    source = [line.expandtabs(4).rstrip() for line in lines_of(place.path)]
-    if not 0 < place.line <= len(source):
-        return []
-    here = place.line - 1
-    depth = _indent(source[here])
-    first = last = here
-    while first > max(0, here - _AROUND) and not _opens(source[first], depth):
-        first -= 1
-    while last + 1 < min(len(source), here + _AROUND + 1):
-        if source[last + 1] and _indent(source[last + 1]) < depth:
-            break
-        last += 1
-    while not source[first] and first < here:
-        first += 1
-    while not source[last] and last > here:
-        last -= 1
-    shift = min(_indent(line) for line in source[first : last + 1] if line or first == last)
-    return [Line(n + 1, source[n][shift:], n == here) for n in range(first, last + 1)]
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _opens(line: str, depth: int) -> bool:
-    """Whether a function or class that holds the line indented by ``depth`` begins here."""
-    opens = line.lstrip().startswith(("def ", "async def ", "class ", "@"))
-    return opens and _indent(line) <= depth
-
-
 # -- kinds ----------------------------------------------------------------------
 
 
 class Block(NamedTuple):
-    """A part of a page of the documentation: ``form`` is heading, code, item or text."""
+    """A block of a documentation page. ``form`` is ``heading``, ``code``, ``item`` or ``text``."""
 
     form: str
     text: str
 
 
 class Kind(NamedTuple):
-    """A kind, and what there is to say about it."""
+    """A kind: the number of its causes, and its documentation page, empty if not installed."""
 
     kind: str
     title: str
@@ -258,7 +205,7 @@ class Kind(NamedTuple):
 
 
 def _kinds(run: Run) -> Iterator[Kind]:
-    """Those that were found, what has most causes first."""
+    """The kinds that were found. The kind with most causes comes first."""
     causes = Counter(group.cause.kind for group in run.groups)
     titles = {trap.kind: trap.title for trap in run.traps}
     advice = {finding.kind: finding.advice for finding, _ in run.findings}
@@ -272,7 +219,7 @@ def _kinds(run: Run) -> Iterator[Kind]:
 
 
 def _blocks(page: str) -> list[Block]:
-    """What `explain` prints, taken apart; without the kind, which is its title."""
+    """Split the output of `explain` into blocks, without the first, its title."""
     blocks: list[Block] = []
     for part in page.split("\n\n")[1:]:
         lines = part.strip("\n").splitlines()

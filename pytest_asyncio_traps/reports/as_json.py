@@ -1,4 +1,4 @@
-"""The JSON report."""
+"""The JSON report, as ``docs/reports.rst`` specifies it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCHEMA = 1
 
 
 def render(run: Run) -> bytes:
-    """The report as the contract words it."""
+    """The report as ASCII-only JSON."""
     text = json.dumps(_report(run), indent=1, ensure_ascii=True) + "\n"
     return text.encode()
 

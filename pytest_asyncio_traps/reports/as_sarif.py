@@ -1,4 +1,7 @@
-"""The SARIF report (2.1.0), for code scanning: a result is a cause, what it sprang its count."""
+"""The SARIF 2.1.0 report, for code scanning services.
+
+Each cause is a result. The number of its findings is the occurrence count.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ _SCHEMA: Final = (
 _ROOT: Final = "%SRCROOT%"
 _LEVELS: Final = {"fail": "error", "warn": "warning", "allow": "note", "baseline": "note"}
 _SUPPRESSED: Final = {"marker": "inSource", "rule": "external", "baseline": "external"}
-#: Lines before and after the one in question.
-_AROUND: Final = 3
-#: Of a message, services show so much.
+#: The number of lines shown before and after the line of a finding.
+_CONTEXT: Final = 3
+#: The longest message, in characters, that services show in full.
 _LONGEST: Final = 1_000
 
 
 def render(run: Run) -> bytes:
-    """The log, with one run in it."""
+    """The report as ASCII-only JSON, a log with one run."""
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(run)]}
     return (json.dumps(log, indent=1, ensure_ascii=True) + "\n").encode()
 
@@ -97,7 +100,7 @@ def _rule(trap: type[Trap]) -> dict[str, Any]:
 
 
 def _part(page: str, heading: str) -> str:
-    """The first paragraph below ``heading`` of a page, on one line."""
+    """The first paragraph below ``heading`` in ``page``, on one line; empty if there is none."""
     _, _, rest = page.partition(f"\n{heading}\n")
     paragraphs = rest.split("\n\n")
     return " ".join(paragraphs[1].split()) if len(paragraphs) > 1 else ""
@@ -107,7 +110,7 @@ def _part(page: str, heading: str) -> str:
 
 
 def _results(run: Run) -> Iterator[dict[str, Any]]:
-    """One for each cause and what was done about it."""
+    """One result for each cause and action."""
     sources = Sources()
     results: dict[tuple[Key, str], list[Counted]] = {}
     for group in run.groups:
@@ -157,12 +160,12 @@ def _message(finding: Finding, tests: list[str]) -> str:
         sentences.insert(1, f"Sprung by {len(tests)} tests, such as {tests[0]}.")
     elif tests:
         sentences.insert(1, f"Sprung by {tests[0]}.")
-    # A bracket before a parenthesis would make a link of what users have written.
+    # Services render "](" as a Markdown link. The text comes from user code.
     return shorten(clean(" ".join(sentences)), _LONGEST).replace("](", "] (")
 
 
 def _places(finding: Finding) -> Iterator[tuple[str, Place]]:
-    """From where it was made to where it stands."""
+    """The origin and the location of ``finding``, each with its label."""
     if finding.origin is not None:
         yield finding.origin_label, finding.origin
     if finding.location is not None and finding.location != finding.origin:
@@ -170,7 +173,7 @@ def _places(finding: Finding) -> Iterator[tuple[str, Place]]:
 
 
 def _fingerprint(key: Key) -> str:
-    """The same for the same cause, wherever its line moves to."""
+    """A hash that stays the same when the line of the cause moves."""
     parts = (key.kind, key.path, key.function, key.code, str(key.number), key.subject)
     text = "\0".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -182,7 +185,7 @@ def _fingerprint(key: Key) -> str:
 def _location(run: Run, finding: Finding) -> dict[str, Any]:
     if finding.place is not None:
         return _at(run, finding.place)
-    # Services want a place for each result: the file of the test or module, at least.
+    # Services require a location for each result, so use the file of the test or module.
     owner = finding.owner
     path = (owner.nodeid or owner.name).partition("::")[0]
     location: dict[str, Any] = {
@@ -198,13 +201,13 @@ def _at(run: Run, place: Place) -> dict[str, Any]:
         "logicalLocations": [{"name": clean(place.function), "kind": "function"}]
     }
     if place.path.startswith("<") or place.line < 1:
-        return location  # no line of a file
+        return location  # not a line of a file
     region: dict[str, Any] = {"startLine": place.line}
     physical: dict[str, Any] = {"artifactLocation": _artifact(run, place.path), "region": region}
     lines = lines_of(place.path)
     if 0 < place.line <= len(lines):
-        first = max(1, place.line - _AROUND)
-        last = min(len(lines), place.line + _AROUND)
+        first = max(1, place.line - _CONTEXT)
+        last = min(len(lines), place.line + _CONTEXT)
         region["snippet"] = {"text": _code(lines[place.line - 1])}
         physical["contextRegion"] = {
             "startLine": first,
@@ -229,20 +232,20 @@ def _artifact(run: Run, path: str) -> dict[str, Any]:
 def _uri(path: Path) -> str:
     try:
         return path.as_uri()
-    except ValueError:  # not absolute, or no path at all
+    except ValueError:  # not an absolute path
         return _quoted(str(path))
 
 
 def _quoted(path: str) -> str:
     try:
         name = os.fsencode(path)
-    except UnicodeEncodeError:  # the name of no file, made by hand
+    except UnicodeEncodeError:  # a made-up name that no file can have
         name = path.encode("utf-8", "surrogatepass")
-    # Not the colon: a name that begins like a scheme ("a:b.py") would be taken for one.
+    # The colon is quoted: "a:" in a name like "a:b.py" would be read as a URI scheme.
     return quote(name, safe="/~!$&'()*+,;=@")
 
 
-# -- what else there is to say --------------------------------------------------
+# -- notifications --------------------------------------------------------------
 
 
 def _notifications(run: Run) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""How a slow step went, in percent of a width: what the HTML report draws.
+"""Lays out the timeline of a slow step for the HTML report, in percent of its width.
 
-The time goes from left to right. On top is the loop; below it is what the step had called, the
-outermost first. The lines are known at the looks only; between two looks, the line of the
+Time runs from left to right. The top row is the loop; the rows below are the calls of the step,
+outermost first. The stack is known only at the samples; between two samples, the stack of the
 nearer one is drawn.
 """
 
@@ -17,16 +17,16 @@ from ..model.finding import Finding, Place, Span, Timeline
 from ..model.lines import line_at
 from .run import Run
 
-#: Of the width, how much may go to what came before the step.
+#: The share of the width that the time before the step may take.
 _LEAD: Final = 1 / 3
-#: Of what is narrower than this, in percent, nothing could be seen.
+#: The narrowest bar that is visible, in percent.
 _NARROWEST: Final = 0.4
-#: How many lines are listed below the drawing.
+#: The number of lines that are listed below the drawing.
 _LISTED: Final = 8
 
 
 class Bar(NamedTuple):
-    """A piece of time. ``x`` and ``width`` are percent, ``row`` counts from the top."""
+    """A bar of the timeline. ``x`` and ``width`` are in percent; ``row`` 0 is the top row."""
 
     x: float
     width: float
@@ -36,18 +36,18 @@ class Bar(NamedTuple):
     hint: str
 
 
-class Stood(NamedTuple):
-    """A line at which the step was seen: in ``looks`` of all looks, which is ``share`` percent."""
+class SampledLine(NamedTuple):
+    """A line at which ``samples`` of all samples, ``share`` percent, found the step."""
 
     where: str
     function: str
     code: str
-    looks: int
+    samples: int
     share: int
 
 
 class Frame(NamedTuple):
-    """A line of the stack."""
+    """A line of the stack. ``form`` is ``user`` or ``other``."""
 
     where: str
     function: str
@@ -56,9 +56,13 @@ class Frame(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A slow step. ``zero`` and ``limit`` are where it began and where it had its time, in percent.
+    """A slow step.
 
-    ``limit`` is None where that would be outside.
+    ``counted`` is the time in seconds that is compared with the threshold. ``parts`` break the
+    total time down into form, words, seconds and percent. ``zero`` is the x of the start of the
+    step, and ``limit`` that of the threshold, both in percent; ``limit`` is None if it lies outside
+    of the drawing. ``rows`` is the number of rows. ``more`` is the number of sampled lines that are
+    not listed. ``samples`` is the number of all samples.
     """
 
     name: str
@@ -70,14 +74,14 @@ class Drawing(NamedTuple):
     limit: float | None
     rows: int
     bars: Sequence[Bar]
-    stood: Sequence[Stood]
+    sampled_lines: Sequence[SampledLine]
     more: int
-    looks: int
+    samples: int
     stack: Sequence[Frame]
 
 
 def draw(run: Run, finding: Finding) -> Drawing:
-    """The drawing of ``finding``, which has a timeline."""
+    """The drawing of ``finding``, which must have a timeline."""
     timeline = finding.timeline
     assert timeline is not None
     length = max(timeline.length, 1e-6)
@@ -101,8 +105,8 @@ def draw(run: Run, finding: Finding) -> Drawing:
         label = f"{place.function}  {run.where(place)}"
         bars.append(bar(start, end, depth + 1, _form(place), label, label))
     counted = max(0.0, timeline.length - timeline.waited - timeline.paused)
-    looks = sum(span.looks for span in timeline.spans)
-    stood = [*_stood(run, timeline.spans, looks)]
+    samples = sum(span.samples for span in timeline.spans)
+    lines = [*_sampled_lines(run, timeline.spans, samples)]
     return Drawing(
         finding.owner.nodeid or finding.owner.name,
         finding.summary,
@@ -113,15 +117,15 @@ def draw(run: Run, finding: Finding) -> Drawing:
         at(timeline.threshold) if timeline.threshold < length else None,
         1 + max((len(span.stack) for span in timeline.spans), default=0),
         bars,
-        stood[:_LISTED],
-        max(0, len(stood) - _LISTED),
-        looks,
+        lines[:_LISTED],
+        max(0, len(lines) - _LISTED),
+        samples,
         _stack(run, timeline.spans),
     )
 
 
 def _parts(timeline: Timeline, counted: float) -> list[tuple[str, str, float, float]]:
-    """What the whole time consists of: a form, words, the seconds, and percent."""
+    """The parts of the total time: form, words, seconds and percent of each."""
     parts = (
         ("counted", "counted", counted),
         ("waited", "waiting for a processor", timeline.waited),
@@ -136,7 +140,7 @@ def _parts(timeline: Timeline, counted: float) -> list[tuple[str, str, float, fl
 
 
 def _before(run: Run, timeline: Timeline) -> Iterator[tuple[float, float, str, str]]:
-    """Start, end, form and words of what the loop did before."""
+    """Start, end, form and words of what the loop did before the step."""
     for earlier, after in zip_longest(timeline.earlier, timeline.earlier[1:]):
         if earlier.since is None:
             end = 0.0 if after is None else after.at if after.since is None else after.since
@@ -147,7 +151,10 @@ def _before(run: Run, timeline: Timeline) -> Iterator[tuple[float, float, str, s
 
 
 def _frames(timeline: Timeline) -> Iterator[tuple[float, float, int, Place]]:
-    """Start, end, depth and line of each call, as long as it was seen to last."""
+    """Start, end, depth and line of each call.
+
+    A call lasts while consecutive samples find the same lines down to its depth.
+    """
     spans = timeline.spans
     edges = [0.0]
     edges += [(one.last + other.first) / 2 for one, other in pairwise(spans)]
@@ -167,30 +174,30 @@ def _form(place: Place) -> str:
 
 
 def _blamed(span: Span) -> Place | None:
-    """The innermost line of the user's, else the innermost of all."""
+    """The innermost line of user code; if there is none, the innermost line."""
     users = [place for place in span.stack if is_user_file(place.path)]
     places = users or [*span.stack]
     return places[-1] if places else None
 
 
-def _stood(run: Run, spans: Sequence[Span], whole: int) -> Iterator[Stood]:
+def _sampled_lines(run: Run, spans: Sequence[Span], whole: int) -> Iterator[SampledLine]:
     lines: Counter[Place] = Counter()
     for span in spans:
         place = _blamed(span)
         if place is not None:
-            lines[place] += span.looks
-    for place, looks in lines.most_common():
-        share = round(100 * looks / whole)
-        yield Stood(run.where(place), place.function, _code(place), looks, share)
+            lines[place] += span.samples
+    for place, samples in lines.most_common():
+        share = round(100 * samples / whole)
+        yield SampledLine(run.where(place), place.function, _code(place), samples, share)
 
 
 def _stack(run: Run, spans: Sequence[Span]) -> list[Frame]:
-    """The stack that most looks have found."""
+    """The stack that most samples found."""
     if not spans:
         return []
     stacks: Counter[tuple[Place, ...]] = Counter()
     for span in spans:
-        stacks[span.stack] += span.looks
+        stacks[span.stack] += span.samples
     ((stack, _),) = stacks.most_common(1)
     return [Frame(run.where(p), p.function, _code(p), _form(p)) for p in stack]
 

@@ -1,4 +1,4 @@
-"""What ``--asyncio-traps-explain`` prints: the documentation's page about a kind, as plain text."""
+"""``--asyncio-traps-explain``: the documentation page about a kind, as plain text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model.text import clean
 from ..policy.rules import BadRuleError, check_kind
 from ..traps import KINDS, TRAPS
 
-#: Where the pages stand in an installed package, and in a checkout.
+#: Folders of the pages and their examples: in an installed package, and in a checkout.
 _HERE: Final = Path(__file__).parents[1]
 _PAGES: Final = (_HERE / "pages", _HERE.parent / "docs" / "traps")
 _SCENARIOS: Final = (_HERE / "pages" / "scenarios", _HERE.parent / "tests" / "scenarios")
@@ -30,7 +30,7 @@ _WHEN: Final = {
 
 
 def overview(traps: Iterable[type[Trap]] = TRAPS) -> str:
-    """Each kind, what it is, and when it is on."""
+    """A line for each kind: its name, its title, and when it is active."""
     traps = list(traps)
     width = max(len(trap.kind) for trap in traps)
     lines = [f"{t.kind:{width}}  {clean(t.title)}{_WHEN[t.enabled]}" for t in traps]
@@ -39,7 +39,7 @@ def overview(traps: Iterable[type[Trap]] = TRAPS) -> str:
 
 
 def explain(kind: str, traps: Iterable[type[Trap]] = TRAPS) -> str:
-    """The page about ``kind``. Raises `BadRuleError` for an unknown kind, or a missing page."""
+    """The page about ``kind``. Raises `BadRuleError` if the kind or its page does not exist."""
     known = {trap.kind: trap for trap in traps}
     check_kind(kind, tuple(known), "--asyncio-traps-explain")
     if kind not in KINDS:
@@ -51,7 +51,7 @@ def explain(kind: str, traps: Iterable[type[Trap]] = TRAPS) -> str:
 
 
 def _of_class(trap: type[Trap]) -> str:
-    """What there is to say of a kind that somebody else has added: it brings its own docstring."""
+    """A page about a kind that another plugin has added, made from the docstring of its class."""
     doc = inspect.cleandoc(trap.__doc__) if trap.__doc__ else ""
     about = [clean(line) for line in plain(doc).splitlines()]
     parts = {
@@ -68,7 +68,7 @@ def _of_class(trap: type[Trap]) -> str:
 
 
 def plain(text: str) -> str:
-    """reStructuredText as it reads well on a terminal: with the code that it includes."""
+    """Convert reStructuredText to text for a terminal. Included code becomes part of the text."""
     out: list[str] = []
     lines = text.splitlines()
     while lines:
@@ -90,7 +90,7 @@ def plain(text: str) -> str:
 
 
 def _section(name: str, after: str | None, before: str | None) -> str:
-    """The part of a scenario that a page shows."""
+    """The part of an example file between ``after`` and ``before``, as ``literalinclude`` shows."""
     path = _find(_SCENARIOS, name)
     if path is None:
         return f"(see {name} in the documentation)"

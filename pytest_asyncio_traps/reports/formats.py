@@ -1,18 +1,18 @@
-"""Which formats there are, and what each of them needs. Imported in each run: it imports little."""
+"""The report formats and what each requires. Every run imports this module: keep it light."""
 
-# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
+# No `from __future__ import annotations`: NamedTuple would compile the annotation of each field.
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 
 class Format(NamedTuple):
-    """A format: the module that has ``render(run)``, and the package that it needs, if any."""
+    """A format: the module with its ``render(run)``, and the package that it needs, or empty."""
 
     module: str
     needs: str = ""
 
 
-#: By the suffix of the file.
+#: The formats by the suffix of the file.
 FORMATS: Final = {
     ".json": Format("as_json"),
     ".sarif": Format("as_sarif"),
@@ -21,7 +21,7 @@ FORMATS: Final = {
 
 
 def missing(suffix: str) -> str:
-    """What has to be done before such a file can be written; empty where there is nothing."""
+    """Says how to install what a report with ``suffix`` needs; empty if it is installed."""
     needs = FORMATS[suffix].needs
     if not needs or find_spec(needs) is not None:
         return ""

@@ -1,4 +1,4 @@
-"""What there is to report about a run."""
+"""The data of a report."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..traps import TRAPS
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has ended.
+    """A finished run.
 
-    ``versions`` are those of ``tool`` and ``pytest``. ``faults`` are the plugin's own, and those of
-    what extends it.
-    ``relative`` makes a path one that a reader knows, relative to ``root`` where it lies there.
+    ``blind_spots`` maps what could not be watched to the reason. ``faults`` are those of the plugin
+    and of its extensions. ``versions`` has the keys ``tool`` and ``pytest``. ``relative`` makes a
+    path below ``root`` relative to it.
     """
 
     findings: Sequence[Counted]
@@ -32,25 +32,25 @@ class Run:
     versions: Mapping[str, str]
     root: Path
     relative: Callable[[str], str]
-    #: The kinds that there are.
+    #: All kinds, including those of extensions.
     traps: Sequence[type[Trap]] = TRAPS
     python: str = field(default_factory=platform.python_version)
-    #: When the run ended.
+    #: The time at which the run ended.
     ended: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The findings by cause, what most tests sprang first."""
+        """The findings by cause. The cause that affects most tests comes first."""
         return grouped(self.findings)
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many findings there were, by what was done about them."""
+        """The number of findings by action: fail, warn, allow and baseline."""
         counts = Counter({"fail": 0, "warn": 0, "allow": 0, "baseline": 0})
         for finding, count in self.findings:
             counts[finding.action] += count
         return dict(counts)
 
     def where(self, place: Place) -> str:
-        """``path:line``, as a reader knows it."""
+        """``place`` as ``path:line``, relative to ``root`` if it lies below it."""
         return f"{self.relative(place.path)}:{place.line}"

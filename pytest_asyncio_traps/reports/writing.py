@@ -1,4 +1,4 @@
-"""A run, written to a file in the format that the file's suffix names."""
+"""Writes a report; the suffix of the file picks the format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from .run import Run
 
 
 def write(path: Path, run: Run) -> None:
-    """Write ``run`` to ``path``, whole or not at all. Raises `OSError`."""
+    """Write the report about ``run`` to ``path``.
+
+    Raises `OSError` if that fails; an existing file then stays as it was.
+    """
     module = import_module(f".{FORMATS[path.suffix].module}", __package__)
     write_whole(path, module.render(run))

@@ -100,7 +100,7 @@ def test_a_long_step_is_thinned_out() -> None:
 
     spans = film.develop(1.0, 1.0 + count, 0.1, 0.0, 0.0).spans
 
-    assert sum(span.looks for span in spans) <= MOST
+    assert sum(span.samples for span in spans) <= MOST
     assert spans[0].first == 0.0
     assert spans[-1].last >= count * (1 - 2 / MOST)
 
