@@ -1,3 +1,3 @@
-"""Shared by all tests of the project."""
+"""Configuration of all tests. Only a top-level conftest.py may set ``pytest_plugins``."""
 
 pytest_plugins = ["pytester"]

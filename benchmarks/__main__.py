@@ -1,4 +1,4 @@
-"""Prints what the plugin costs: see README.rst."""
+"""Measures the cost of the plugin: see README.rst."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import start
 
 HERE = Path(__file__).parent
 
-#: What a suite does by hand to see at least some of the traps.
+#: What suites without the plugin do to detect at least some of these bugs.
 RECIPE = """
 import gc, pytest
 
@@ -31,24 +31,28 @@ def collect():
 
 
 class Variant(NamedTuple):
-    """A way to run a suite."""
+    """A way to run a suite.
+
+    ``plugins`` is the value of ``PYTEST_PLUGINS``; ``args`` and ``env`` are further arguments of
+    pytest and environment variables.
+    """
 
     plugins: str
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
 
 
-# For each plugin that is named, pytest reads the metadata of all that is installed once more:
-# that is the price of the naming, and so each variant names two.
+# For each plugin in PYTEST_PLUGINS, pytest reads the metadata of all installed packages again. Each
+# variant names two plugins, so that this cost cancels out.
 ASYNCIO = "pytest_asyncio.plugin"
 OFF = Variant(f"{ASYNCIO},nothing")
-# The operations take long steps, on purpose.
+# The operations take long steps on purpose.
 ON = Variant(f"{ASYNCIO},pytest_asyncio_traps.plugin", ("--asyncio-slow-callback-duration=60",))
 DEBUG_ENV = (("PYTHONASYNCIODEBUG", "1"),)
 VARIANTS = {
     "off": OFF,
     "on": ON,
-    # pytest-asyncio 1.2 and later hands debug=False to its loops unless told otherwise.
+    # --asyncio-debug: since version 1.2, pytest-asyncio passes debug=False to its loops by default.
     "debug mode": Variant(f"{ASYNCIO},nothing", ("--asyncio-debug",), DEBUG_ENV),
     "usual recipe": Variant(f"{ASYNCIO},recipe", ("-Werror", "--asyncio-debug"), DEBUG_ENV),
 }
@@ -60,7 +64,7 @@ SUITES = {
         "import asyncio\n"
         + "".join(f"async def test_{n}(): await asyncio.sleep(0)\n" for n in range(500)),
     ),
-    # Set-up and teardown included.
+    # The time includes setup and teardown.
     "200 async tests on a heap of 1,000,000 objects": (
         200,
         "import asyncio\nHEAP = [[] for _ in range(1_000_000)]\n"
@@ -70,7 +74,10 @@ SUITES = {
 
 
 def pytest_run(folder: Path, variant: Variant, *args: str, out: Path | None = None) -> float:
-    """Seconds that one run of pytest takes."""
+    """Run pytest in ``folder``, and return the wall-clock time in seconds.
+
+    ``out`` is the file for the results of `operations`. Raises `SystemExit` if a test fails.
+    """
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["--asyncio-mode=auto", *variant.args, *args]
     kept = {
@@ -95,7 +102,7 @@ def pytest_run(folder: Path, variant: Variant, *args: str, out: Path | None = No
 
 
 def suite_run(folder: Path, on: bool) -> float:
-    """Seconds that one run of somebody's own suite takes; its failures are its own."""
+    """Run the suite in ``folder``, whose tests may fail, and return the time in seconds."""
     args = ["--asyncio-traps=warn"] if on else ["-p", "no:asyncio_traps"]
     began = time.perf_counter()
     subprocess.run(
@@ -108,7 +115,7 @@ def suite_run(folder: Path, on: bool) -> float:
 
 
 def measure(folder: Path, rounds: int, names: list[str]) -> dict[str, dict[str, float]]:
-    """Nanoseconds by what was measured and variant, the best of ``rounds``, taking turns."""
+    """Nanoseconds by title and variant, the best of ``rounds``. The variants alternate."""
     (folder / "pytest.ini").write_text(
         "[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
     )
@@ -118,33 +125,37 @@ def measure(folder: Path, rounds: int, names: list[str]) -> dict[str, dict[str, 
     operations.write_text((HERE / "operations.py").read_text(encoding="utf-8"), encoding="utf-8")
     table: dict[str, dict[str, float]] = {}
 
-    def note(title: str, name: str, value: float) -> None:
+    def record(title: str, name: str, value: float) -> None:
         row = table.setdefault(title, {})
         row[name] = min(row.get(name, float("inf")), value)
 
     for _ in range(rounds):
         for name in names:
             if name == "usual recipe":
-                continue  # within a test, it is debug mode
+                continue  # within a test, it does not differ from debug mode
             out = folder / "out.json"
             pytest_run(folder, VARIANTS[name], operations.name, out=out)
             for title, value in json.loads(out.read_text(encoding="utf-8")).items():
-                note(title, name, value)
+                record(title, name, value)
     for title, (_, text) in SUITES.items():
         module = folder / "test_run.py"
         module.write_text(text, encoding="utf-8")
         for _ in range(rounds):
             for name in names:
-                note(title, name, pytest_run(folder, VARIANTS[name], module.name) * 1e9)
+                record(title, name, pytest_run(folder, VARIANTS[name], module.name) * 1e9)
     return table
 
 
-def main() -> None:
-    """Measure, print, and write."""
+def options_of(args: list[str] | None = None) -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: 5)")
     parser.add_argument(
-        "--all", action="store_true", help="debug mode and the usual recipe, too: takes minutes"
+        "--rounds", type=int, default=5, help="number of runs of each measurement (default: 5)"
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="also measure debug mode and the usual recipe (takes minutes)",
     )
     parser.add_argument(
         "--suite",
@@ -152,30 +163,30 @@ def main() -> None:
         metavar="FOLDER",
         action="append",
         default=[],
-        help="time pytest in FOLDER, too",
+        help="also time pytest in FOLDER; repeatable",
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures to PATH")
-    options = parser.parse_args()
-    names = list(VARIANTS) if options.all else ["off", "on"]
-    with tempfile.TemporaryDirectory() as folder:
-        starts = start.measure(Path(folder), options.rounds)
-        table = measure(Path(folder), options.rounds, names)
-    for suite in options.suite:
-        row = table[f"the suite in {suite.name}"] = {}
-        for _ in range(options.rounds):
-            for name, on in (("off", False), ("on", True)):
-                row[name] = min(row.get(name, float("inf")), suite_run(suite, on) * 1e9)
-    versions = {
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to PATH")
+    return parser.parse_args(args)
+
+
+def circumstances(rounds: int) -> dict[str, str | int]:
+    """The date, the machine and the versions of a measurement."""
+    return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-        "rounds": options.rounds,
+        "rounds": rounds,
         **{
             package: importlib.metadata.version(package)
             for package in ("pytest", "pytest-asyncio", "pytest-asyncio-traps")
         },
     }
-    print(", ".join(f"{key} {value}" for key, value in versions.items()))
+
+
+def show(
+    starts: dict[str, tuple[float, float]], table: dict[str, dict[str, float]], names: list[str]
+) -> None:
+    """Print the results of `start.measure` and `measure`, the latter as ratios."""
     columns = [name for name in names if name != "off"]
     for title, (without, with_it) in starts.items():
         cpu = f"{(with_it - without) * 1e3:+10.0f} ms of CPU ({without * 1e3:.0f} without it)"
@@ -186,6 +197,23 @@ def main() -> None:
         if title in SUITES:
             shown.append(f"{(row['on'] - row['off']) / SUITES[title][0] / 1e6:+.2f} ms a test")
         print(f"{title:48}" + "".join(f"{text:>14}" for text in shown))
+
+
+def main() -> None:
+    """Measure and print the cost of the plugin on this machine."""
+    options = options_of()
+    names = list(VARIANTS) if options.all else ["off", "on"]
+    with tempfile.TemporaryDirectory() as folder:
+        starts = start.measure(Path(folder), options.rounds)
+        table = measure(Path(folder), options.rounds, names)
+    for suite in options.suite:
+        row = table[f"the suite in {suite.name}"] = {}
+        for _ in range(options.rounds):
+            for name, on in (("off", False), ("on", True)):
+                row[name] = min(row.get(name, float("inf")), suite_run(suite, on) * 1e9)
+    versions = circumstances(options.rounds)
+    print(", ".join(f"{key} {value}" for key, value in versions.items()))
+    show(starts, table, names)
     if options.json:
         report = {**versions, "nanoseconds": table, "start": starts}
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

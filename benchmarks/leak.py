@@ -1,6 +1,8 @@
-"""Does a long run grow? 20,000 tests with the plugin, and without.
+"""Shows whether memory use grows during a long run, with the plugin and without it.
 
 python -m benchmarks.leak [TESTS]
+
+TESTS is the number of tests, 20,000 by default.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-#: COUNT tests that use a little of everything; those whose number stands in MARKS look around.
+#: COUNT tests that use common features of asyncio. The tests whose numbers are in MARKS take stock.
 SUITE = '''
 import asyncio, gc, json, os, resource, sys, threading
 import pytest
@@ -28,7 +30,7 @@ async def boom():
     raise ValueError
 
 def look(number):
-    """What there is in the process: objects, threads, descriptors, memory."""
+    """Record the objects, threads, file descriptors and memory of the process."""
     gc.collect()
     files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
@@ -81,7 +83,7 @@ def test_last():
 
 
 def measure(count: int, plugins: tuple[str, ...]) -> dict[int, dict[str, Any]]:
-    """What there was in the process after some of ``count`` tests."""
+    """What the process held after 5, 10, 25, 50, 75 and 100 percent of ``count`` tests."""
     marks = [count * part // 20 for part in (1, 2, 5, 10, 15, 20)]
     with TemporaryDirectory() as folder:
         Path(folder, "test_it.py").write_text(SUITE)
@@ -91,7 +93,7 @@ def measure(count: int, plugins: tuple[str, ...]) -> dict[int, dict[str, Any]]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += [part for name in plugins for part in ("-p", name)]
         if "asyncio_traps" in plugins:
-            # To look at all objects takes long, on purpose, and within a step of a loop.
+            # Counting all objects makes for a slow step.
             command.append("--asyncio-slow-callback-duration=60")
         subprocess.run(
             command,
@@ -110,6 +112,7 @@ def measure(count: int, plugins: tuple[str, ...]) -> dict[int, dict[str, Any]]:
 
 
 def main() -> None:
+    """Run the tests with and without the plugin, and print a table for each run."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     for plugins in (("asyncio",), ("asyncio", "asyncio_traps")):
         print("with the plugin" if len(plugins) > 1 else "without")

@@ -1,8 +1,8 @@
-"""Counts wrong answers about slow callbacks on a busy machine: ``python -m benchmarks.noise``.
+"""Counts wrong verdicts about slow callbacks on a busy machine: ``python -m benchmarks.noise``.
 
-Twice as many processes as there are processors do nothing but keep them busy. Meanwhile steps
-that work for half of the threshold must not be called slow, and steps that block for one and a
-half times as long must, each of them.
+Twice as many processes as there are CPUs keep the machine busy. Meanwhile, no step that works for
+half of the threshold may be reported as slow, and every step that blocks for one and a half times
+the threshold must be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 INNOCENT, GUILTY, THRESHOLD = 25, 10, 0.1
-#: Loaded before the plugin: what it knows on a system without `schedstat`.
+#: A plugin, loaded before ours, that simulates a system without ``/proc/self/schedstat``.
 NO_SCHEDSTAT = "from pytest_asyncio_traps.core import clock\nclock.KNOWS_WAITING = False\n"
 SUITE = f"""
 import asyncio, time, pytest
@@ -37,16 +37,18 @@ async def test_blocks(n):
 
 
 def burn() -> None:
-    """Keep a processor busy."""
+    """Keep a CPU busy."""
     while True:
         pass
 
 
 def main() -> None:
-    """Count, print, and end with 1 if there was a wrong answer."""
+    """Count wrong verdicts about slow callbacks; exit with 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.noise", description=main.__doc__)
     parser.add_argument(
-        "--no-schedstat", action="store_true", help="as on a system that does not tell who waits"
+        "--no-schedstat",
+        action="store_true",
+        help="simulate a system that does not tell how long a thread waited for a CPU",
     )
     options = parser.parse_args()
     burners = [
@@ -79,8 +81,8 @@ def main() -> None:
     false = sum("test_works" in nodeid for nodeid in slow)
     found = sum("test_blocks" in nodeid for nodeid in slow)
     print(
-        f"{len(burners)} busy processes, {os.cpu_count()} processors, threshold {THRESHOLD} s: "
-        f"called slow {false} of {INNOCENT} that worked for {THRESHOLD / 2} s, "
+        f"{len(burners)} busy processes, {os.cpu_count()} CPUs, threshold {THRESHOLD} s: reported "
+        f"as slow {false} of {INNOCENT} steps that worked for {THRESHOLD / 2} s, "
         f"and {found} of {GUILTY} that blocked for {THRESHOLD * 1.5:.2f} s"
     )
     sys.exit(bool(false or found < GUILTY))

@@ -1,4 +1,4 @@
-"""Times asyncio's operations, and some realistic work; run by ``python -m benchmarks``."""
+"""Times operations of asyncio and some realistic work; run by ``python -m benchmarks``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def coroutine_call() -> None:
 
 
 async def echo() -> None:
-    """A client and a server: each message goes there and back."""
+    """A client sends messages to a server, which sends them back."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -86,7 +86,7 @@ async def echo() -> None:
 
 
 async def queue() -> None:
-    """A producer and a consumer."""
+    """A producer and a consumer share a queue."""
     items: asyncio.Queue[int] = asyncio.Queue(10)
 
     async def consume() -> None:
@@ -101,7 +101,7 @@ async def queue() -> None:
 
 
 async def tree() -> None:
-    """Tasks that wait for tasks, five levels deep."""
+    """Tasks await tasks, five levels deep."""
 
     async def grow(depth: int) -> int:
         if not depth:
@@ -118,7 +118,7 @@ async def wait_for() -> None:
 
 
 async def chain() -> None:
-    """Coroutines that await coroutines, fifty deep."""
+    """Coroutines await coroutines, fifty levels deep."""
 
     async def descend(depth: int) -> None:
         if depth:
@@ -139,7 +139,7 @@ OPERATIONS: dict[str, Callable[[], Awaitable[None]]] = {
     "a future awaited": await_future,
     "a coroutine called and awaited": coroutine_call,
 }
-#: These wait for the system now and then: what counts is the processor's time, in all threads.
+#: Work that also waits for the system, so measured in CPU time of all threads.
 WORK: dict[str, Callable[[], Awaitable[None]]] = {
     "echo server, processor time": echo,
     "queue, processor time": queue,
@@ -151,7 +151,7 @@ ON_UVLOOP = {"uvloop: call_soon": call_soon, "uvloop: create_task, and run": cre
 
 
 async def best_of(operation: Callable[[], Awaitable[None]], clock: Callable[[], float]) -> float:
-    """Seconds that the quickest of some calls took."""
+    """Seconds of the fastest of `REPEATS` calls of ``operation``."""
     times = []
     for _ in range(REPEATS):
         began = clock()
@@ -160,14 +160,15 @@ async def best_of(operation: Callable[[], Awaitable[None]], clock: Callable[[], 
     return min(times)
 
 
-def note(best: dict[str, float]) -> None:
+def record(best: dict[str, float]) -> None:
+    """Add ``best``, nanoseconds by operation, to the file that ``BENCHMARK_OUT`` names."""
     path = Path(os.environ["BENCHMARK_OUT"])
     sofar = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     path.write_text(json.dumps({**sofar, **best}), encoding="utf-8")
 
 
 async def test_operations() -> None:
-    note(
+    record(
         {
             name: await best_of(operation, time.perf_counter) / COUNT * 1e9
             for name, operation in OPERATIONS.items()
@@ -176,7 +177,7 @@ async def test_operations() -> None:
 
 
 async def test_work() -> None:
-    note({name: await best_of(work, time.process_time) * 1e9 for name, work in WORK.items()})
+    record({name: await best_of(work, time.process_time) * 1e9 for name, work in WORK.items()})
 
 
 def test_uvloop() -> None:
@@ -192,4 +193,4 @@ def test_uvloop() -> None:
         }
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        note(runner.run(measure()))
+        record(runner.run(measure()))

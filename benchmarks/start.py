@@ -1,8 +1,8 @@
-"""What loading the plugin costs a process, in CPU seconds, with bytecode and without.
+"""Measures the CPU time that loading the plugin takes, with and without written bytecode.
 
 A container that sets ``PYTHONDONTWRITEBYTECODE``, or a read-only site-packages, keeps pytest from
-writing what it compiles. The plugin is measured as it is installed: copied to a folder of its own,
-with metadata, and compiled as pip does.
+caching the modules that it compiles. The plugin is measured in its installed form: copied to a
+separate folder, with metadata, and compiled as by pip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENTRY = "[pytest11]\nasyncio_traps = pytest_asyncio_traps_loader.entry:plugin\n"
 
 
 def install(site: Path) -> None:
-    """An installed copy of the plugin in the folder ``site``."""
+    """Install a copy of the plugin in the folder ``site``."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, site / package, ignore=shutil.ignore_patterns("*.pyc"))
     compileall.compile_dir(site, quiet=2)
@@ -41,7 +41,7 @@ def install(site: Path) -> None:
 
 
 def cpu_of(command: list[str], folder: Path, env: dict[str, str]) -> float:
-    """CPU seconds, of user and system, that ``command`` takes."""
+    """CPU time of ``command`` in seconds, user and system. Raises `SystemExit` if it fails."""
     import resource  # not on Windows
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -53,7 +53,10 @@ def cpu_of(command: list[str], folder: Path, env: dict[str, str]) -> float:
 
 
 def measure(folder: Path, rounds: int) -> dict[str, tuple[float, float]]:
-    """CPU seconds of one trivial test without the plugin and with it, medians of ``rounds``."""
+    """CPU seconds of a run of one trivial test, without the plugin and with it.
+
+    The medians of ``rounds`` rounds, but of at least five.
+    """
     suite, site = folder / "start", folder / "site"
     suite.mkdir()
     (suite / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")
@@ -78,7 +81,7 @@ def measure(folder: Path, rounds: int) -> dict[str, tuple[float, float]]:
         for _ in range(max(rounds, 5)):
             off.append(cpu_of([*command, "-p", "no:asyncio_traps"], suite, env))
             on.append(cpu_of(command, suite, env))
-        # The median of the differences, not the difference of the medians: the two take turns.
+        # The median of the differences is steadier than the difference of medians: runs alternate.
         median = statistics.median(off)
         more_ = statistics.median(b - a for a, b in zip(off, on, strict=True))
         table[title] = median, median + more_

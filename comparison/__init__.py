@@ -1,1 +1,1 @@
-"""What other tools catch of the same traps. ``python -m comparison`` finds out."""
+"""Compares the plugin with other tools: ``python -m comparison``."""

@@ -1,13 +1,8 @@
-"""Run each scenario under each tool, and print who catches what.
+"""Run each scenario under each tool, and print which tool reports which scenario.
 
-::
-
-    python -m comparison            # every tool in an environment of its own, which takes minutes
-    python -m comparison --write    # ... and write comparison/results.json and results.rst
-    python -m comparison --folder F # ... and keep in F what was done, to go on after a break
-
-The scenarios are ``tests/scenarios/``, the examples of this project's own documentation, and
-``comparison/beyond/``, traps that other tools are made for.
+Each tool gets its own virtual environment, so a run takes minutes. The scenarios are
+``tests/scenarios/``, the examples of this project's documentation, and ``comparison/beyond/``, bugs
+that other tools are made for.
 """
 
 from __future__ import annotations
@@ -33,7 +28,7 @@ COMMON = ("pytest", "pytest-asyncio")
 
 
 def environment(folder: Path, tool: Tool) -> Path:
-    """An environment with ``tool`` in it, made if it is not there; returns its Python."""
+    """The Python of the virtual environment for ``tool``, which is created if it does not exist."""
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     if (folder / "done").exists():
         return python
@@ -47,7 +42,7 @@ def environment(folder: Path, tool: Tool) -> Path:
 
 
 def versions(python: Path, tool: Tool) -> dict[str, str]:
-    """What was installed for ``tool``, and what everything runs on."""
+    """The installed versions of pytest, pytest-asyncio and the packages of ``tool``."""
     text = subprocess.run(
         [str(python), "-m", "pip", "list", "--format=json"],
         check=True,
@@ -61,8 +56,14 @@ def versions(python: Path, tool: Tool) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m comparison", description=__doc__)
-    parser.add_argument("--write", action="store_true")
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write comparison/results.json and comparison/results.rst",
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="keep environments and verdicts here, to resume after a break"
+    )
     args = parser.parse_args()
     used: dict[str, str] = {"python": platform.python_version()}
     with TemporaryDirectory() as name:

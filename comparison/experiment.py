@@ -1,4 +1,4 @@
-"""One scenario under one tool: which of its tests fail, and does anybody else's?"""
+"""Runs a scenario under a tool, and finds which of its tests fail, and whether others do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from .tools import Tool
 
 HERE = Path(__file__).parent
-#: What runs after the bad test: it is nobody's fault if one of these fails.
+#: Tests that run after the scenario. They are correct, so a tool must not fail them.
 INNOCENT = """
 import asyncio, gc
 
@@ -25,20 +25,22 @@ def test_second(): gc.collect()
 async def test_third(): await asyncio.sleep(0)
 """
 
+# The verdicts of a tool about a test. In this order: the test fails; another test or the run fails;
+# there is only a warning; nothing is reported; the run does not end.
 GUILTY = "guilty"
 ELSEWHERE = "elsewhere"
 WARNED = "warned"
 SILENT = "silent"
 HUNG = "hung"
-#: Linters are to complain of the line that the scenario marks by ``# here``; this rule is about the
-#: same trap at another line.
+#: A linter must report the line that the scenario marks with ``# here``. These rules, by scenario,
+#: report the same bug on another line.
 ABOUT = {"swallowed_cancellation": "ASYNC103"}
-#: Seconds after which a run hangs; the scenarios take less than one.
-PATIENCE = 40
+#: Seconds after which a run counts as hung. The scenarios take less than one second.
+TIMEOUT = 40
 
 
 def scenarios() -> list[Path]:
-    """All files with bad and good tests, those of this project's own kinds first."""
+    """All files with bad and good tests. Those for the kinds of this plugin come first."""
     own = sorted((HERE.parent / "tests" / "scenarios").glob("*.py"))
     return [*own, *sorted((HERE / "beyond").glob("*.py"))]
 
@@ -54,7 +56,7 @@ def names_in(scenario: Path, prefix: str) -> list[str]:
 
 
 def sections_of(scenario: Path) -> dict[str, range]:
-    """The lines of each test with all that belongs to it, from its comment to the closing one."""
+    """The lines of each test with its helpers, from the opening comment to the closing one."""
     lines = scenario.read_text(encoding="utf-8").splitlines()
     found = {}
     for number, line in enumerate(lines, 1):
@@ -66,7 +68,7 @@ def sections_of(scenario: Path) -> dict[str, range]:
 
 
 class Experiment:
-    """A tool, in the environment of ``python``."""
+    """A tool, installed in the environment of ``python``. ``folder`` is for temporary files."""
 
     def __init__(self, python: Path, tool: Tool, folder: Path) -> None:
         self._python = python
@@ -74,7 +76,7 @@ class Experiment:
         self._folder = folder
 
     def verdicts(self, scenario: Path) -> dict[str, str]:
-        """Of each test of ``scenario``, what the tool says of it."""
+        """The verdict of the tool about each test of ``scenario``."""
         names = names_in(scenario, "test_")
         if self._tool.lint:
             found = self._lint(scenario)
@@ -82,7 +84,7 @@ class Experiment:
             text = scenario.read_text(encoding="utf-8").splitlines()
             about = ABOUT.get(scenario.stem)
 
-            def complains(name: str) -> bool:
+            def reports(name: str) -> bool:
                 return any(
                     line in sections[name]
                     and (
@@ -93,17 +95,21 @@ class Experiment:
                     for line, code in found
                 )
 
-            return {name: GUILTY if complains(name) else SILENT for name in names}
+            return {name: GUILTY if reports(name) else SILENT for name in names}
         bad = [name for name in names if name.startswith("test_bad")]
         good = [name for name in names if name not in bad]
         verdicts = {name: self._run(scenario, name) for name in bad}
         together = self._run(scenario, *good)
         if together in (SILENT, WARNED):
             return {**verdicts, **dict.fromkeys(good, together)}
-        return {**verdicts, **{name: self._complaint(scenario, name) for name in good}}
+        return {**verdicts, **{name: self._confirmed(scenario, name) for name in good}}
 
-    def _complaint(self, scenario: Path, name: str) -> str:
-        """What a tool says of a good test counts if it says so three times: machines are busy."""
+    def _confirmed(self, scenario: Path, name: str) -> str:
+        """The verdict about a good test.
+
+        A failure counts only if it occurs three times in a row: on a busy machine, one may be due
+        to timing.
+        """
         for _ in range(3):
             verdict = self._run(scenario, name)
             if verdict in (SILENT, WARNED):
@@ -111,7 +117,7 @@ class Experiment:
         return verdict
 
     def _lint(self, scenario: Path) -> list[tuple[int, str]]:
-        """What the linter complains of: lines, and its codes."""
+        """The line and code of each report of the linter. Raises `RuntimeError` if it fails."""
         path = self._folder / f"test_{scenario.name}"
         path.write_text(scenario.read_text(encoding="utf-8"), encoding="utf-8")
         words = [str(self._python), "-m", *self._tool.lint, str(path)]
@@ -122,6 +128,10 @@ class Experiment:
         return [(int(line), code) for line, code in found]
 
     def _run(self, scenario: Path, *names: str) -> str:
+        """The verdict of the tool if pytest runs the tests ``names`` of ``scenario`` under it.
+
+        Raises `RuntimeError` if pytest does not write a report.
+        """
         folder = Path(mkdtemp(dir=self._folder))
         test = f"test_{scenario.name}"
         (folder / test).write_text(scenario.read_text(encoding="utf-8"), encoding="utf-8")
@@ -131,7 +141,7 @@ class Experiment:
             "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
         )
         kind = scenario.stem.replace("_", "-")
-        # What is none of this plugin's kinds no rule can name.
+        # This plugin has no kind for the scenarios in beyond/, so no rule can name one.
         own = scenario.parent.name == "scenarios" or self._tool.packages != (".",)
         options = self._tool.options(kind) if own else ()
         env = {n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "PYTEST"))}
@@ -148,7 +158,7 @@ class Experiment:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
             )
         except subprocess.TimeoutExpired:
             return HUNG

@@ -1,4 +1,4 @@
-"""The results, as reStructuredText."""
+"""Renders the results as reStructuredText."""
 
 from __future__ import annotations
 
@@ -21,26 +21,28 @@ Cells = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 def cell(verdicts: Mapping[str, str]) -> str:
-    """What a tool says of the bad examples of a kind, in a word or two.
+    """The verdicts of a tool about the bad tests of a kind, in a few words.
 
-    A dagger says that it complains of a good example, too.
+    A dagger means that the tool reports a good test as well.
     """
     counts = Counter(verdict for test, verdict in verdicts.items() if test.startswith("test_bad"))
-    told = [verdict for verdict in (GUILTY, HUNG, ELSEWHERE, WARNED) if counts[verdict]]
+    seen = [verdict for verdict in (GUILTY, HUNG, ELSEWHERE, WARNED) if counts[verdict]]
     if len(counts) == 1:
         text = WORDS[next(iter(counts))]
     else:
-        text = ", ".join(f"{WORDS[v]} {counts[v]} of {counts.total()}" for v in told)
-    return f"{text} †" if complained_of(verdicts) else text
+        text = ", ".join(f"{WORDS[v]} {counts[v]} of {counts.total()}" for v in seen)
+    return f"{text} †" if wrongly_reported(verdicts) else text
 
 
-def complained_of(verdicts: Mapping[str, str]) -> list[str]:
-    """The good examples among ``verdicts`` that are complained of."""
+def wrongly_reported(verdicts: Mapping[str, str]) -> list[str]:
+    """The good tests that the tool fails, or during which it fails another test."""
     bad = (GUILTY, ELSEWHERE, HUNG)
-    return [test for test, said in verdicts.items() if test.startswith("test_good") and said in bad]
+    good = [test for test in verdicts if test.startswith("test_good")]
+    return [test for test in good if verdicts[test] in bad]
 
 
 def table(cells: Cells, names: list[str], title: str) -> str:
+    """A table with a row for each scenario in ``names`` and a column for each tool."""
     tools = [tool.name for tool in TOOLS]
     lines = [f".. list-table:: {title}", "   :header-rows: 1", "   :stub-columns: 1", ""]
     rows = [["", *tools]]
@@ -54,17 +56,17 @@ def table(cells: Cells, names: list[str], title: str) -> str:
 
 
 def false_alarms(cells: Cells) -> list[str]:
-    """The good examples that a tool fails, or for which it fails somebody else."""
+    """The result of `wrongly_reported` as a list item for each tool that has any."""
     found: dict[str, list[str]] = {}
     for name, by_tool in cells.items():
         for tool, verdicts in by_tool.items():
-            tests = [f"``{name}.py::{test}``" for test in complained_of(verdicts)]
+            tests = [f"``{name}.py::{test}``" for test in wrongly_reported(verdicts)]
             found.setdefault(tool, []).extend(tests)
     return [f"* {tool}: {', '.join(tests)}" for tool, tests in sorted(found.items()) if tests]
 
 
 def render(data: Mapping[str, Any]) -> str:
-    """Both tables, the false alarms, and what all of that was made with."""
+    """Both tables, the false alarms, and the versions that were compared."""
     cells: Cells = data["cells"]
     paths: list[Path] = scenarios()
     own = [path.stem for path in paths if path.parent.name == "scenarios"]

@@ -1,7 +1,7 @@
 """The tools that are compared, each set up as its own documentation says.
 
-A tool that runs tests is a ``conftest.py`` and options for pytest; one that reads code is a
-command. Where a tool warns or logs unless it is told to fail a test, it is told to.
+A tool that runs with the tests needs options of pytest and a ``conftest.py``; a linter is a
+command. A tool that only warns or logs by default is configured to fail the test.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Tool:
-    """``name`` heads a column, and ``packages`` are what pip installs for it."""
+    """A tool. ``name`` is the heading of its column, ``packages`` are what pip installs for it."""
 
     name: str
     packages: tuple[str, ...] = ()
-    #: Options of pytest, given the kind that is at stake.
+    #: The options of pytest for a kind.
     options: Callable[[str], tuple[str, ...]] = lambda kind: ()
     conftest: str = ""
-    #: The command that lints a file, as words; what it prints has ``path:line:column:``.
+    #: The module and arguments that lint a file. It must print ``path:line:column: code``.
     lint: tuple[str, ...] = field(default=())
 
 
@@ -44,7 +44,7 @@ def blockbuster():
         yield bb
 """
 
-# It is activated within each loop, which is when it hooks into that loop.
+# aiocop hooks into the running loop when it is activated, hence the async fixture.
 AIOCOP = """
 import aiocop
 import pytest
@@ -82,7 +82,7 @@ TOOLS = (
     Tool(
         "flake8-async",
         ("flake8", "flake8-async"),
-        # As it is by default, less other plugins' rules, and less one about needless "async".
+        # The default rules, without those of other plugins and without the one on needless "async".
         lint=("flake8", "--isolated", "--extend-ignore=E,F,W,C,ASYNC124", "--asyncio"),
     ),
     Tool(

@@ -1,4 +1,4 @@
-"""Runs somebody's test suite with the plugin and without it, and compares: see README.rst."""
+"""Compares the outcomes of a test suite with and without the plugin: see README.rst."""
 
 from __future__ import annotations
 
@@ -18,50 +18,56 @@ from .outcomes import ABSENT, Difference, Outcome, differing, totals
 from .runs import Run, Runner
 from .suites import CHECKOUT, SUITES, Place, Suite, set_up
 
-#: How often a test that differs is repeated by itself, and how often its whole file is.
+#: How often a test with a difference is repeated alone, and then with its whole file.
 ALONE, IN_ITS_FILE = 4, 2
 
 
 class Verdict:
-    """What a comparison has come to."""
+    """The result of a comparison of two runs, ``without`` and ``with_`` the plugin."""
 
     def __init__(self, suite: Suite, without: Run, with_: Run) -> None:
         self.suite = suite
         self.without = without
         self.with_ = with_
+        #: Tests of debug mode that differ, with their outcome with the plugin.
         self.debug: dict[str, Outcome] = {}
+        #: Differences that the plugin makes.
         self.real: list[Difference] = []
+        #: Differences that repetition did not confirm.
         self.chance: list[Difference] = []
+        #: Nodeids of tests that end as in asyncio's debug mode, each with the reason.
         self.excused: list[tuple[str, str]] = []
+        #: Nodeids of tests that show a documented limitation, each with that limitation.
         self.limits: list[tuple[str, str]] = []
 
     @property
     def complaints(self) -> list[str]:
-        """What is wrong besides the outcomes of tests."""
-        said = []
+        """Problems other than the outcomes of tests, as text."""
+        found = []
         for name, run in (("without", self.without), ("with", self.with_)):
             if not run.is_whole:
                 how = f"ended with code {run.code}" if run.code is not None else "did not end"
-                said.append(f"the run {name} the plugin {how}:\n{run.output[-6000:]}")
+                found.append(f"the run {name} the plugin {how}:\n{run.output[-6000:]}")
         if self.with_.fault:
-            said.append(self.with_.fault)
-        said += [
+            found.append(self.with_.fault)
+        found += [
             f"no test entered {hook}"
             for hook, modules in self.with_.hooks.items()
             if not modules
             and hook.startswith(self.suite.hooks)
             and hook not in dict(self.suite.no_test)
         ]
-        return said
+        return found
 
     @property
     def is_good(self) -> bool:
+        """Whether the plugin makes no difference."""
         return not self.real and not self.complaints
 
 
 def listed(known: tuple[tuple[str, str], ...], nodeid: str) -> str:
-    """What a list of the suite says of a test; empty if it is not on it."""
-    return next((why for what, why in known if fnmatchcase(nodeid, what)), "")
+    """The reason that ``known`` gives for a test; empty if no pattern matches its nodeid."""
+    return next((why for pattern, why in known if fnmatchcase(nodeid, pattern)), "")
 
 
 def judge(
@@ -72,7 +78,11 @@ def judge(
     hooks: bool = False,
     again: bool = True,
 ) -> Verdict:
-    """Run ``targets`` both ways, and look into each difference: ``again`` repeats the test."""
+    """Run ``targets`` with and without the plugin, and examine each difference.
+
+    ``together`` runs both at the same time. ``hooks`` records which tests enter which hook. With
+    ``again=False``, tests are not repeated, and each difference counts as real.
+    """
     with ThreadPoolExecutor(2 if together else 1) as pool:
         runs = [
             pool.submit(runner.run, "without", targets),
@@ -105,7 +115,11 @@ def judge(
 def repeat(
     runner: Runner, nodeid: str, without: Run | None, with_: Run, other: str, again: bool = True
 ) -> Difference:
-    """Run a test by itself, then its whole file, several times both ways."""
+    """Repeat a test alone, then with its whole file, several times with and without the plugin.
+
+    ``other`` is the way to run it without the plugin: one of `runs.WAYS`. With ``again=False``,
+    only the first two runs count.
+    """
     absent = Outcome(ABSENT)
     difference = Difference(nodeid)
     if without is not None:
@@ -125,14 +139,14 @@ def repeat(
 
 
 def show_totals(verdict: Verdict) -> None:
-    """Print what became of the tests in the first two runs."""
+    """Print the number of tests by outcome for both runs."""
     for name, run in (("without", verdict.without), ("with", verdict.with_)):
         counted = ", ".join(f"{n} {word}" for word, n in totals(run.outcomes).items())
         print(f"{name:8} {counted} in {run.seconds:.0f} s", flush=True)
 
 
 def show(verdict: Verdict) -> None:
-    """Print a verdict."""
+    """Print ``verdict``."""
     for title, differences in (
         ("REAL DIFFERENCE", verdict.real),
         ("by chance", verdict.chance),
@@ -159,9 +173,9 @@ def show(verdict: Verdict) -> None:
 
 
 def as_json(verdict: Verdict, versions: dict[str, str]) -> dict[str, Any]:
-    """The same for machines."""
+    """``verdict`` as data for JSON."""
 
-    def told(differences: list[Difference]) -> list[dict[str, Any]]:
+    def plain(differences: list[Difference]) -> list[dict[str, Any]]:
         return [
             {
                 "nodeid": each.nodeid,
@@ -176,8 +190,8 @@ def as_json(verdict: Verdict, versions: dict[str, str]) -> dict[str, Any]:
         **versions,
         "without": totals(verdict.without.outcomes),
         "with": totals(verdict.with_.outcomes),
-        "real": told(verdict.real),
-        "chance": told(verdict.chance),
+        "real": plain(verdict.real),
+        "chance": plain(verdict.chance),
         "as in debug mode": dict(verdict.excused),
         "known limits": dict(verdict.limits),
         "wrong": verdict.complaints,
@@ -187,7 +201,7 @@ def as_json(verdict: Verdict, versions: dict[str, str]) -> dict[str, Any]:
 
 
 def versions_of(suite: Suite, place: Place) -> dict[str, str]:
-    """Who was compared with whom."""
+    """The date, the suite and the versions of a comparison."""
     ask = (
         "import importlib.metadata as m, json, sys\n"
         "print(json.dumps([m.version(name) for name in sys.argv[1:]]))"
@@ -206,29 +220,42 @@ def versions_of(suite: Suite, place: Place) -> dict[str, str]:
     }
 
 
-def main() -> int:
-    """Compare, print, write. The exit code is 1 where the plugin makes a difference."""
+def options_of(args: list[str] | None = None) -> argparse.Namespace:
+    """The options of the command line. Exits with a usage error if they are not valid."""
     parser = argparse.ArgumentParser(prog="python -m conformance", description=main.__doc__)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument(
-        "targets", nargs="*", help="in place of the whole suite: as pytest takes them"
-    )
-    parser.add_argument("--part", action="store_true", help="only a part that touches every hook")
-    parser.add_argument("--together", action="store_true", help="both runs at the same time")
-    parser.add_argument(
-        "--hooks", action="store_true", help="say which hook is entered by which tests (3.12+)"
+        "targets", nargs="*", help="arguments of pytest that replace the whole suite"
     )
     parser.add_argument(
-        "--once", action="store_true", help="repeat nothing: each difference passes for real"
+        "--part", action="store_true", help="run only a part of the suite that touches every hook"
     )
-    parser.add_argument("--timeout", type=float, default=3600, help="seconds for one run")
+    parser.add_argument("--together", action="store_true", help="run both at the same time")
     parser.add_argument(
-        "--home", type=Path, default=CHECKOUT / "build" / "conformance", help="where to set up"
+        "--hooks", action="store_true", help="show which tests enter which hook (Python 3.12+)"
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the result to PATH")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--once", action="store_true", help="do not repeat tests; every difference counts as real"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=3600, help="seconds for each run (default: 3600)"
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=CHECKOUT / "build" / "conformance",
+        help="folder for environments and configuration (default: build/conformance)",
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to PATH")
+    options = parser.parse_args(args)
     if options.hooks and sys.version_info < (3, 12):
-        parser.error("--hooks needs sys.monitoring, which came with Python 3.12")
+        parser.error("--hooks requires sys.monitoring, and so Python 3.12 or later")
+    return options
+
+
+def main() -> int:
+    """Run a test suite with and without the plugin; exit with 1 if that makes a difference."""
+    options = options_of()
     suite = SUITES[options.suite]
     place = set_up(suite, options.home)
     versions = versions_of(suite, place)

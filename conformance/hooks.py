@@ -1,6 +1,6 @@
-"""A plugin of pytest's that counts, for each hook of the plugin, the tests that enter it.
+"""A pytest plugin that counts, for each function that we replace, the tests that enter it.
 
-It looks on through `sys.monitoring`, which puts no frame between a hook and its caller.
+It uses `sys.monitoring`, which adds no frame between a function and its caller.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ PACKAGE = str(Path(sys.modules[Patches.__module__].__file__ or "").parent.parent
 
 
 class Hooks:
-    """Which test enters which hook."""
+    """Records which test enters which hook. A hook is a replacement that `Patches` installs."""
 
     def __init__(self) -> None:
-        # One code may stand at many names: it is known by the first, and the rest are counted.
+        # A code object may be installed under several names. It is listed under the first one.
         self._names: dict[CodeType, str] = {}
         self._places: defaultdict[str, set[str]] = defaultdict(set)
         self._touched: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._module = "(outside of tests)"
-        # From Python 3.12 on.
+        # `vars`, because type checkers target Python 3.11.
         monitoring = self._monitoring = vars(sys)["monitoring"]
         self._tool = next(n for n in range(6) if monitoring.get_tool(n) is None)
         monitoring.use_tool_id(self._tool, "conformance")
@@ -42,10 +42,10 @@ class Hooks:
 
     def _entered(self, code: CodeType, offset: int) -> Any:
         self._touched[self._names[code]][self._module] += 1
-        return self._monitoring.DISABLE  # once a test is enough
+        return self._monitoring.DISABLE  # one event for each test is enough
 
     def add(self, name: str, hook: object) -> None:
-        """Look on at ``hook``, which is what stands at ``name``."""
+        """Monitor ``hook``, which is installed as ``name``."""
         for part, code in _codes(name, hook, set()):
             first = self._names.setdefault(code, part)
             self._places[first].add(part)
@@ -72,7 +72,7 @@ class Hooks:
 
 
 def _codes(name: str, hook: object, seen: set[int]) -> Iterator[tuple[str, CodeType]]:
-    """The code of the plugin's own in ``hook``: its own, or that of its methods."""
+    """The code objects of the plugin in ``hook``: a function, or a class with its methods."""
     if id(hook) in seen:
         return
     seen.add(id(hook))
@@ -90,7 +90,7 @@ def _codes(name: str, hook: object, seen: set[int]) -> Iterator[tuple[str, CodeT
             inner = cell.cell_contents
         except ValueError:
             continue
-        # A class that the hook hands out: what loop.create_future() returns, say.
+        # A class whose instances the hook returns, such as that of loop.create_future().
         if isinstance(inner, type):
             yield from _codes(name, inner, seen)
 

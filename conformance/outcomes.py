@@ -1,4 +1,4 @@
-"""What became of the tests of a run, and in which tests two runs differ: no input, no output."""
+"""Outcomes of tests, and differences between two runs. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: The outcome of a test that one run has and the other has not.
+#: The outcome of a test that is missing in one of the runs.
 ABSENT = "absent"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a test, over all of its phases; ``message`` says why, where there is more."""
+    """The outcome of a test over all its phases. ``message`` has the reasons; it may be empty."""
 
     text: str
     message: str = ""
 
     @property
     def word(self) -> str:
-        """The one word under which the test is counted."""
+        """The word under which the test is counted, such as ``passed``."""
         return self.text.split(",")[0].split(" ")[0]
 
 
 def outcomes(lines: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
-    """The outcome of each test, from the lines that the recorder has written."""
+    """The outcome of each test, by nodeid. ``lines`` are those that `recorder` wrote."""
     of_test: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for line in lines:
         if line["nodeid"]:
@@ -53,26 +53,26 @@ def _outcome(events: list[Mapping[str, Any]]) -> Outcome:
             if outcome != "passed":
                 parts[f"{outcome} in teardown"] += 1
         elif outcome != "passed":
-            # A subtest; or a further report of a test that has been reported already.
+            # A subtest, or another report of a finished test.
             parts[f"{when} {outcome}"] += 1
     if not ended:
         whole = "unfinished"
-    told = [whole or "unfinished"]
-    told += [f"{part} ({count})" if count > 1 else part for part, count in sorted(parts.items())]
+    words = [whole or "unfinished"]
+    words += [f"{part} ({count})" if count > 1 else part for part, count in sorted(parts.items())]
     if whole == "passed" and any("failed" in part for part in parts):
-        told[0] = "failed"
-    return Outcome(", ".join(told), "\n".join(messages))
+        words[0] = "failed"
+    return Outcome(", ".join(words), "\n".join(messages))
 
 
 def totals(of_test: Mapping[str, Outcome]) -> dict[str, int]:
-    """How many tests passed, failed, were skipped, and so on."""
+    """The number of tests by outcome: passed, failed and skipped first, then the others."""
     counts = Counter(outcome.word for outcome in of_test.values())
     first = {word: counts.pop(word, 0) for word in ("passed", "failed", "skipped")}
     return first | dict(sorted(counts.items()))
 
 
 def differing(without: Mapping[str, Outcome], with_: Mapping[str, Outcome]) -> list[str]:
-    """The nodeids of tests that did not end alike, in the order of the first run."""
+    """The nodeids of tests whose outcomes differ, in the order of the run without the plugin."""
     absent = Outcome(ABSENT)
     return [
         nodeid
@@ -83,7 +83,7 @@ def differing(without: Mapping[str, Outcome], with_: Mapping[str, Outcome]) -> l
 
 @dataclass
 class Difference:
-    """A test that ended in another way with the plugin, and what became of it when repeated."""
+    """A test whose outcome differs with the plugin, and how often each outcome occurred."""
 
     nodeid: str
     without: Counter[str] = field(default_factory=Counter)
@@ -92,22 +92,22 @@ class Difference:
     messages: dict[str, str] = field(default_factory=dict)
 
     def saw(self, with_plugin: bool, outcome: Outcome) -> None:
-        """The test was run once more, and ended in ``outcome``."""
+        """Count ``outcome``, that of another run of the test."""
         (self.with_ if with_plugin else self.without)[outcome.text] += 1
         if outcome.message:
             self.messages[outcome.text] = outcome.message
 
     @property
     def only_with(self) -> list[str]:
-        """FindingPipeline that were seen with the plugin more than once, and never without it."""
+        """Outcomes that occurred more than once with the plugin, and never without it."""
         return [text for text, n in self.with_.items() if n > 1 and text not in self.without]
 
     @property
     def only_without(self) -> list[str]:
-        """FindingPipeline that were seen without the plugin more than once, and never with it."""
+        """Outcomes that occurred more than once without the plugin, and never with it."""
         return [text for text, n in self.without.items() if n > 1 and text not in self.with_]
 
     @property
     def is_real(self) -> bool:
-        """Whether the plugin makes the difference, not chance."""
+        """Whether the plugin makes the difference, rather than chance."""
         return bool(self.only_with or self.only_without)

@@ -1,8 +1,7 @@
-"""A plugin of pytest's that writes down what became of each test, as it happens.
+"""A pytest plugin that records the outcome of each test as soon as it is known.
 
-It is copied beside the suite, and loaded in both runs. Each line of the file that
-``CONFORMANCE_RECORD`` names is an object of JSON, so that what a run which crashed had done
-until then can be read.
+It is copied next to the suite, and loaded in both runs. It writes a JSON object per line to the
+file that ``CONFORMANCE_RECORD`` names, so that the record of a run that crashes can be read.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-#: How much of a message is kept, in characters.
+#: The longest message that is recorded, in characters.
 LIMIT = 4000
 
 
@@ -22,15 +21,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Writes a line for each report."""
+    """Writes a line for each report of pytest."""
 
     def __init__(self, path: str) -> None:
-        # Not inherited by what the tests start, nor in the way of tests that count descriptors.
+        # Opened once: tests may count file descriptors. Child processes do not inherit it.
         self._file: IO[str] = open(path, "a", encoding="utf-8")
         self._process = os.getpid()
 
     def _write(self, **line: Any) -> None:
-        if os.getpid() == self._process:  # a test may fork, and forget to end the child
+        if os.getpid() == self._process:  # a test may fork and fail to end the child
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
@@ -53,7 +52,7 @@ class Recorder:
             outcome = "xfailed" if report.skipped else "xpassed"
         self._write(
             nodeid=report.nodeid,
-            # pytest 9 and pytest-subtests: the report of a subtest is of a class of its own.
+            # pytest 9 and pytest-subtests report a subtest by a subclass of TestReport.
             when="subtest" if "Subtest" in type(report).__name__.title() else report.when,
             outcome=outcome,
             message=_message(report) if not report.passed else "",
@@ -65,9 +64,9 @@ class Recorder:
 
 
 def _message(report: Any) -> str:
-    """Why a test failed or was skipped."""
+    """The reason why a test failed or was skipped."""
     longrepr = report.longrepr
-    if isinstance(longrepr, tuple):  # of a skipped test: path, line, reason
+    if isinstance(longrepr, tuple):  # path, line and reason of a skipped test
         return str(longrepr[2])[:LIMIT]
     crash = getattr(longrepr, "reprcrash", None)
     text = str(crash.message) if crash is not None else str(longrepr)

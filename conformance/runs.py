@@ -1,4 +1,4 @@
-"""One run of a suite, with the plugin or without it."""
+"""Runs a suite once, with or without the plugin."""
 
 from __future__ import annotations
 
@@ -19,64 +19,64 @@ from .suites import Place, Suite
 
 HERE = Path(__file__).parent
 
-#: The ways to run a suite: what pytest is told, and what is in the environment.
+#: The ways to run a suite: arguments of pytest and environment variables.
 WAYS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "without": (("-p", "no:asyncio_traps"), {}),
     "with": (("-p", "asyncio_traps", "--asyncio-traps=warn"), {}),
-    # pytest-asyncio hands debug=False to its loops unless told otherwise.
+    # The plugin must be indistinguishable from asyncio's debug mode where a test reads that mode.
     "debug": (("-p", "no:asyncio_traps"), {"PYTHONASYNCIODEBUG": "1"}),
 }
 
-#: Seconds that a process may take to end, after the session of its pytest.
+#: Seconds within which the process must exit after pytest has finished its session.
 LINGER = 60.0
 
-#: How the terminal says that the plugin itself has failed.
+#: Heading of the section of the terminal that reports a fault of the plugin.
 FAULT = "a fault of pytest-asyncio-traps"
 
 
 @dataclass
 class Run:
-    """What came out of one run."""
+    """The result of a run. ``output`` is what pytest printed."""
 
     outcomes: dict[str, Outcome]
     seconds: float
-    #: The exit code of pytest; None if the run had to be ended.
+    #: The exit code of pytest; None if the run was killed.
     code: int | None
     output: str
-    #: The plugin's own report.
+    #: The JSON report of the plugin; empty without the plugin.
     report: dict[str, Any] = field(default_factory=dict)
-    #: Hooks that were entered, and in how many tests each; only if that was asked for.
+    #: For each hook, the number of tests that entered it, by test module. Empty unless requested.
     hooks: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
-        """Whether pytest came to the end of its tests."""
+        """Whether pytest finished all tests."""
         return self.code in (0, 1)
 
     @property
     def fault(self) -> str:
-        """What the terminal says about a fault of the plugin's, if there was one."""
+        """The output about a fault of the plugin; empty if there was none."""
         _, found, text = self.output.partition(FAULT)
         return f"{found}{text}" if found else ""
 
 
 class Runner:
-    """Runs a suite, each time in a process of its own."""
+    """Runs a suite, each time in a new process. ``timeout`` is in seconds."""
 
     def __init__(self, suite: Suite, place: Place, timeout: float) -> None:
         self.suite = suite
         self.place = place
         self.timeout = timeout
-        # A job in the background ignores Ctrl-C, and so would the tests that interrupt
-        # themselves: what has a handler here is as it was by default there.
+        # Shells start background jobs with SIGINT ignored. Child processes would inherit that, and
+        # tests that interrupt themselves would fail. A handler is not inherited.
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run(self, way: str, targets: Sequence[str], hooks: bool = False) -> Run:
-        """Run ``targets`` in one of `WAYS`."""
+        """Run ``targets`` in one of `WAYS`. ``hooks`` records which tests enter which hook."""
         with tempfile.TemporaryDirectory(prefix="conformance-") as name:
             folder = Path(name)
-            # Under names of their own: the suite may have modules of the plain ones.
+            # Prefixed, because the suite may have modules called "recorder" or "hooks".
             shutil.copy(HERE / "recorder.py", folder / "conformance_recorder.py")
             shutil.copy(HERE / "hooks.py", folder / "conformance_hooks.py")
             return self._run(folder, way, targets, hooks)
@@ -96,7 +96,7 @@ class Runner:
             command += [f"--asyncio-traps-report={report}"]
         if hooks:
             command += ["-p", "conformance_hooks"]
-        # What the caller's shell sets for other work must not reach the suite.
+        # Settings of the caller's shell must not affect the suite.
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHON"))}
         env |= {
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -122,21 +122,21 @@ class Runner:
     def _execute(
         self, command: list[str], env: dict[str, str], has_ended: Callable[[], bool]
     ) -> tuple[str, int | None]:
-        """The output and the exit code of ``command``; no code if it would not come to an end."""
+        """The output and the exit code of ``command``; None as code if it had to be killed."""
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             process = subprocess.Popen(
                 command,
                 env=env,
                 cwd=self.place.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=output,  # not a pipe, which a child that stays behind would hold open
+                stdout=output,  # not a pipe: a surviving child process would keep it open
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
             try:
                 code = self._wait(process, has_ended)
                 if code is None:
-                    # pytest has Python print the stack of each thread.
+                    # faulthandler, enabled by pytest, prints the stack of each thread.
                     process.send_signal(getattr(signal, "SIGABRT", signal.SIGTERM))
             finally:
                 _end_all(process)
@@ -151,13 +151,13 @@ class Runner:
             except subprocess.TimeoutExpired:
                 now = time.monotonic()
             ended = ended or (now if has_ended() else 0.0)
-            # A thread that a test has left may keep the process from its end.
+            # A thread that a test left running may keep the process from exiting.
             if now - began > self.timeout or (ended and now - ended > LINGER):
                 return None
 
 
 def _has_ended(record: Path) -> bool:
-    """Whether pytest has come to the end of its session, as far as is recorded."""
+    """Whether ``record`` says that pytest has finished its session."""
     if not record.exists():
         return False
     with record.open("rb") as file:
@@ -170,7 +170,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _end_all(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of a run, the processes that its tests have left included."""
+    """Kill the process of a run if necessary, and all processes that its tests left running."""
     if process.poll() is None:
         try:
             process.wait(10)

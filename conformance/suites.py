@@ -1,4 +1,4 @@
-"""The suites that judge, and what each needs to be run."""
+"""The test suites for the comparison, and how to set them up."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ CHECKOUT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Suite:
-    """Somebody's test suite."""
+    """A test suite of another project."""
 
     name: str
-    #: What of the suite pytest is given, and what in a run of a part.
+    #: The arguments of pytest for the whole suite, and for a run with ``--part``.
     targets: tuple[str, ...]
     part: tuple[str, ...]
-    #: The source distribution, as pip knows it; none for what comes with the interpreter.
+    #: The requirement that pip downloads; None for tests that come with the interpreter.
     requirement: str | None = None
-    #: The folder of the source distribution that holds the tests; none where what is
-    #: installed holds them.
+    #: The folder with the tests in the source distribution; None if the installed package contains
+    #: the tests.
     tests: str | None = None
-    #: What its tests need besides.
+    #: Further requirements of the tests.
     needs: tuple[str, ...] = ()
-    #: Whether it is built from its source, too, since that is what installs the tests.
+    #: Whether to build the package from source because only that installs the tests.
     build: bool = False
-    #: The settings of pytest in its own configuration that matter.
+    #: The settings of the suite's own pytest configuration that matter.
     ini: str = ""
-    #: A ``conftest.py`` that does what the suite's own runner does.
+    #: A ``conftest.py`` that replaces the suite's own test runner.
     conftest: str = ""
-    #: The plugins of pytest that its tests want; pytest-asyncio is always there.
+    #: The pytest plugins that the tests need besides pytest-asyncio.
     plugins: tuple[str, ...] = ()
-    #: Tests of debug mode itself, and why they read it. They are compared with asyncio's own
-    #: debug mode in place of a run without the plugin.
+    #: Patterns for tests that depend on debug mode, each with the reason. They are compared with a
+    #: run in asyncio's debug mode.
     about_debug: tuple[tuple[str, str], ...] = ()
-    #: How the names of those hooks begin that this suite is to enter.
+    #: Prefix of the names of the hooks that this suite must enter.
     hooks: str = ""
-    #: Hooks that it has no test for, and who tests them instead.
+    #: Hooks that the suite does not test, each with the file of ours that does.
     no_test: tuple[tuple[str, str], ...] = ()
-    #: Tests that show a limit which ``docs/limitations.rst`` names, and which.
+    #: Patterns for tests that show a limitation of ``docs/limitations.rst``, each described.
     limits: tuple[tuple[str, str], ...] = ()
 
 
-#: Of each suite: pytest-asyncio warns where this is not said.
+#: For all suites. Without this setting, pytest-asyncio warns.
 _INI = """[pytest]
 asyncio_default_fixture_loop_scope = function
 """
 
-#: Of a suite of unittest's. pytest would collect classes by their names, mixins among them.
+#: For suites of unittest. pytest would collect mixins, too, by the names of their classes.
 _UNITTEST = """
 python_classes =
 python_functions =
 """
 
-#: Of asyncio's tests, those that touch every hook.
+#: The tests of asyncio that together touch every hook.
 _PART = (
     "base_events", "futures", "locks", "queues", "runners", "streams", "taskgroups", "threads",
     "unix_events", "tasks::CTask_CFuture_Tests", "tasks::RunCoroutineThreadsafeTests",
 )  # fmt: skip
 
-#: Tests of what the plugin replaces outside of asyncio.
+#: Tests of functions outside of asyncio that the plugin replaces.
 _BESIDE = (
     "test.test_asyncgen",
     "test.test_contextlib_async",
@@ -80,7 +80,7 @@ CPYTHON = Suite(
     targets=("test.test_asyncio", *_BESIDE),
     part=(*(f"test.test_asyncio.test_{name}" for name in _PART), *_BESIDE),
     ini=_UNITTEST,
-    # Its tests put hooks of their own there, or call Python's by name.
+    # Its tests install their own hooks there, or call Python's by name.
     no_test=(
         ("sys.unraisablehook", "tests/traps/test_callback_exception.py"),
         ("threading.excepthook", "tests/traps/test_wrong_thread.py"),
@@ -88,7 +88,7 @@ CPYTHON = Suite(
     limits=(
         (
             "test_coroutines.py::OriginTrackingTest::test_origin_tracking",
-            "Python notes the line of each coroutine (cr_origin), though the depth reads 0",
+            "Python tracks the origin of coroutines (cr_origin), though the tracking depth reads 0",
         ),
     ),
 )
@@ -121,9 +121,9 @@ ANYIO = Suite(
     ),
     targets=("tests",),
     part=("tests/test_taskgroups.py", "tests/test_synchronization.py"),
-    # Of its filters of warnings ("error"), the plugin's own is left out: it would turn the rule
-    # "warn" into "fail". So is what destructors say: it shows in whatever test the collector
-    # runs in, once a test has failed and left its sockets open.
+    # anyio's filter "error" does not apply to warnings of the plugin, which it would turn into
+    # failures, nor to those about exceptions in destructors: after a failed test that left sockets
+    # open, these occur in whichever test the garbage collector runs.
     ini="""
 anyio_mode = auto
 timeout = 60
@@ -158,7 +158,7 @@ SUITES = {suite.name: suite for suite in (CPYTHON, UVLOOP, ANYIO, TORNADO)}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a suite is run, by which interpreter, and from where its nodeids count."""
+    """A suite that is set up: the working folder, the interpreter, and the root of nodeids."""
 
     folder: Path
     python: str
@@ -166,9 +166,10 @@ class Place:
 
 
 def set_up(suite: Suite, home: Path) -> Place:
-    """Have everything ready in ``home``; what is there already is kept.
+    """Set up ``suite`` in the folder ``home``, unless that was done before.
 
-    Raises `SystemExit` if the suite cannot be had.
+    Raises `SystemExit` if the interpreter lacks its tests, and `subprocess.CalledProcessError` if
+    pip fails.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     folder = home.absolute() / f"{suite.name}-{version}"
@@ -179,7 +180,7 @@ def set_up(suite: Suite, home: Path) -> Place:
         spec = importlib.util.find_spec("test")
         place = Path(spec.origin).parent if spec is not None and spec.origin else None
         if place is None or not (place / "test_asyncio").is_dir():
-            raise SystemExit(f"{sys.executable} has come without its tests (the package test)")
+            raise SystemExit(f"{sys.executable} lacks its tests, the package test")
         return Place(folder, sys.executable, place)
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     done = folder / "done.txt"
@@ -202,7 +203,7 @@ def _pip(python: Path, command: str, *args: str) -> None:
 
 
 def _fetch(requirement: str, tests: str, python: Path, folder: Path) -> None:
-    """Unpack the tests alone: beside them, the package's source would hide what is installed."""
+    """Unpack only the tests: the source of the package would shadow the installed package."""
     downloads = folder / "downloads"
     downloads.mkdir(exist_ok=True)
     for old in downloads.iterdir():

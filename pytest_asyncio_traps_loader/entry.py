@@ -1,8 +1,8 @@
-"""What the entry point ``asyncio_traps`` names: the plugin, imported by way of the finder.
+"""The target of the entry point ``asyncio_traps``: imports the plugin through `finder`.
 
-This folder has no ``__init__.py``. pytest marks the packages of the distribution for assertion
-rewriting, but not its namespace packages; a module of a marked package would be compiled by pytest
-before it could do anything about that.
+This folder must not have an ``__init__.py``. pytest marks the regular packages of the distribution
+for assertion rewriting, but not its namespace packages. In a marked package, pytest would compile
+this very module before `finder` is in place.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from .finder import finder
 
 
 def _load() -> Any:
-    """The plugin, or what stands in for it: its import must not keep pytest from starting."""
-    with finder:  # from there on it is the plugin's, for as long as a run lasts
+    """The plugin, or a substitute if its import fails: pytest must start in any case."""
+    with finder:  # during a run, the plugin itself keeps the finder in place
         try:
             from pytest_asyncio_traps import plugin
         except Exception as exc:

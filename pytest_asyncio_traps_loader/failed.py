@@ -1,7 +1,8 @@
-"""What stands in for the plugin where its import has failed.
+"""Substitute for the plugin if its import fails.
 
-An import that fails would keep pytest from starting. Instead, the tests run without the plugin, and
-the run says so at its end; with ``--asyncio-strict`` it fails.
+An ImportError from an entry point would keep pytest from starting. With this substitute, the tests
+run without the plugin, and the summary reports the failure. With ``--asyncio-strict``, the run
+fails.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Iterator
 
 import pytest
 
-#: The options of the plugin, as `pytest_asyncio_traps.options` declares them. Each with a value,
-#: with none, or with one that may be missing: `test_start.py` holds the two against each other.
+#: The options that `pytest_asyncio_traps.options` declares, and whether each takes a value.
+#: A test compares the two lists.
 OPTIONS = {
     "--asyncio-traps": "value",
     "--asyncio-strict": "flag",
@@ -39,7 +40,7 @@ _HEADING = "a fault of pytest-asyncio-traps"
 
 
 class Hooks:
-    """The hooks of the plugin, which are never called."""
+    """Specifications of the plugin's hooks, so that implementations pass validation."""
 
     @pytest.hookspec
     def pytest_asyncio_traps_finding(self, finding: object, item: object) -> None:
@@ -51,7 +52,7 @@ class Hooks:
 
 
 class Recorder:
-    """The fixture ``asyncio_traps`` of a run in which nothing is watched."""
+    """Value of the fixture ``asyncio_traps`` in a run without the plugin: finds nothing."""
 
     findings: tuple[()] = ()
     records: tuple[logging.LogRecord, ...] = ()
@@ -59,17 +60,17 @@ class Recorder:
 
     @contextlib.contextmanager
     def expect(self, kind: str, match: str | re.Pattern[str] | None = None) -> Iterator[None]:
-        """Expect nothing: that nothing is found is not the test's fault."""
+        """Accept any block: nothing is watched, so a missing finding is not the test's fault."""
         yield
 
 
 class FailedPlugin:
-    """The options, markers and fixtures of the plugin, and what has kept it from being loaded."""
+    """Declares the plugin's options, markers and fixtures, and reports why its import failed."""
 
     def __init__(self, exc: BaseException) -> None:
         self._text = "".join(traceback.format_exception(exc)).rstrip()
         self._last = self._text.rpartition("\n")[2]
-        self._told = False
+        self._reported = False
         self._session: pytest.Session | None = None
 
     def pytest_addhooks(self, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -97,7 +98,7 @@ class FailedPlugin:
     def pytest_configure(self, config: pytest.Config) -> None:
         for line in MARKERS:
             config.addinivalue_line("markers", line)
-        config.add_cleanup(self._tell_the_rest)
+        config.add_cleanup(self._report_to_stderr)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -110,7 +111,7 @@ class FailedPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        self._told = True
+        self._reported = True
         terminalreporter.section(_HEADING, red=True)
         for line in self._lines():
             terminalreporter.line(line)
@@ -120,9 +121,9 @@ class FailedPlugin:
             )
             terminalreporter.stats.setdefault("error", []).append(report)
 
-    def _tell_the_rest(self) -> None:
-        if not self._told and self._session is not None:
-            self._told = True
+    def _report_to_stderr(self) -> None:
+        if not self._reported and self._session is not None:
+            self._reported = True
             sys.stderr.write("\n".join([_HEADING, *self._lines(), ""]))
 
     def _lines(self) -> list[str]:
@@ -141,7 +142,7 @@ class FailedPlugin:
 
     @pytest.fixture
     def asyncio_traps(self) -> Recorder:
-        """Sees nothing, and expects nothing."""
+        """Without effect: the plugin could not be loaded."""
         return Recorder()
 
     @pytest.fixture

@@ -1,10 +1,10 @@
 """Imports the plugin from the bytecode that pip compiled.
 
 pytest rewrites the assertions of every package whose distribution has a ``pytest11`` entry point:
-it parses and compiles each module. Where it cannot write the result to disk
+it parses and compiles each module. If it cannot write the result to disk
 (``PYTHONDONTWRITEBYTECODE``, a read-only site-packages), it does so at every start and in every
-worker of pytest-xdist. The plugin has no assertion worth rewriting, so its modules are found here,
-before pytest's hook on `sys.meta_path` sees them, and take Python's ordinary way.
+worker of pytest-xdist. The plugin has no assertions worth rewriting. So this finder precedes
+pytest's on `sys.meta_path`, and has Python's default machinery import the plugin's modules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PACKAGE = "pytest_asyncio_traps"
 
 
 class Finder:
-    """Finds the modules of the plugin while a run needs them."""
+    """Finds the modules of the plugin. Active while a run uses it; see `enter`."""
 
     def __init__(self) -> None:
         self._runs = 0
@@ -26,7 +26,7 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of a module of the plugin. None for any other, which other finders look for."""
+        """The spec of a module of the plugin; None for other modules, so that other finders try."""
         if name != PACKAGE and not name.startswith(f"{PACKAGE}."):
             return None
         return PathFinder.find_spec(name, path, target)
@@ -38,13 +38,13 @@ class Finder:
         self.leave()
 
     def enter(self) -> None:
-        """Come first, until `leave` was called as often: there may be a run within another."""
+        """Activate the finder. Nested runs may each do so: calls are counted."""
         self._runs += 1
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
     def leave(self) -> None:
-        """A run has ended. The last one removes the finder."""
+        """Deactivate the finder, if this matches the first call of `enter`."""
         self._runs -= 1
         if self._runs <= 0 and self in sys.meta_path:
             sys.meta_path.remove(self)

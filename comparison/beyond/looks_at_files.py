@@ -1,4 +1,4 @@
-"""A short look at the file system, on the loop's thread."""
+"""A quick file system call in the thread of the loop."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A trap in code that no test runs."""
+"""A bug in code that no test runs."""
 
 import asyncio
 

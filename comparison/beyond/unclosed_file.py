@@ -1,4 +1,4 @@
-"""A file that is left to the collector."""
+"""A file that is never closed, only garbage-collected."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""A lock of threads that is waited for on the loop's thread, for a short time."""
+"""A short wait for a `threading.Lock` in the thread of the loop."""
 
 import asyncio
 import threading

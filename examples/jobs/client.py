@@ -1,4 +1,4 @@
-"""The user's side of a connection."""
+"""The client side of a connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .store import JobError, State
 
 
 class Client:
-    """A connection to a served queue; one request at a time is under way."""
+    """A connection to a server. It sends one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -19,7 +19,7 @@ class Client:
 
     @classmethod
     async def connect(cls, host: str, port: int) -> Self:
-        """Open a connection. Whoever calls this must call `close`, or use ``async with``."""
+        """Open a connection. Call `close` when done, or use ``async with``."""
         reader, writer = await asyncio.open_connection(host, port)
         return cls(reader, writer)
 
@@ -35,12 +35,12 @@ class Client:
         await self.close()
 
     async def submit(self, task: str, argument: str) -> int:
-        """Queue a job. Returns its number."""
+        """Add a job to the queue, and return its number."""
         answer = await self._ask({"submit": task, "argument": argument})
         return int(answer["number"])
 
     async def result(self, number: int) -> str:
-        """Wait for the end of a job. Raises `JobError` when it has failed."""
+        """Wait for the result of a job. Raises `JobError` if the job failed."""
         answer = await self._ask({"result": number})
         if answer["state"] == State.FAILED:
             raise JobError(answer["result"])

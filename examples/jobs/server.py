@@ -1,4 +1,4 @@
-"""The queue's side of a connection: one JSON object a line, each answered by another."""
+"""The server side of a connection. Requests and replies are JSON objects, one per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .worker import Pool, Task
 async def serving(
     tasks: Mapping[str, Task], host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve a pool that knows ``tasks``, at the address that is yielded."""
+    """Serve a pool that runs ``tasks``. Yields the host and the port."""
     connections: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +37,9 @@ async def serving(
 
 
 async def _serve(pool: Pool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError, ValueError):  # the client is gone, or its line is too long
+    with suppress(
+        ConnectionError, ValueError
+    ):  # the client has disconnected, or the line is too long
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(await _answer(pool, line)).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""What is known of each job."""
+"""Jobs and their states."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 
 
 class JobError(Exception):
-    """A job failed, or there is no such job or task."""
+    """A job has failed, or there is no such job or task."""
 
 
 class State(StrEnum):
-    """How far a job has come."""
+    """The state of a job."""
 
     QUEUED = "queued"
     DONE = "done"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass
 class Job:
-    """One call of a task. ``result`` is the error's text when the job has failed."""
+    """A call of a task. If the job has failed, ``result`` is the text of the error."""
 
     number: int
     task: str
@@ -31,26 +31,26 @@ class Job:
 
 
 class Store:
-    """Jobs by their number."""
+    """All jobs, by number."""
 
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
         self._changed = asyncio.Condition()
 
     def add(self, task: str, argument: str) -> Job:
-        """Make a job, with the next number."""
+        """Create a job with the next number."""
         number = len(self._jobs) + 1
         job = self._jobs[number] = Job(number, task, argument)
         return job
 
     async def finish(self, job: Job, state: State, result: str) -> None:
-        """Note how ``job`` ended, and wake those who wait for it."""
+        """Set the result of ``job``, and wake the tasks that wait for it."""
         async with self._changed:
             job.state, job.result = state, result
             self._changed.notify_all()
 
     async def finished(self, number: int) -> Job:
-        """Wait until job ``number`` has ended."""
+        """Wait until job ``number`` has finished. Raises `JobError` if there is no such job."""
         job = self._jobs.get(number)
         if job is None:
             raise JobError(f"there is no job {number}")

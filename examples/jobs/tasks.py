@@ -1,4 +1,4 @@
-"""What the service can do."""
+"""The tasks of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue, and the workers that empty it."""
+"""A job queue and the workers that process it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Task = Callable[[str], Awaitable[str]]
 
 
 class Pool:
-    """Runs jobs in the order in which they come, ``size`` of them at a time."""
+    """Runs jobs in order of submission, at most ``size`` at a time."""
 
     def __init__(self, tasks: Mapping[str, Task], size: int = 2) -> None:
         self.store = Store()
@@ -27,7 +27,7 @@ class Pool:
             self._workers.append(asyncio.create_task(self._work()))
 
     async def stop(self) -> None:
-        """Stop the workers, and wait until they have ended."""
+        """Stop the workers, and wait until they have finished."""
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -41,7 +41,7 @@ class Pool:
         await self.stop()
 
     async def submit(self, task: str, argument: str) -> Job:
-        """Put a job into the queue."""
+        """Add a job to the queue. Raises `JobError` if ``task`` is unknown."""
         if task not in self._tasks:
             raise JobError(f"there is no task {task!r}")
         job = self.store.add(task, argument)

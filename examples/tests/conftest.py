@@ -1,4 +1,4 @@
-"""A service, and a client of it, for each test that asks."""
+"""Fixtures for a service and a client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.tasks import TASKS
 
 @pytest.fixture
 async def address() -> AsyncIterator[tuple[str, int]]:
-    """Where the service listens."""
+    """The host and port of a running service."""
     async with serving(TASKS) as address:
         yield address
 
