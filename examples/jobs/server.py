@@ -37,9 +37,7 @@ async def serving(
 
 
 async def _serve(pool: Pool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(
-        ConnectionError, ValueError
-    ):  # the client has disconnected, or the line is too long
+    with suppress(ConnectionError, ValueError):  # disconnected, or the line is too long
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(await _answer(pool, line)).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""Each test springs the trap that it is named for. Without the plugin they all pass."""
+"""Each test has the asyncio bug that it is named for. Without the plugin, all of them pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.tasks import TASKS
 async def test_never_awaited(client: Client) -> None:
     number = await client.submit("square", "3")
 
-    assert client.result(number)  # a coroutine, which is always true
+    assert client.result(number)  # a coroutine is always true
 
 
 async def test_unretrieved_exception(client: Client) -> None:
@@ -24,7 +24,7 @@ async def test_unretrieved_exception(client: Client) -> None:
     tasks = [asyncio.create_task(client.result(number)) for number in numbers]
     done, _ = await asyncio.wait(tasks)
 
-    assert len(done) == 2  # both have ended; how, nobody asks
+    assert len(done) == 2  # both have finished; their results are never read
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_pending_task(pool: Pool) -> None:
 
 
 async def test_unclosed_transport(address: tuple[str, int]) -> None:
-    client = await Client.connect(*address)  # and no close()
+    client = await Client.connect(*address)  # never closed
 
     number = await client.submit("square", "3")
 
@@ -51,7 +51,7 @@ async def test_unclosed_transport(address: tuple[str, int]) -> None:
 
 
 async def square(argument: str) -> str:
-    """As a script would use the service."""
+    """Use the service as a script would."""
     async with serving(TASKS) as address, await Client.connect(*address) as client:
         return await client.result(await client.submit("square", argument))
 
@@ -63,13 +63,13 @@ def test_unclosed_loop() -> None:
 
 
 def look_up(name: str) -> str:
-    """Stands for a driver that waits for its answer."""
+    """Stands for a driver that blocks until it gets a reply."""
     time.sleep(0.25)
     return name.upper()
 
 
 async def look_up_task(name: str) -> str:
-    return look_up(name)  # and meanwhile the server answers nobody
+    return look_up(name)  # blocks the event loop of the server
 
 
 async def test_slow_callback() -> None:
@@ -91,7 +91,7 @@ async def test_unclosed_asyncgen(client: Client) -> None:
 
 
 async def results(client: Client, numbers: list[int]) -> AsyncIterator[str]:
-    """The results of jobs, one after the other."""
+    """Yield the result of each job."""
     for number in numbers:
         yield await client.result(number)
 
@@ -114,7 +114,7 @@ async def test_invalid_state() -> None:
     reply = loop.create_future()
     loop.call_soon(reply.set_result, "9")
 
-    reply.cancel()  # the client has gone away
+    reply.cancel()  # the client has disconnected
 
     await asyncio.sleep(0)
 
@@ -130,7 +130,7 @@ async def test_callback_exception(client: Client) -> None:
 
 
 def show(number: int, unit: str) -> str:
-    """A number as people write it."""
+    """Format a number for people."""
     return f"{number} {unit[0]}"
 
 
@@ -141,12 +141,12 @@ async def test_blocking_call() -> None:
 
 
 async def read_jobs(path: Path) -> list[str]:
-    """The jobs in a file, one a line."""
+    """The jobs in a file, one per line."""
     return path.read_text(encoding="utf-8").splitlines()
 
 
 async def test_lingering_timer(client: Client) -> None:
-    asyncio.get_running_loop().call_later(60, print, "nobody has asked for a minute")
+    asyncio.get_running_loop().call_later(60, print, "no request for a minute")
 
     assert await client.result(await client.submit("square", "3")) == "9"
 
@@ -161,7 +161,7 @@ async def test_swallowed_cancellation() -> None:
 
 
 async def work_until_cancelled() -> None:
-    """Stands for a worker that knows better."""
+    """Stands for a worker that ignores its cancellation."""
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""The tests of test_broken.py, mended: none of them springs a trap."""
+"""The tests of test_broken.py without their bugs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_unclosed_transport(address: tuple[str, int]) -> None:
 
 
 async def square(argument: str) -> str:
-    """As a script would use the service."""
+    """Use the service as a script would."""
     async with serving(TASKS) as address, await Client.connect(*address) as client:
         return await client.result(await client.submit("square", argument))
 
@@ -62,7 +62,7 @@ def test_unclosed_loop() -> None:
 
 
 def look_up(name: str) -> str:
-    """Stands for a driver that waits for its answer."""
+    """Stands for a driver that blocks until it gets a reply."""
     time.sleep(0.25)
     return name.upper()
 
@@ -91,7 +91,7 @@ async def test_unclosed_asyncgen(client: Client) -> None:
 
 
 async def results(client: Client, numbers: list[int]) -> AsyncGenerator[str, None]:
-    """The results of jobs, one after the other."""
+    """Yield the result of each job."""
     for number in numbers:
         yield await client.result(number)
 
@@ -130,7 +130,7 @@ async def test_callback_exception(client: Client) -> None:
 
 
 def show(number: int, unit: str) -> str:
-    """A number as people write it."""
+    """Format a number for people."""
     return f"{number} {unit[0]}"
 
 
@@ -141,13 +141,13 @@ async def test_blocking_call() -> None:
 
 
 async def read_jobs(path: Path) -> list[str]:
-    """The jobs in a file, one a line."""
+    """The jobs in a file, one per line."""
     text = await asyncio.to_thread(path.read_text, encoding="utf-8")
     return text.splitlines()
 
 
 async def test_lingering_timer(client: Client) -> None:
-    timer = asyncio.get_running_loop().call_later(60, print, "nobody has asked for a minute")
+    timer = asyncio.get_running_loop().call_later(60, print, "no request for a minute")
     try:
         assert await client.result(await client.submit("square", "3")) == "9"
     finally:
@@ -165,5 +165,5 @@ async def test_swallowed_cancellation() -> None:
 
 
 async def work_until_cancelled() -> None:
-    """Stands for a worker that ends as it is told."""
+    """Stands for a worker that stops when it is cancelled."""
     await asyncio.sleep(60)
