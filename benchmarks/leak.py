@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-#: COUNT tests that use common features of asyncio. The tests whose numbers are in MARKS take stock.
+#: COUNT tests that use common features of asyncio. Those whose numbers are in MARKS measure.
 SUITE = '''
 import asyncio, gc, json, os, resource, sys, threading
 import pytest

@@ -1,8 +1,8 @@
-"""Measures the CPU time that loading the plugin takes, with and without written bytecode.
+"""Measures the CPU time that loading the plugin takes, with and without cached bytecode.
 
 A container that sets ``PYTHONDONTWRITEBYTECODE``, or a read-only site-packages, keeps pytest from
 caching the modules that it compiles. The plugin is measured in its installed form: copied to a
-separate folder, with metadata, and compiled as by pip.
+separate folder, with metadata, and compiled as pip does.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool. ``name`` is the heading of its column, ``packages`` are what pip installs for it."""
+    """A tool. ``name`` heads its column, and pip installs ``packages`` for it."""
 
     name: str
     packages: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ class Hooks:
         self._places: defaultdict[str, set[str]] = defaultdict(set)
         self._touched: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._module = "(outside of tests)"
-        # `vars`, because type checkers target Python 3.11.
+        # Python 3.12 and later; `vars`, because type checkers target Python 3.11.
         monitoring = self._monitoring = vars(sys)["monitoring"]
         self._tool = next(n for n in range(6) if monitoring.get_tool(n) is None)
         monitoring.use_tool_id(self._tool, "conformance")

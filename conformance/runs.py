@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 WAYS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "without": (("-p", "no:asyncio_traps"), {}),
     "with": (("-p", "asyncio_traps", "--asyncio-traps=warn"), {}),
-    # The plugin must be indistinguishable from asyncio's debug mode where a test reads that mode.
+    # This does not affect loops of pytest-asyncio, which passes debug=False to them by default.
     "debug": (("-p", "no:asyncio_traps"), {"PYTHONASYNCIODEBUG": "1"}),
 }
 

@@ -1,8 +1,7 @@
 """Substitute for the plugin if its import fails.
 
-An ImportError from an entry point would keep pytest from starting. With this substitute, the tests
-run without the plugin, and the summary reports the failure. With ``--asyncio-strict``, the run
-fails.
+An entry point that cannot be imported would keep pytest from starting. With this substitute, the
+tests run without the plugin, and the summary reports why. With ``--asyncio-strict``, the run fails.
 """
 
 from __future__ import annotations

@@ -38,13 +38,13 @@ class Finder:
         self.leave()
 
     def enter(self) -> None:
-        """Activate the finder. Nested runs may each do so: calls are counted."""
+        """Activate the finder. Calls are counted, since runs may be nested."""
         self._runs += 1
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
     def leave(self) -> None:
-        """Deactivate the finder, if this matches the first call of `enter`."""
+        """Undo one call of `enter`. The last call deactivates the finder."""
         self._runs -= 1
         if self._runs <= 0 and self in sys.meta_path:
             sys.meta_path.remove(self)

@@ -6,7 +6,8 @@ outside of this module, no code reads an attribute of a task, future, loop, tran
 callback or exception, calls a method of one, or tests its class. It calls the functions here
 instead; ``tests/test_asking.py`` enforces this.
 
-Except for interruptions (see `interruptions`), the functions here raise nothing.
+The functions here swallow every `Exception` of user code that is not an interruption (see
+`interruptions`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def shown(obj: object, limit: int = 200) -> str:
         return shorten(clean(str.__str__(repr(obj))[: limit + 1]), limit)
     except KeyboardInterrupt:
         raise
-    except BaseException as exc:  # SystemExit or pytest.fail() in __repr__ has no effect here
+    except BaseException as exc:  # swallow SystemExit and pytest's outcomes as well
         if is_interruption(exc, in_user_code=True):
             raise
         return f"<{shorten(clean(class_name(obj)), limit)} whose repr() fails>"

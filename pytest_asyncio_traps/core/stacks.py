@@ -77,9 +77,10 @@ STEP_CODES: Final[list[CodeType]] = [
     code for code in (function_code(asyncio.Handle._run),) if code is not None
 ]
 
-#: Files that a search for the user's line skips without a look at the frame's kind.
+#: Files whose frames a search for the user's line skips: asyncio, the standard library and test
+#: runners, but not files with a step function. `KINDS` adds each file when it first meets it.
 SKIPPED_FILES: Final[set[str]] = set()
-#: The same, for the rest of the search once it has met a frame of a library.
+#: The same and libraries: files to skip once the search has met a frame of a library.
 _SKIPPED_BEYOND_LIBRARY: Final[set[str]] = set()
 
 

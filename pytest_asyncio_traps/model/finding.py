@@ -25,8 +25,8 @@ class Place(NamedTuple):
 class Owner(NamedTuple):
     """The test or fixture that an object belongs to.
 
-    ``nodeid`` is the test that a finding is charged to: the test itself, or the test that requested
-    the fixture first. It is empty for an object that belongs to no test. ``via`` names the shared
+    ``nodeid`` is the test that a finding is charged to: the test itself, or the test for which the
+    fixture was set up. It is empty for an object that belongs to no test. ``via`` names the shared
     object that did the work, such as a server of a module fixture; it may be empty.
     """
 

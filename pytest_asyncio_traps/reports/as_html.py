@@ -80,7 +80,7 @@ def _hash(text: str) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Clean the value of an expression of the template."""
+    """Applied to the value of each expression of the template. Only `Markup` passes unchanged."""
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
