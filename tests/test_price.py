@@ -19,9 +19,9 @@ COUNTER = """
 import asyncio, gc, json, os, sys, threading
 from pathlib import Path
 import pytest
-from pytest_asyncio_traps.profiler.sampler import Watchdog
+from pytest_asyncio_traps.profiler.sampler import StepSampler
 
-Watchdog.FRESH = 3600.0  # what is due by the clock is no price of a test
+StepSampler.READING_LIFETIME = 3600.0  # what is due by the clock is no price of a test
 HERE = os.path.join("pytest_asyncio_traps", "")
 counted = {}
 

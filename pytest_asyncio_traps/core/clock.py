@@ -1,8 +1,8 @@
-"""The time that passes, whatever clock the test fakes.
+"""Clocks that tell the real time, even while a test fakes the clock.
 
-freezegun replaces `time.perf_counter` and its like wherever a module has them
-as an attribute, so the real one is kept in a tuple, where nobody looks. Take it
-out into a local name, a default or an instance: ``now = REAL[0]``.
+freezegun replaces `time.perf_counter` and similar functions wherever it finds them as the attribute
+of a module. It does not search tuples, so each real function is kept in one. Take the function out
+into a local name, a default or an instance attribute: ``now = REAL[0]``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-#: The real clock, in seconds since some moment. Hardly ever faked in C, too.
+#: The real clock, in seconds since an arbitrary moment. Tools that patch C code rarely fake it.
 REAL: Final[tuple[Callable[[], float]]] = (time.perf_counter,)
 
-#: The processor time of the current thread, in seconds.
+#: The processor time that the current thread has used, in seconds.
 WORKED: Final[tuple[Callable[[], float]]] = (time.thread_time,)
 
-#: Whether the system tells for how long a thread has waited for a processor.
+#: Whether the system counts for how long each thread has waited for a processor.
 KNOWS_WAITING: Final = Path("/proc/self/schedstat").exists()

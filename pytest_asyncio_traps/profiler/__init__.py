@@ -1,1 +1,1 @@
-"""Samples slow steps of a loop from another thread."""
+"""A sampling profiler for slow steps: a thread that samples the stacks of running loops."""

@@ -1,14 +1,13 @@
-"""Keeps the collector from beginning its work in a thread of the plugin's own.
+"""Keeps garbage collections out of the plugin's own thread.
 
-A collection begins in whichever thread makes the object that is one too many. In a
-thread of the plugin's, the user's destructors would run where they never do without it;
-and as long as it goes on there, a ``gc.collect()`` of the user's returns at once, and
-leaves what it was to collect.
+A collection starts in the thread that allocates one object too many. If that is the plugin's
+thread, destructors of the user's objects run in a thread in which they never run without the
+plugin. A ``gc.collect()`` of the user's meanwhile returns at once and collects nothing.
 
-The collector counts the objects that are made, less those that are destroyed. So the
-thread destroys some of a reserve of its own before it makes any, and the count stays
-below the threshold. To switch the collector off instead would be seen by others, and
-could undo what they have switched meanwhile.
+The collector counts allocations minus deallocations. So the plugin's thread keeps a reserve of
+objects and destroys some of them before it allocates others, which keeps the count below the
+threshold. ``gc.disable()`` is no alternative: user code can see it, and enabling the collector
+again could undo what user code has switched in the meantime.
 """
 
 from __future__ import annotations
@@ -16,40 +15,46 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-#: Tuples of this size are returned to the collector's account, and not kept to be used again;
-#: and as there is nothing in them to be collected, `gc.get_objects()` does not list them.
-_ROW: Final = [None] * 24
+#: Python keeps no freed tuples of this size for reuse, so that destroying one lowers the count. The
+#: contents need no collecting, so `gc.get_objects()` does not list the tuples after a collection.
+_CONTENTS: Final = [None] * 24
 
 
 class GCReserve:
-    """A reserve of objects, to be destroyed when others have to be made."""
+    """Objects to destroy before other objects are allocated."""
 
-    #: How many objects may be made after a call of `make`, and how many there are to destroy.
+    #: How many objects can be allocated after `make_room`.
     ROOM = 60
-    RESERVE = 300
+    #: How many objects a full reserve holds.
+    SIZE = 300
 
     def __init__(self) -> None:
-        self._reserve: list[object] = []
+        self._objects: list[object] = []
 
     def fill(self) -> None:
-        """Make the reserve anew. A collection may begin here."""
-        self._add(self.RESERVE)
+        """Fill the reserve. This may start a collection."""
+        self._add(self.SIZE)
 
-    def make(self) -> None:
-        """See to it that `ROOM` objects can be made without a collection.
+    def make_room(self) -> None:
+        """Make sure that `ROOM` objects can be allocated without a collection.
 
-        It lasts until another thread has run: for as long as nothing waits for a file or a lock.
+        The room is there until another thread runs. Other threads run whenever the current thread
+        waits for a file or a lock.
         """
-        reserve, limit = self._reserve, gc.get_threshold()[0]
-        room = limit - gc.get_count()[0] - self.ROOM
+        objects, threshold = self._objects, gc.get_threshold()[0]
+        room = threshold - gc.get_count()[0] - self.ROOM
         if room > 0:
-            if len(reserve) < self.RESERVE:
+            if len(objects) < self.SIZE:
                 self._add(room // 2)
-        elif limit:  # else there is no collection at all
-            while room < 0 and reserve:
-                reserve.pop()
+        elif threshold:  # a threshold of 0 means that there are no collections
+            while room < 0 and objects:
+                objects.pop()
                 room += 1
 
     def _add(self, count: int) -> None:
-        for _ in range(min(count, self.RESERVE - len(self._reserve))):
-            self._reserve.append(tuple(_ROW))
+        for _ in range(min(count, self.SIZE - len(self._objects))):
+            self._objects.append(tuple(_CONTENTS))
+
+
+#: The reserve of this process.
+gc_reserve: Final = GCReserve()

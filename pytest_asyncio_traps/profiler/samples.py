@@ -1,93 +1,146 @@
-"""How a slow step went, out of what the watchdog's looks have found.
+"""The samples of a loop, and what can be derived from them once a step has turned out slow.
 
-The watchdog adds looks while the step runs, which must cost next to nothing; only when the
-step has turned out to be slow does `develop` find out which lines they were at.
+The sampler thread adds samples while steps run. Adding one must cost next to nothing and must not
+look up files or lines: a file look-up lets the sampled thread go on. So a sample keeps the stack as
+marks, and places are looked up only in the methods that a slow step calls.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from itertools import groupby
+from typing import Final, NamedTuple
 
-from ..core.places import place_of
-from ..core.stacks import Mark
-from ..core.thread_stacks import Stack, marks_of, user_mark_of, within_step
+from ..core.stacks import (
+    Mark,
+    Stack,
+    first_time,
+    marks_of,
+    place_of,
+    user_mark_of,
+    within_step,
+)
 from ..model.finding import Earlier, Place, Span, Timeline
 
-#: How many looks at one step are kept, and how many from before it.
-MOST = 64
-BEFORE = 24
-#: How many lines of a stack are kept, of the innermost.
-DEEPEST = 40
+#: How many samples of one step are kept; an even number.
+MAX_SAMPLES: Final = 64
+#: How many samples are kept of what the loop did before that step.
+MAX_EARLIER: Final = 24
+#: How many lines of a stack a timeline has, counted from the innermost.
+MAX_DEPTH: Final = 40
+
+_EMPTY: Final[Stack] = []
+
+
+class Sample(NamedTuple):
+    """What a loop was doing at one moment.
+
+    ``at`` and ``step``, the beginning of the step that was running, are times of `clock.REAL`.
+    Where the loop was waiting for events, ``step`` is 0 and ``stack`` is empty.
+    """
+
+    at: float
+    step: float
+    stack: Stack
 
 
 class SampleBuffer:
-    """The looks at one loop, with the moments at which they were taken (in seconds)."""
+    """The samples of the current step of a loop, and a few of what the loop did before it.
 
-    __slots__ = ("_before", "_every", "_looks", "_seen")
+    The number of samples is bounded, since each is an object that the garbage collector tracks
+    (see `gc_reserve`).
+    """
+
+    __slots__ = ("_earlier", "_latest", "_samples", "_stride", "_taken")
 
     def __init__(self) -> None:
-        self._looks: list[tuple[float, Stack]] = []
-        # When; when the step began that the loop was in, or 0; and where that stood.
-        self._before: deque[tuple[float, float, Stack]] = deque(maxlen=BEFORE)
-        self._seen = 0
-        self._every = 1
+        # The last sample of each earlier step, and samples of the loop while it waited.
+        self._earlier: deque[Sample] = deque(maxlen=MAX_EARLIER)
+        # Of the current step: the samples that are kept, and the last one, kept or not.
+        self._samples: list[Sample] = []
+        self._latest: Sample | None = None
+        # How many samples were taken of the current step. One in so many of them is kept.
+        self._taken = 0
+        self._stride = 1
 
-    def cut(self, now: float, step: float) -> None:
-        """At ``now``, the loop is in another step, begun at ``step``, or in none, which is 0."""
+    def __len__(self) -> int:
+        """How many samples were taken of the current step, including those that are not kept."""
+        return self._taken
+
+    def begin_step(self, now: float, step: float) -> None:
+        """At ``now``, the loop is in the step begun at ``step``; 0 if it waits for events."""
+        if self._latest is not None:
+            self._earlier.append(self._latest)
         if not step:
-            self._before.append((now, 0.0, []))
-        self._looks = []
-        self._seen = 0
-        self._every = 1
+            self._earlier.append(Sample(now, 0.0, _EMPTY))
+        self._samples = []
+        self._latest = None
+        self._taken = 0
+        self._stride = 1
 
     def add(self, now: float, step: float, stack: Stack) -> None:
-        """At ``now``, the step begun at ``step`` stands at ``stack``.
+        """At ``now``, the step begun at ``step`` is at ``stack``.
 
-        Of a long step, each second look is kept, then each fourth, and so on.
+        Of a long step, every second sample is kept, then every fourth, and so on. Each kept sample
+        stands for as many samples as the others do, so the lines keep their shares.
         """
-        if self._seen == 0:
-            self._before.append((now, step, stack))
-        elif self._before and self._before[-1][1] == step:
-            self._before[-1] = (now, step, stack)
-        if self._seen % self._every == 0:
-            if len(self._looks) == MOST:
-                self._looks = self._looks[::2]
-                self._every *= 2
-            if self._seen % self._every == 0:
-                self._looks.append((now, stack))
-        self._seen += 1
+        self._latest = sample = Sample(now, step, stack)
+        if self._taken % self._stride == 0:
+            if len(self._samples) == MAX_SAMPLES:
+                self._samples = self._samples[::2]
+                self._stride *= 2
+            self._samples.append(sample)
+        self._taken += 1
 
-    def develop(
+    def lines(self) -> Counter[Place]:
+        """The user's lines at which the step was, each with its number of samples."""
+        lines: Counter[Place] = Counter()
+        for sample in list(self._samples):  # the sampler thread goes on
+            place = place_of(user_mark_of(marks_of(sample.stack)))
+            if place is not None:
+                lines[place] += 1
+        return lines
+
+    def first_time(self) -> str:
+        """What most of the step did that a process does only once; empty if there is no such thing.
+
+        See `stacks.first_time`.
+        """
+        samples = list(self._samples)
+        reasons = Counter(first_time(marks_of(sample.stack)) for sample in samples)
+        reason, count = max(reasons.items(), key=lambda item: item[1], default=("", 0))
+        return reason if 2 * count > len(samples) else ""
+
+    def to_timeline(
         self, began: float, ended: float, threshold: float, waited: float, paused: float
     ) -> Timeline:
-        """The timeline of the step that was looked at last."""
+        """The timeline of the current step, which ran from ``began`` to ``ended``."""
         places: dict[tuple[int, int], Place] = {}
 
-        def known(mark: Mark | None) -> Place | None:
+        def cached_place(mark: Mark | None) -> Place | None:
             if mark is None:
                 return None
-            key = id(mark[0]), mark[1]
+            key = id(mark[0]), mark[1]  # hashing a code object reads all of it
             if key not in places and (place := place_of(mark)) is not None:
                 places[key] = place
             return places.get(key)
 
-        def stack(seen: Stack) -> tuple[Place, ...]:
-            inner = within_step(marks_of(seen))[:DEEPEST]
-            return tuple(place for mark in reversed(inner) if (place := known(mark)))
+        def lines_of(stack: Stack) -> tuple[Place, ...]:
+            innermost = within_step(marks_of(stack))[:MAX_DEPTH]
+            return tuple(place for mark in reversed(innermost) if (place := cached_place(mark)))
 
-        looks = [(at - began, stack(seen)) for at, seen in list(self._looks) if at >= began]
         spans = []
-        for lines, group in groupby(looks, key=lambda look: look[1]):
+        stacks = [(s.at - began, lines_of(s.stack)) for s in list(self._samples)]
+        for lines, group in groupby(stacks, key=lambda pair: pair[1]):
             times = [round(at, 6) for at, _ in group]
             spans.append(Span(times[0], times[-1], len(times), lines))
         earlier = tuple(
             Earlier(
                 round(at - began, 6),
                 round(step - began, 6) if step else None,
-                known(user_mark_of(marks_of(seen))),
+                cached_place(user_mark_of(marks_of(stack))),
             )
-            for at, step, seen in self._before.copy()  # the watchdog goes on
+            for at, step, stack in self._earlier.copy()  # the sampler thread goes on
             if at < began
         )
         return Timeline(

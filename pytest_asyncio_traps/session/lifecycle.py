@@ -495,7 +495,7 @@ class Lifecycle:
             self.watch.on_test_begins.append(self._debugger_left)
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
-                trap.excuse()
+                trap.exempt()
 
     def _debugger_left(self) -> None:
         self.watch.on_test_begins.remove(self._debugger_left)

@@ -1,4 +1,4 @@
-"""Steps of a loop that kept it from everything else for too long."""
+"""Steps of a loop that take too long."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from typing import Any
 
 from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
 from ..core.ownership import Tenure
-from ..core.places import name_of, place_of, place_of_code
-from ..core.stacks import Mark, is_user_file
+from ..core.stacks import is_users, name_of, place_of, place_of_code
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, Watch, is_harness
 from ..model.finding import Finding, Place
-from ..profiler.sampler import Watchdog, dismiss, employ
-from ..profiler.samples import SampleBuffer
+from ..profiler.forks import register, unregister
+from ..profiler.sampler import PART, StepSampler
 
-#: asyncio's own threshold, in seconds.
+#: The default threshold in seconds, which is asyncio's own.
 DEFAULT = 0.1
 
 
 class SlowCallback(Trap):
-    """Each step is timed where it runs; the watchdog says which line took the time.
+    """Each step is timed where it runs, and samples show which line took the time.
 
-    What counts is the time in which the step could run: a collector's pause and
-    the wait for a processor are taken off.
+    Only the time in which the step could run counts. Pauses of the garbage collector and the wait
+    for a processor are subtracted.
     """
 
-    watchdog: Watchdog
-    excused: bool
+    sampler: StepSampler
+    exempted: bool
 
     kind = "slow-callback"
     steady = False
@@ -43,69 +42,56 @@ class SlowCallback(Trap):
 
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
-        self.watchdog = Watchdog(watch.tracker.paused, watch.faults, watch.due)
-        #: True while somebody debugs: a person's time is not the code's.
-        self.excused = False
+        self.sampler = StepSampler(watch.tracker.paused, watch.faults, watch.due)
+        #: Whether a debugger has stopped the step that runs: the time is the person's.
+        self.exempted = False
 
     def arm(self) -> None:
         watch = self.watch
         watch.slow_after = DEFAULT
-        watch.on_loop_enters.append(self.watchdog.enter)
-        watch.on_loop_leaves.append(self.watchdog.leave)
-        watch.on_step_due.append(self.watchdog.renew)
+        watch.on_loop_enters.append(self.sampler.enter)
+        watch.on_loop_leaves.append(self.sampler.leave)
+        watch.on_step_due.append(self.sampler.renew)
         watch.on_slow_step.append(self._slow)
-        employ(self.watchdog)
-        watch.tracker.bystander = lambda: self.watchdog.thread_id
-        watch.on_disarm.append(lambda: dismiss(self.watchdog))
-        self.watchdog.start()
+        register(self.sampler)
+        watch.tracker.bystander = lambda: self.sampler.thread_id
+        watch.on_disarm.append(lambda: unregister(self.sampler))
+        self.sampler.start()
 
-    def excuse(self) -> None:
-        """Somebody debugs, in the test that runs."""
-        if not self.excused:
-            self.excused = True
-            self.watch.on_test_begins.append(self._end_excuse)
+    def exempt(self) -> None:
+        """A debugger is active: the step that runs is not reported. Ends with the test."""
+        if not self.exempted:
+            self.exempted = True
+            self.watch.on_test_begins.append(self._end_exemption)
 
-    def _end_excuse(self) -> None:
-        self.watch.on_test_begins.remove(self._end_excuse)
-        self.excused = False
+    def _end_exemption(self) -> None:
+        self.watch.on_test_begins.remove(self._end_exemption)
+        self.exempted = False
 
     def _slow(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
         watch = self.watch
-        sampler = self.watchdog.sampler()
-        if sampler is None or sampler.loop is not loop or self._debugged():
+        thread = self.sampler.current_thread()
+        if thread is None or thread.loop is not loop or self._debugged():
             return
-        if watch.faults.is_off("watchdog"):
-            return  # nothing says how long the thread was kept from running
+        if watch.faults.off(PART):
+            return  # it is unknown for how long the thread was kept from running
         threshold = self._threshold(loop)
-        waited, paused = self.watchdog.kept(sampler, began)
-        excused = waited + paused
-        duration = ended - began - excused
+        waited, paused = self.sampler.kept_from_running(thread, began)
+        duration = ended - began - (waited + paused)
         if duration < threshold:
             return
-        if self.watchdog.is_doubtful(sampler, began, duration):
+        if self.sampler.is_unconfirmed(thread, began, duration):
             return
+        samples = thread.samples_of(began)
+        lines = samples.lines()
         location: Place | None = None
-        lines = sampler.lines() if sampler.step == began else None
-        once = sampler.first_time() if sampler.step == began else ""
-        # A step that no look has met has a timeline nevertheless, without lines.
-        film = sampler.filmed() if sampler.step == began else SampleBuffer()
         if lines:
             location = lines.most_common(1)[0][0]
             watch.withdraw("blocking-call", location)  # the same call, which did take long
-        task, code, name = _who(callback)
-        if ask(loop, LIBRARYS) is True and not _is_any_users(code, lines):
-            return  # a loop that a library keeps for itself: it keeps nothing of the user's waiting
-        made = watch.created_at(task) if task is not None else None
-        tenure = self._tenure(handle, made)
-        origin, label = (place_of(made[0]) if made is not None else None), "made at"
-        if task is not None and is_harness(coroutine_of(task), made[0] if made else None):
-            # One task of the runner's runs everybody's tests: it says nothing.
-            tenure = watch.ownership.running
-            origin, name = None, tenure.owner.name.rpartition("::")[2]
-        elif origin is None and code is not None:
-            origin, label = place_of_code(code), "defined at"
-        elif origin is None and task is None:
-            origin, label = place_of(watch.scheduled_at(handle)), "scheduled at"
+        task, code, name = _describe_callback(callback)
+        if ask(loop, LIBRARYS) is True and not _runs_users_code(code, lines):
+            return  # a loop that a library keeps for itself: no code of the user's has to wait
+        tenure, origin, label, name = self._attribute(handle, task, code, name)
         watch.report(
             Finding(
                 self.kind,
@@ -117,12 +103,34 @@ class SlowCallback(Trap):
                 location=location,
                 location_label="blocking at",
                 at_location=True,
-                notes=_once(once) + _excuse(excused),
+                notes=_first_time_note(samples.first_time()) + _kept_note(waited + paused),
                 duration=round(duration, 6),
                 subject=name if origin is not None else "",
-                timeline=film.develop(began, ended, threshold, waited, paused),
+                timeline=samples.to_timeline(began, ended, threshold, waited, paused),
             )
         )
+
+    def _attribute(
+        self, handle: Any, task: asyncio.Task[Any] | None, code: CodeType | None, name: str
+    ) -> tuple[Tenure, Place | None, str, str]:
+        """Whose the step is, its origin with a label for it, and its name in the report."""
+        watch = self.watch
+        created = watch.created_at(task) if task is not None else None
+        mark = created[0] if created is not None else None
+        if task is not None and is_harness(coroutine_of(task), mark):
+            # The test runner runs all tests in one task, so its origin says nothing.
+            tenure = watch.ownership.running
+            return tenure, None, "made at", tenure.owner.name.rpartition("::")[2]
+        if created is not None:
+            tenure = created[1]
+        else:
+            tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
+        origin = place_of(mark)
+        if origin is None and code is not None:
+            return tenure, place_of_code(code), "defined at", name
+        if origin is None and task is None:
+            return tenure, place_of(watch.scheduled_at(handle)), "scheduled at", name
+        return tenure, origin, "made at", name
 
     def _threshold(self, loop: Any) -> float:
         own = ask(loop, "slow_callback_duration", DEFAULT)
@@ -130,26 +138,21 @@ class SlowCallback(Trap):
             return float(max(own, self.watch.slow_after))
         return self.watch.slow_after
 
-    def _tenure(self, handle: Any, made: tuple[Mark | None, Tenure] | None) -> Tenure:
-        if made is not None:
-            return made[1]
-        return self.watch.tenure_of_handle(handle) or self.watch.ownership.now()
-
     def _debugged(self) -> bool:
-        if self.excused:
-            self.excused = False
+        if self.exempted:
+            self.exempted = False
             return True
         return sys.gettrace() is not None and "pydevd" in sys.modules
 
 
-def _is_any_users(code: CodeType | None, lines: Iterable[Place] | None) -> bool:
-    """Whether a step runs code of the user's, or was seen in it."""
-    if code is not None and is_user_file(code.co_filename):
+def _runs_users_code(code: CodeType | None, lines: Iterable[Place]) -> bool:
+    """Whether a step of ``code`` that was sampled at ``lines`` runs code of the user's."""
+    if code is not None and is_users(code.co_filename):
         return True
-    return any(is_user_file(place.path) for place in lines or ())
+    return any(is_users(place.path) for place in lines)
 
 
-def _once(what: str) -> tuple[str, ...]:
+def _first_time_note(what: str) -> tuple[str, ...]:
     if not what:
         return ()
     return (
@@ -158,14 +161,14 @@ def _once(what: str) -> tuple[str, ...]:
     )
 
 
-def _excuse(excused: float) -> tuple[str, ...]:
-    if excused < 0.01:
+def _kept_note(seconds: float) -> tuple[str, ...]:
+    if seconds < 0.01:
         return ()
-    return (f"The {excused:.3f} s in which its thread was kept from running do not count.",)
+    return (f"The {seconds:.3f} s in which its thread was kept from running do not count.",)
 
 
-def _who(callback: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
-    """The task whose step ``callback`` is, the code it runs, and a name for it."""
+def _describe_callback(callback: Any) -> tuple[asyncio.Task[Any] | None, Any, str]:
+    """The task that ``callback`` is a step of, if any, the code that it runs, and a name for it."""
     owner = owner_of_method(callback)
     if is_a(owner, asyncio.Task):
         coroutine = coroutine_of(owner)
