@@ -1,4 +1,4 @@
-"""Calls that block, made on the thread of a running loop, however short they are."""
+"""Blocking calls on the thread of a running loop, however short they are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..model.finding import Finding
 
 Blocks = Callable[..., bool]
 
-#: Modules that open files to help somebody else: to import, to show a line of source.
+#: Modules that open files on behalf of others, to import a module or to show a line of source.
 _HELPERS = (
     "importlib", "linecache", "traceback", "warnings", "inspect", "logging", "tokenize", "pdb",
     "bdb", "pkgutil", "zipimport", "faulthandler", "tracemalloc", "unittest",
@@ -37,7 +37,7 @@ def _always(*args: Any, **kwargs: Any) -> bool:
     return True
 
 
-def _for_a_while(seconds: Any = 0, *args: Any) -> bool:
+def _sleeps(seconds: Any = 0, *args: Any) -> bool:
     return bool(seconds > 0)
 
 
@@ -45,8 +45,8 @@ def _socket_waits(sock: Any, *args: Any, **kwargs: Any) -> bool:
     return bool(sock.gettimeout() != 0)
 
 
-def _asks_a_server(host: Any = None, *args: Any, **kwargs: Any) -> bool:
-    """Whether a name has to be resolved: an address as it is asks nobody."""
+def _resolves_name(host: Any = None, *args: Any, **kwargs: Any) -> bool:
+    """Whether ``host`` is a name that has to be resolved, and not an address."""
     if not host or not isinstance(host, (str, bytes)):
         return False
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else host
@@ -59,7 +59,7 @@ def _asks_a_server(host: Any = None, *args: Any, **kwargs: Any) -> bool:
     return True
 
 
-def _child_is_awaited(pid: Any = 0, options: Any = 0, *args: Any) -> bool:
+def _waitpid_waits(pid: Any = 0, options: Any = 0, *args: Any) -> bool:
     flag: int = getattr(os, "WNOHANG", 1)
     return not int(options) & flag
 
@@ -80,20 +80,20 @@ def _process_runs(process: Any, *args: Any, **kwargs: Any) -> bool:
     return process.returncode is None
 
 
-#: What blocks: where it stands, the name it goes by, and whether a call with these
-#: arguments does.
+#: The calls that block: the object that holds the function, the name of its attribute there, the
+#: name for reports, and a predicate that says of the arguments whether the call blocks.
 _CALLS: tuple[tuple[Any, str, str, Blocks], ...] = (
-    (time, "sleep", "time.sleep", _for_a_while),
+    (time, "sleep", "time.sleep", _sleeps),
     (builtins, "open", "open", _always),
     (io, "open", "open", _always),
     (builtins, "input", "input", _always),
     (os, "system", "os.system", _always),
-    (os, "waitpid", "os.waitpid", _child_is_awaited),
+    (os, "waitpid", "os.waitpid", _waitpid_waits),
     (os, "wait", "os.wait", _always),
     (select, "select", "select.select", _select_waits),
-    (socket, "getaddrinfo", "socket.getaddrinfo", _asks_a_server),
-    (socket, "gethostbyname", "socket.gethostbyname", _asks_a_server),
-    (socket, "gethostbyname_ex", "socket.gethostbyname_ex", _asks_a_server),
+    (socket, "getaddrinfo", "socket.getaddrinfo", _resolves_name),
+    (socket, "gethostbyname", "socket.gethostbyname", _resolves_name),
+    (socket, "gethostbyname_ex", "socket.gethostbyname_ex", _resolves_name),
     (socket, "gethostbyaddr", "socket.gethostbyaddr", _always),
     *(
         (socket.socket, name, f"socket.{name}", _socket_waits)
@@ -110,8 +110,8 @@ _CALLS: tuple[tuple[Any, str, str, Blocks], ...] = (
 )  # fmt: skip
 
 
-def _calls_of_databases() -> list[tuple[Any, str, str, Blocks]]:
-    """What a build of Python may lack."""
+def _database_calls() -> list[tuple[Any, str, str, Blocks]]:
+    """Calls of a module that a build of Python may lack."""
     try:
         import sqlite3
     except ImportError:
@@ -120,7 +120,7 @@ def _calls_of_databases() -> list[tuple[Any, str, str, Blocks]]:
 
 
 class _Function(staticmethod):  # type: ignore[type-arg]
-    """Stands in for a function of C: no method where a class keeps it, and pickled by name."""
+    """Replaces a C function. Like one, it does not become a method, and is pickled by name."""
 
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return self
@@ -131,10 +131,10 @@ class _Function(staticmethod):  # type: ignore[type-arg]
 
 
 class BlockingCall(Trap):
-    """The usual entry points are replaced by ones that look who calls, and go on.
+    """The usual blocking functions are replaced by wrappers that check the caller.
 
-    blockbuster, a library for this, raises inside of the code it watches. CPython's audit
-    hooks miss what waits for sockets and locks, and can never be taken out again.
+    The blockbuster library raises inside the code that it watches; the wrappers here do not.
+    CPython's audit hooks miss waits for sockets and locks, and cannot be removed.
     """
 
     kind = "blocking-call"
@@ -148,12 +148,13 @@ class BlockingCall(Trap):
     def arm(self) -> None:
         self._busy = threading.local()
         patches = self.watch.patches
-        functions: dict[object, _Function] = {}  # open() has two names
-        for target, name, shown, blocks in (*_CALLS, *_calls_of_databases()):
+        functions: dict[object, _Function] = {}  # by original: open() has two names
+        for target, name, shown, blocks in (*_CALLS, *_database_calls()):
             original = getattr(target, name, None)
             make = self._make_watched(shown, blocks)
             if original is None:
                 continue
+            # A plain function may replace what becomes a method where a class holds it.
             if hasattr(original, "__get__") and not isinstance(original, _Function):
                 patches.wrap(target, name, make)
                 continue
@@ -174,11 +175,11 @@ class BlockingCall(Trap):
                 __tracebackhide__ = True
                 if running_loop() is None or not watch.active or getattr(busy, "now", False):
                     return original(*args, **kwargs)
-                busy.now = True  # what the call calls in turn is part of it
+                busy.now = True  # calls that this call makes in turn are a part of it
                 try:
                     if not watch.faults.is_off(self.kind):
                         with watch.faults.guard(self.kind):
-                            if _ask(blocks, args, kwargs):
+                            if _is_blocking(blocks, args, kwargs):
                                 self._called(shown, sys._getframe(1))
                     return original(*args, **kwargs)
                 finally:
@@ -211,26 +212,26 @@ class BlockingCall(Trap):
         )
 
     def _caller(self, frame: FrameType) -> Mark | None:
-        """The user's line, unless somebody stands before it whose business the call is."""
+        """The user's line, unless code between it and the call is responsible for the call."""
         inner: FrameType | None = frame
         while inner is not None:
             kind = KINDS[inner.f_code.co_filename]
             if kind >= LIBRARY:
                 return user_mark(inner)
-            ours = inner.f_code in PASS_ON  # what stands in for a function of Python's
+            ours = inner.f_code in PASS_ON  # a replacement of one of Python's functions
             if not ours and (kind != STDLIB or _is_helper(inner)):
                 break
             inner = inner.f_back
-        # The loop calls it by itself: somebody has scheduled it.
+        # The loop itself makes the call: it was scheduled with call_soon() or the like.
         mark = self.watch.scheduled_in(frame)
         return mark if is_user(mark) else None
 
 
-def _ask(blocks: Blocks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _is_blocking(blocks: Blocks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     try:
         return blocks(*args, **kwargs)
     except TypeError:
-        return False  # not how it can be called: the call itself will say so
+        return False  # wrong arguments: the call itself raises for them
 
 
 def _is_helper(frame: FrameType) -> bool:
