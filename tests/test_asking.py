@@ -197,26 +197,27 @@ ALLOWED: dict[str, dict[str, str]] = {
     "loops/handles.py": {
         "isinstance(instance, original)": "in the place of Python's own question",
         "issubclass(subclass, original)": "likewise",
-        "run.__code__": "a function of the plugin's",
     },
     "loops/futures.py": {
         "getattr(future, '_asyncio_traps_code', None)": "the plugin's own class",
         "future.cancelled": "the plugin's own class",
     },
-    "loops/stdlib.py": {
-        "getattr(sys.modules[f'asyncio.{module}'], name, None)": "a module",
+    "loops/tasks.py": {
         "getattr(parent, '_asyncio_traps_code', None)": "in the try of `create_task`",
         "getattr(parent, '_asyncio_traps_made', None)": "likewise",
         "getattr(parent, '_asyncio_traps_outer', ())": "likewise",
-        "run.__code__": "a function of the plugin's",
     },
-    "loops/uvloop.py": {
+    "loops/stdlib/servers.py": {
+        "getattr(sys.modules[f'asyncio.{module}'], name, None)": "a module",
+    },
+    "loops/stdlib/steps.py": {"run.__code__": "a function of the plugin's"},
+    "loops/uvloop/steps.py": {
         "getattr(self.args[-1], name)": "it passes for the callback, in every respect",
         "repr(self.args[-1])": "likewise",
         "str(self.args[-1])": "likewise",
         "step.__code__": "a function of the plugin's",
-        "isinstance(made, tuple)": "what uvloop returns",
     },
+    "loops/uvloop/endpoints.py": {"isinstance(made, tuple)": "what uvloop returns"},
     "traps/blocking_call.py": {
         "isinstance(host, (str, bytes))": "an argument, before the call that takes it",
         "isinstance(host, bytes)": "likewise",

@@ -1,17 +1,15 @@
-"""Handles that remember the line which scheduled them.
+"""Handles that note the line which scheduled their callback.
 
-asyncio's debug mode takes a traceback for each handle. Here one instruction is
-noted, in a slot of a subclass. It passes for the original in every text.
+asyncio's debug mode takes a traceback for each handle. These classes note one instruction, in a
+slot. They have the names of asyncio's classes in every text.
 """
 
 from __future__ import annotations
 
-import asyncio
-import dis
 import sys
-from asyncio import events
+from asyncio import base_events, events
 from contextvars import copy_context
-from types import BuiltinFunctionType, CodeType, FrameType, MethodType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 from ..core.faults import Faults
@@ -19,7 +17,9 @@ from ..core.objects import ask, function_code
 from ..core.paths import ASYNCIO, HARNESS, LIBRARY, USER
 from ..core.stacks import KINDS, Mark, user_mark
 
-#: asyncio's own class, of which every handle is one.
+# -- private parts of asyncio, which the classes and functions of this package replace -------------
+
+#: asyncio's own class, the base of all handles.
 BASE: Final = events.Handle
 
 _BASE_SLOTS: Final = {
@@ -38,27 +38,60 @@ _RUN_NAMES: Final = (
       ("_loop", "get_debug", "_source_traceback")),
     "call_exception_handler",
 )  # fmt: skip
-_getframe = sys._getframe
+_CALL_SOON_NAMES = ("events", "Handle", "_source_traceback", "_ready", "append")
+_CALL_AT_NAMES = (
+    "TypeError", "_check_closed", "_debug", "_check_thread", "_check_callback", "events",
+    "TimerHandle", "_source_traceback", "heapq", "heappush", "_scheduled",
+)  # fmt: skip
 
-#: Whether the constructors of this Python's handles are those that the classes here stand in for.
+#: Whether the constructors of this Python's handles are those that the classes here replace.
 KNOWN: Final = (
     set(ask(events.Handle, "__slots__", ())) == _BASE_SLOTS
     and set(ask(events.TimerHandle, "__slots__", ())) == {"_scheduled", "_when"}
     and ask(function_code(events.Handle.__init__), "co_names") == _INIT_NAMES
 )
+#: Whether ``Handle._run`` asks the loop for debug mode when a callback fails (Python 3.13).
+RUN_ASKS_FOR_DEBUG: Final = "get_debug" in _RUN_NAMES
+
+_RUN: Final = function_code(events.Handle._run)
+_CALL_SOON: Final = function_code(base_events.BaseEventLoop.call_soon)
 
 
-#: Where the faults of handles go, which know no watch: to the run that began last.
+def is_known_run(run: Any) -> bool:
+    """Whether ``run`` is asyncio's own ``Handle._run``, and does what this package expects."""
+    code = function_code(run)
+    return code is not None and code is _RUN and code.co_names == _RUN_NAMES
+
+
+def known_call_soon(loop_class: Any) -> Any:
+    """asyncio's own ``_call_soon``, if this package can make the handles in its place; else None.
+
+    Looks at ``call_soon`` and ``call_at`` of ``loop_class``: call it before these are replaced.
+    """
+    plain_call_soon: Any = vars(loop_class).get("_call_soon")
+    known = KNOWN and (
+        ask(function_code(plain_call_soon), "co_names") == _CALL_SOON_NAMES
+        and ask(function_code(loop_class.call_at), "co_names") == _CALL_AT_NAMES
+        and function_code(loop_class.call_soon) is _CALL_SOON is not None
+    )
+    return plain_call_soon if known else None
+
+
+# -- where a callback was scheduled ----------------------------------------------------------------
+
+_getframe = sys._getframe
+
+#: The faults of each run that is watched. A handle knows no watch: its faults go to the last run.
 FAULTS: Final[list[Faults]] = []
 
 
 def _note(exc: Exception) -> None:
     for faults in FAULTS[-1:]:
-        faults.record("loops", exc)
+        faults.note("loops", exc)
 
 
 def mark_of(frame: FrameType) -> Mark | None:
-    """The line that asks for a callback; None where asyncio asks on its own behalf."""
+    """The line that schedules a callback from ``frame``; None where asyncio does so for itself."""
     code: CodeType = frame.f_code
     kind = KINDS[code.co_filename]
     if kind == USER:
@@ -68,19 +101,8 @@ def mark_of(frame: FrameType) -> Mark | None:
     return None
 
 
-def _asker() -> Mark | None:
-    """`mark_of` whoever called the method of a loop that is making a handle."""
-    frame: FrameType | None = _getframe(2)
-    while frame is not None:
-        kind = KINDS[frame.f_code.co_filename]
-        if kind != HARNESS and not (kind == ASYNCIO and frame.f_code.co_name in _PASSED_ON):
-            return mark_of(frame)
-        frame = frame.f_back
-    return None
-
-
 #: Methods of loops that make a handle for their caller.
-_PASSED_ON: Final = frozenset(
+_MAKERS: Final = frozenset(
     {
         "call_soon", "_call_soon", "call_soon_threadsafe", "call_later", "call_at", "_add_reader",
         "_add_writer", "add_reader", "add_writer", "add_signal_handler", "__init__",
@@ -88,8 +110,19 @@ _PASSED_ON: Final = frozenset(
 )  # fmt: skip
 
 
+def _scheduled_at() -> Mark | None:
+    """`mark_of` the frame that called the method of a loop which is making a handle."""
+    frame: FrameType | None = _getframe(2)
+    while frame is not None:
+        kind = KINDS[frame.f_code.co_filename]
+        if kind != HARNESS and not (kind == ASYNCIO and frame.f_code.co_name in _MAKERS):
+            return mark_of(frame)
+        frame = frame.f_back
+    return None
+
+
 def _fill(handle: Any, callback: Any, args: Any, loop: Any, context: Any) -> None:
-    """What the constructor does without debug mode; it would ask the loop for it."""
+    """Do what the constructor does outside of debug mode, without asking the loop for that."""
     handle._context = copy_context() if context is None else context
     handle._loop = loop
     handle._callback = callback
@@ -99,86 +132,11 @@ def _fill(handle: Any, callback: Any, args: Any, loop: Any, context: Any) -> Non
     handle._source_traceback = None
 
 
-def _step_types() -> frozenset[type]:
-    """What a task of asyncio's hands to ``call_soon`` to have its next step."""
-
-    class Loop:
-        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> None:
-            types.add(type(callback))
-
-        def get_debug(self) -> bool:
-            return False
-
-    async def nothing() -> None:
-        pass
-
-    types: set[type] = {BuiltinFunctionType}
-    coroutine = nothing()
-    task = asyncio.Task(coroutine, loop=Loop())  # type: ignore[arg-type]
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
-    coroutine.close()
-    # A task in Python has bound methods, like anybody.
-    return frozenset(types - {MethodType})
+# -- the classes -----------------------------------------------------------------------------------
 
 
-#: The types of what a task's next step is called by.
-STEP_TYPES: Final = _step_types()
-
-
-def is_known_run(run: Any) -> bool:
-    """Whether ``run`` is the ``Handle._run`` that this package can stand in for."""
-    code = function_code(run)
-    return code is not None and code is _RUN and code.co_names == _RUN_NAMES
-
-
-#: What it is before anybody has replaced it.
-_RUN: Final = function_code(events.Handle._run)
-
-
-def failure(handle: Any, exc: BaseException, faults: Faults) -> dict[str, Any]:
-    """What ``Handle._run`` tells the loop when the callback of ``handle`` has raised ``exc``.
-
-    Raises what the user's own objects raise when they are asked what they look like.
-    """
-    debug = {"debug": handle._loop.get_debug()} if "get_debug" in _RUN_NAMES else {}
-    source = events.format_helpers._format_callback_source  # type: ignore[attr-defined]
-    with faults.user_code:
-        text = source(handle._callback, handle._args, **debug)
-    context = {"message": f"Exception in callback {text}", "exception": exc, "handle": handle}
-    if handle._source_traceback:
-        context["source_traceback"] = handle._source_traceback
-    return context
-
-
-def pass_for(run: Any, original: Any) -> Any:
-    """Have ``run`` stand in tracebacks where ``original`` would: what users log stays the same."""
-    code = run.__code__
-    shift = _line_of_call(original.__code__) - _line_of_call(code)
-    run.__code__ = code.replace(
-        co_filename=original.__code__.co_filename, co_firstlineno=code.co_firstlineno + shift
-    )
-    return run
-
-
-def _line_of_call(code: CodeType) -> int:
-    """The line of ``code`` that calls ``context.run()``."""
-    # Not by dis.get_instructions(), which takes a hundred times as long.
-    run = code.co_names.index("run") if "run" in code.co_names else -1
-    for position, (lineno, *_) in enumerate(code.co_positions()):
-        opcode, name = code.co_code[2 * position : 2 * position + 2]
-        if opcode in _LOADS and name >> _SHIFT == run and lineno is not None:
-            return lineno
-    return code.co_firstlineno
-
-
-#: The instructions that look up an attribute or a method; since Python 3.12, it is one, and a bit
-#: before the number of its name tells which.
-_SHIFT: Final = int(sys.version_info >= (3, 12))
-_LOADS: Final = [dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in dis.opmap]
-
-
-class _StandsIn(type):
-    """Whatever is of the original class passes for one of the class that stands in for it.
+class _ReplacementType(type):
+    """The type of a class that replaces one of asyncio's: instances of both count as its own.
 
     asyncio compares timers by ``isinstance``, with the name that is replaced.
     """
@@ -195,8 +153,8 @@ class _StandsIn(type):
 _ORIGINALS: Final[dict[type, type]] = {}
 
 
-class Handle(events.Handle, metaclass=_StandsIn):
-    """A handle with the mark of whoever scheduled it."""
+class Handle(events.Handle, metaclass=_ReplacementType):
+    """A handle that notes which line scheduled its callback."""
 
     __slots__ = ("_asyncio_traps_asked",)
     _asyncio_traps_asked: Mark | None
@@ -204,7 +162,7 @@ class Handle(events.Handle, metaclass=_StandsIn):
 
     def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
         try:
-            self._asyncio_traps_asked = _asker()
+            self._asyncio_traps_asked = _scheduled_at()
             if not ask(loop, "_debug", True):
                 _fill(self, callback, args, loop, context)
                 return
@@ -216,11 +174,11 @@ class Handle(events.Handle, metaclass=_StandsIn):
 
 
 class SoonHandle(events.Handle):
-    """What ``call_soon`` makes by itself, outside of debug mode: the shortest way there is.
+    """What the plugin's ``call_soon`` makes outside of debug mode, as cheaply as possible.
 
-    Nothing is called to make one: whoever makes it fills it in, as `_fill` does. The caller's
-    instruction is kept in two parts, and looked at when somebody asks. A metaclass of its own
-    would make it several times slower to make.
+    ``call_soon`` calls no constructor, but fills in each slot, as `_fill` does. The caller's
+    instruction is kept in two parts, which are looked at when a report needs them. A metaclass
+    would make an instance several times slower to make.
     """
 
     __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
@@ -229,8 +187,8 @@ class SoonHandle(events.Handle):
     _source_traceback: Any
 
 
-class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
-    """A timer with the mark of whoever scheduled it."""
+class TimerHandle(events.TimerHandle, metaclass=_ReplacementType):
+    """A timer that notes which line scheduled its callback."""
 
     __slots__ = ("_asyncio_traps_asked",)
     _asyncio_traps_asked: Mark | None
@@ -245,7 +203,7 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
         context: Any = None,
     ) -> None:
         try:
-            self._asyncio_traps_asked = _asker()
+            self._asyncio_traps_asked = _scheduled_at()
             if not ask(loop, "_debug", True):
                 _fill(self, callback, args, loop, context)
                 self._when = when
@@ -259,32 +217,32 @@ class TimerHandle(events.TimerHandle, metaclass=_StandsIn):
 
 
 class AtHandle(events.TimerHandle):
-    """What ``call_at`` makes by itself, outside of debug mode, and fills in like the other."""
+    """What the plugin's ``call_at`` makes outside of debug mode, and fills in slot by slot."""
 
     __slots__ = ("_asyncio_traps_asked", "_asyncio_traps_librarys")
     _asyncio_traps_asked: Mark | None
-    #: Set if installed code called ``call_later()``, directly.
+    #: Whether installed code scheduled the callback; not set if user code did so directly.
     _asyncio_traps_librarys: bool
     _source_traceback: Any
     _when: float
     _scheduled: bool
 
     def __lt__(self, other: Any) -> Any:
-        # What the loop's heap goes by: without isinstance(), which would ask the class that
-        # stands in for TimerHandle.
+        # The loop's heap calls this. The original calls isinstance() with the class that
+        # replaces TimerHandle, which is slow.
         if type(other) is AtHandle:
             return self._when < other._when
         return super().__lt__(other)
 
 
-#: What stands in for which class of `asyncio.events`.
+#: By the name of a class of `asyncio.events`, the class that replaces it.
 CLASSES: Final[dict[str, type]] = {"Handle": Handle, "TimerHandle": TimerHandle}
 
 _ThreadSafeHandle: Any = getattr(events, "_ThreadSafeHandle", None)
 if _ThreadSafeHandle is not None:  # from Python 3.14 on
 
-    class ThreadSafeHandle(_ThreadSafeHandle, metaclass=_StandsIn):  # type: ignore[misc]
-        """What ``call_soon_threadsafe`` returns, with the mark of whoever called that."""
+    class ThreadSafeHandle(_ThreadSafeHandle, metaclass=_ReplacementType):  # type: ignore[misc]
+        """A handle of ``call_soon_threadsafe`` that notes which line scheduled its callback."""
 
         __slots__ = ("_asyncio_traps_asked",)
         _asyncio_traps_asked: Mark | None
@@ -292,7 +250,7 @@ if _ThreadSafeHandle is not None:  # from Python 3.14 on
 
         def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
             try:
-                self._asyncio_traps_asked = _asker()
+                self._asyncio_traps_asked = _scheduled_at()
             except Exception as exc:
                 _note(exc)
             super().__init__(callback, args, loop, context)

@@ -33,14 +33,12 @@ GUARDS = ("core.faults:", "session.guards:", "core.watch:Watch._tell", "core.wat
 #: What C code calls, of Python or of uvloop: to look at, it is called by whoever calls that.
 CALLED_BY_C = {
     "loops.handles:AtHandle.__lt__",
-    "loops.uvloop:hook.step",
-    *(f"loops.uvloop:_Step.__{name}__" for name in ("getattr", "repr", "str", "format")),
+    "loops.uvloop.steps:make_step.step",
+    *(f"loops.uvloop.steps:Step.__{name}__" for name in ("getattr", "repr", "str", "format")),
 }
 
-#: By qualified name, what passes for a function of asyncio's: see `handles.pass_for`.
-_DISGUISED = {
-    "make_handle_run.<locals>.make.<locals>._run": "loops.stdlib:make_handle_run.make._run"
-}
+#: By qualified name, what passes for a function of asyncio's: see `_pass_for` in loops/stdlib/steps.py.
+_DISGUISED = {"_make_run.<locals>._run": "loops.stdlib.steps:_make_run._run"}
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

@@ -1,0 +1,50 @@
+"""The methods of a loop that see async generators begin and end; uvloop's have the same names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..core.watch import Watch
+
+
+def _make_firstiter(watch: Watch, original: Callable[..., None]) -> Callable[..., None]:
+    guarded = watch.faults.guard("loops")
+
+    def _asyncgen_firstiter_hook(self: Any, agen: Any) -> None:
+        with guarded:
+            watch.asyncgen_begun(self, agen, sys._getframe(1))
+        original(self, agen)
+
+    return _asyncgen_firstiter_hook
+
+
+def _make_finalizer(watch: Watch, original: Callable[..., None]) -> Callable[..., None]:
+    guarded = watch.faults.guard("loops")
+
+    def _asyncgen_finalizer_hook(self: Any, agen: Any) -> None:
+        with guarded:
+            watch.asyncgen_dropped(self, agen)
+        original(self, agen)
+
+    return _asyncgen_finalizer_hook
+
+
+def _make_shutdown(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
+    async def shutdown_asyncgens(self: Any) -> None:
+        try:
+            watch.asyncgens_shut(self)
+        except Exception as exc:
+            watch.faults.note("loops", exc)
+        await original(self)
+
+    return shutdown_asyncgens
+
+
+#: By the name of a method, what makes its replacement of a watch and the original.
+MAKERS: Final[dict[str, Callable[..., Any]]] = {
+    "_asyncgen_firstiter_hook": _make_firstiter,
+    "_asyncgen_finalizer_hook": _make_finalizer,
+    "shutdown_asyncgens": _make_shutdown,
+}

@@ -1,0 +1,70 @@
+"""asyncio's own loops and all their subclasses: `arm` replaces methods of their base classes.
+
+One module per concern makes the replacements. A function ``make_NAME(watch, original)`` returns
+what replaces the method ``NAME``. The replacements run at every operation of a loop, so they are
+written for speed:
+
+* Python copies each variable of a closure at each call, so the replacements read everything that
+  never changes from globals of their modules.
+* A call of a function costs more than what most of them do, so the hot paths are written out.
+* ``try`` costs nothing until something is raised, unlike ``with``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import base_events, events
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ...core.objects import function_code
+from ...core.watch import Watch
+from .. import generators, handles
+from ..tasks import make_create_task
+from . import debug_mode, futures, lifecycle, scheduling, servers, steps
+
+
+def arm(watch: Watch) -> None:
+    """Replace methods of `asyncio.BaseEventLoop` and of handles, and the classes of handles."""
+    loop_class = base_events.BaseEventLoop
+    # Both are looked up before the methods are replaced.
+    init_code = function_code(loop_class.__init__)
+    plain_call_soon = handles.known_call_soon(loop_class)
+    makers: dict[str, Callable[..., Any]] = {
+        "__init__": partial(lifecycle.make_init, plain_call_soon=plain_call_soon),
+        "run_forever": lifecycle.make_run_forever,
+        "stop": lifecycle.make_stop,
+        "close": lifecycle.make_close,
+        "call_exception_handler": lifecycle.make_call_exception_handler,
+        "get_debug": debug_mode.make_get_debug,
+        "set_debug": partial(debug_mode.make_set_debug, init_code=init_code),
+        "call_soon": scheduling.make_call_soon,
+        "call_at": scheduling.make_call_at,
+        "create_task": make_create_task,
+        "create_future": futures.make_create_future,
+        **generators.MAKERS,
+    }
+    for name, make in makers.items():
+        watch.patches.wrap(loop_class, name, partial(make, watch))
+    _replace_handles(watch)
+    servers.arm(watch)
+
+
+def _replace_handles(watch: Watch) -> None:
+    """Replace the classes of handles, and the method by which a handle runs its callback."""
+    if handles.KNOWN:
+        handles.FAULTS.append(watch.faults)
+        watch.on_disarm.append(lambda: handles.FAULTS.remove(watch.faults))
+        for name, cls in handles.CLASSES.items():
+            watch.patches.set(events, name, cls)
+            if hasattr(asyncio, name):
+                watch.patches.set(asyncio, name, cls)
+    else:
+        watch.blind(
+            "the lines that scheduled callbacks", "this Python makes its handles in another way"
+        )
+    if function_code(handles.BASE._run) is not None:
+        watch.patches.wrap(handles.BASE, "_run", partial(steps.make_run, watch))
+    else:
+        watch.blind("slow-callback: the steps of loops", "this Python runs its handles in C")
