@@ -129,9 +129,9 @@ OWN = frozenset(
 
 #: What is found wrongly, by module, with the reason.
 ALLOWED: dict[str, dict[str, str]] = {
-    "core/object_tracker.py": {
+    "core/object_tracker.py": {"isinstance(ref, _TrackedRef)": "the plugin's own references"},
+    "core/type_filter.py": {
         "getattr(hash_, '__module__', None)": "a metaclass's function, looked at before it is run",
-        "isinstance(sighting, _Sighting)": "the plugin's own references",
     },
     "core/faults.py": {
         "isinstance(exc, Exception)": "what was raised in the plugin's code",

@@ -36,7 +36,7 @@ def _make_shutdown(watch: Watch, original: Callable[..., Any]) -> Callable[..., 
         try:
             watch.asyncgens_shut(self)
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
         await original(self)
 
     return shutdown_asyncgens

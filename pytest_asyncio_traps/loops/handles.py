@@ -87,7 +87,7 @@ FAULTS: Final[list[Faults]] = []
 
 def _note(exc: Exception) -> None:
     for faults in FAULTS[-1:]:
-        faults.note("loops", exc)
+        faults.record("loops", exc)
 
 
 def mark_of(frame: FrameType) -> Mark | None:

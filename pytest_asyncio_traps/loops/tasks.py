@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.ownership import TENURE, Tenure
 from ..core.paths import BOUNDARY, LIBRARY, USER
-from ..core.stacks import KINDS, PASSED_BY
+from ..core.stacks import KINDS, SKIPPED_FILES
 from ..core.watch import Watch
 from .debug import hide_frame
 
@@ -31,7 +31,7 @@ def make_create_task(watch: Watch, original: Callable[..., Any]) -> Callable[...
             try:
                 # What nearly every call passes, written out: frames of others, then the user's.
                 frame = _getframe(1)
-                while frame is not None and (code := frame.f_code).co_filename in PASSED_BY:
+                while frame is not None and (code := frame.f_code).co_filename in SKIPPED_FILES:
                     frame = frame.f_back
                 kind = BOUNDARY if frame is None else KINDS[code.co_filename]
                 tenure = _tenure_here()
@@ -47,7 +47,7 @@ def make_create_task(watch: Watch, original: Callable[..., Any]) -> Callable[...
                     back = frame.f_back
                     while back is not None and len(outer) < 64:
                         code = back.f_code
-                        if code.co_filename not in PASSED_BY:
+                        if code.co_filename not in SKIPPED_FILES:
                             kind = KINDS[code.co_filename]
                             if kind == USER:
                                 outer += (code, back.f_lasti)
@@ -84,7 +84,7 @@ def make_create_task(watch: Watch, original: Callable[..., Any]) -> Callable[...
             except AttributeError:
                 pass  # a task class with slots of its own
             except Exception as exc:
-                watch.faults.note("create_task", exc)
+                watch.faults.record("create_task", exc)
             finally:
                 frame = None
         try:

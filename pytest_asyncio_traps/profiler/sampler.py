@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ..core.clock import KNOWS_WAITING, REAL, WORKED
 from ..core.faults import Faults
-from ..core.stacks import stack_of
+from ..core.thread_stacks import stack_of
 from .gc_reserve import gc_reserve
 from .threads import NO_READING, Reading, SampledThread
 from .waiting import ASLEEP_BELOW, asleep, current_native_id, guess_waited, waited
@@ -183,7 +183,7 @@ class StepSampler:
             _thread.start_new_thread(self._run, (self._alarm, self._ended))
         except RuntimeError as exc:  # the system allows no more threads
             self._started, self._parked = False, True
-            self._faults.note(PART, exc)
+            self._faults.record(PART, exc)
 
     def stop(self) -> None:
         """End the thread and wait for its end. Called before a fork and at the end of the run."""
@@ -216,7 +216,7 @@ class StepSampler:
         self.thread_id = _thread.get_ident()
         try:
             idle_rounds = 0
-            while not self._stopping and not self._faults.off(PART):
+            while not self._stopping and not self._faults.is_off(PART):
                 gc_reserve.make_room()
                 if self._threads:
                     idle_rounds = 0

@@ -11,15 +11,9 @@ from collections import Counter, deque
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from ..core.stacks import (
-    Mark,
-    Stack,
-    first_time,
-    marks_of,
-    place_of,
-    user_mark_of,
-    within_step,
-)
+from ..core.places import place_of
+from ..core.stacks import Mark
+from ..core.thread_stacks import Stack, first_time, marks_of, user_mark_of, within_step
 from ..model.finding import Earlier, Place, Span, Timeline
 
 #: How many samples of one step are kept; an even number.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from ..core.objects import ask
-from ..core.stacks import Stack
+from ..core.thread_stacks import Stack
 from .samples import SampleBuffer
 
 

@@ -323,7 +323,7 @@ class Lifecycle:
                 except Exception as exc:
                     faults.record(trap.kind, exc)
         try:
-            self.watch.tracker.settle()
+            self.watch.tracker.mark_judged()
         except Exception as exc:
             faults.record("tracker", exc)
 
@@ -490,7 +490,7 @@ class Lifecycle:
 
     def excuse_debugger(self) -> None:
         """A debugger is active: the running step is not slow, and stops in none of our code."""
-        self.watch.tracker.stand_aside()
+        self.watch.tracker.suspend()
         if self._debugger_left not in self.watch.on_test_begins:
             self.watch.on_test_begins.append(self._debugger_left)
         for trap in self.traps:
@@ -499,4 +499,4 @@ class Lifecycle:
 
     def _debugger_left(self) -> None:
         self.watch.on_test_begins.remove(self._debugger_left)
-        self.watch.tracker.stand_back()
+        self.watch.tracker.resume()

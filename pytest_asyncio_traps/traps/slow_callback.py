@@ -11,7 +11,8 @@ from typing import Any
 
 from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
 from ..core.ownership import Tenure
-from ..core.stacks import is_users, name_of, place_of, place_of_code
+from ..core.places import name_of, place_of, place_of_code
+from ..core.stacks import is_user_file
 from ..core.trap import Trap
 from ..core.watch import LIBRARYS, Watch, is_harness
 from ..model.finding import Finding, Place
@@ -54,7 +55,7 @@ class SlowCallback(Trap):
         watch.on_step_due.append(self.sampler.renew)
         watch.on_slow_step.append(self._slow)
         register(self.sampler)
-        watch.tracker.bystander = lambda: self.sampler.thread_id
+        watch.tracker.sampler_thread = lambda: self.sampler.thread_id
         watch.on_disarm.append(lambda: unregister(self.sampler))
         self.sampler.start()
 
@@ -73,7 +74,7 @@ class SlowCallback(Trap):
         thread = self.sampler.current_thread()
         if thread is None or thread.loop is not loop or self._debugged():
             return
-        if watch.faults.off(PART):
+        if watch.faults.is_off(PART):
             return  # it is unknown for how long the thread was kept from running
         threshold = self._threshold(loop)
         waited, paused = self.sampler.kept_from_running(thread, began)
@@ -147,9 +148,9 @@ class SlowCallback(Trap):
 
 def _runs_users_code(code: CodeType | None, lines: Iterable[Place]) -> bool:
     """Whether a step of ``code`` that was sampled at ``lines`` runs code of the user's."""
-    if code is not None and is_users(code.co_filename):
+    if code is not None and is_user_file(code.co_filename):
         return True
-    return any(is_users(place.path) for place in lines)
+    return any(is_user_file(place.path) for place in lines)
 
 
 def _first_time_note(what: str) -> tuple[str, ...]:

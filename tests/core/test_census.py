@@ -1,4 +1,4 @@
-"""Which objects are alive, and whose they are."""
+"""Which objects are alive, and who owns them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_asyncio_traps.core import object_tracker as census_module
+from pytest_asyncio_traps.core import type_filter
 from pytest_asyncio_traps.core.faults import Faults
 from pytest_asyncio_traps.core.object_tracker import ObjectTracker
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
@@ -105,7 +105,7 @@ def test_nothing_is_kept_alive(tracker: ObjectTracker) -> None:
 
     assert owners(tracker) == []
     tracker.scan()
-    assert tracker.seen == {}
+    assert tracker.tracked == {}
 
 
 def test_pauses_are_counted(tracker: ObjectTracker) -> None:
@@ -131,7 +131,7 @@ def test_a_pause_counts_before_it_is_over(tracker: ObjectTracker) -> None:
         during.append(tracker.paused())
 
     before = tracker.paused()
-    gc.callbacks.insert(gc.callbacks.index(tracker._collector) + 1, look)
+    gc.callbacks.insert(gc.callbacks.index(tracker._on_collection) + 1, look)
     try:
         gc.collect()
     finally:
@@ -149,9 +149,9 @@ def test_after_a_collection_in_the_thread_of_the_watchdog(tracker: ObjectTracker
     tracker.scan()
     tracker.mark(tenure("b"))
     kept.append(Thing())
-    tracker.bystander = threading.get_ident
+    tracker.sampler_thread = threading.get_ident
     gc.collect(0)
-    tracker.bystander = lambda: None
+    tracker.sampler_thread = lambda: None
     kept.append(Thing())
     tracker.mark(tenure("c"))
     kept.append(Thing())
@@ -195,18 +195,18 @@ def test_waiting_for_a_processor_in_a_pause_counts_once(
     tracker: ObjectTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine makes pauses long; that time is known as waiting already."""
-    monkeypatch.setattr("pytest_asyncio_traps.core.object_tracker.KNOWS_WAITING", True)
+    monkeypatch.setattr("pytest_asyncio_traps.core.gc_reader.KNOWS_WAITING", True)
     clock = {"now": 100.0, "worked": 7.0}
-    tracker._now = lambda: clock["now"]
-    tracker._worked = lambda: clock["worked"]
+    tracker._pauses._now = lambda: clock["now"]
+    tracker._pauses._worked = lambda: clock["worked"]
     before = tracker.paused()
 
-    tracker._collector("start", {"generation": 0})
+    tracker._on_collection("start", {"generation": 0})
     clock["now"] += 1.0
     clock["worked"] += 0.25
     elsewhere = []
     thread = threading.Thread(target=lambda: elsewhere.append(tracker.paused() - before))
-    tracker._collector("stop", {"generation": 0})
+    tracker._on_collection("stop", {"generation": 0})
     thread.start()
     thread.join()
 
@@ -302,7 +302,7 @@ def test_a_marker_is_found_where_most_before_it_have_died(tracker: ObjectTracker
         tracker.scan()
         first = Thing()
         tracker.scan()
-        tracker.settle()
+        tracker.mark_judged()
         tracker.mark(tenure("second"))
         del junk
         second = Thing()
@@ -388,23 +388,13 @@ def test_a_class_in_the_place_of_a_dead_one(tracker: ObjectTracker) -> None:
         pytest.skip("no class was made at the address of another")
 
 
-def test_classes_that_have_died_are_forgotten(tracker: ObjectTracker) -> None:
-    for _ in range(6):
-        kept = [type("Class", (), {})() for _ in range(1_000)]
-        tracker.scan()
-        del kept
-        gc.collect()
-
-    assert len(tracker._dull) < 4_000
-
-
 def test_a_metaclass_that_is_made_while_those_are_looked_at(
     tracker: ObjectTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By another thread, say, or by a destructor."""
     asked: list[type] = []
     made: list[type] = []
-    is_plain = census_module._is_plain
+    is_plain = type_filter._is_plain
 
     def ask(cls: type) -> int:
         asked.append(cls)
@@ -415,7 +405,7 @@ def test_a_metaclass_that_is_made_while_those_are_looked_at(
             made.append(type("Odd", (type,), {"__hash__": ask}))
         return is_plain(meta)
 
-    monkeypatch.setattr(census_module, "_is_plain", make_one_and_look)
+    monkeypatch.setattr(type_filter, "_is_plain", make_one_and_look)
     first = type("Meta", (type,), {})
     tracker.scan()
     thing = made[0]("Class", (), {})()

@@ -9,7 +9,8 @@ from types import CodeType
 
 import pytest
 
-from pytest_asyncio_traps.core.stacks import Mark, line_of
+from pytest_asyncio_traps.core.places import line_of
+from pytest_asyncio_traps.core.stacks import Mark
 from pytest_asyncio_traps.model.finding import (
     Consent,
     Earlier,
@@ -100,7 +101,7 @@ def test_a_long_step_is_thinned_out() -> None:
 
     spans = samples.to_timeline(1.0, 1.0 + count, 0.1, 0.0, 0.0).spans
 
-    assert sum(span.looks for span in spans) <= MAX_SAMPLES
+    assert sum(span.samples for span in spans) <= MAX_SAMPLES
     assert spans[0].first == 0.0
     assert spans[-1].last >= count * (1 - 2 / MAX_SAMPLES)
 

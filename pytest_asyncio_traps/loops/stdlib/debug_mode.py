@@ -30,7 +30,7 @@ def make_get_debug(watch: Watch, original: Callable[[Any], bool]) -> Callable[[A
             try:
                 return module_of(1) not in QUIET and watch.active and debug.shown(self)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
                 return False
 
     else:
@@ -45,7 +45,7 @@ def make_get_debug(watch: Watch, original: Callable[[Any], bool]) -> Callable[[A
                 name = _getframe(1).f_globals.get("__name__")
                 return name not in QUIET and watch.active and debug.shown(self)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
                 return False
 
     return get_debug
@@ -67,7 +67,7 @@ def make_set_debug(
             elif debug.by_harness(sys._getframe(1)):
                 return
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
         original(self, enabled)
         try:
             # The constructor sets what the environment says, which the code under test did not
@@ -75,6 +75,6 @@ def make_set_debug(
             if watch.active and (not by_init or switches["_is_debug_mode"] is not switch):
                 put(self, debug.EXPLICIT, bool(enabled))
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
 
     return set_debug

@@ -28,7 +28,7 @@ def make_create_future(watch: Watch, original: Callable[[Any], Any]) -> Callable
         try:
             cls = _Future if module_of(1) in KEEPS_ITS_FUTURES else future_class
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
             cls = _Future
         # The constructor asks for debug mode: the shortest way to say no.
         MAKING[0] = ALONE[0]

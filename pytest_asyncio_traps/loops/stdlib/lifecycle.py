@@ -26,7 +26,7 @@ def make_init(
             if watch.active:
                 watch.loop_created(self, sys._getframe(1))
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
 
     return __init__
 
@@ -42,7 +42,7 @@ def make_run_forever(watch: Watch, original: Callable[[Any], None]) -> Callable[
         try:
             tracked = watch.loop_enters(self)
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
         try:
             return original(self)
         except BaseException as exc:
@@ -56,7 +56,7 @@ def make_run_forever(watch: Watch, original: Callable[[Any], None]) -> Callable[
             try:
                 watch.loop_leaves(self, tracked)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
 
     return run_forever
 
@@ -80,7 +80,7 @@ def make_stop(watch: Watch, original: Callable[[Any], None]) -> Callable[[Any], 
             if thread is not None and thread != get_ident():
                 watch.touched(self, "loop.stop", sys._getframe(1))
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
         original(self)
 
     return stop
@@ -93,12 +93,12 @@ def make_close(watch: Watch, original: Callable[[Any], None]) -> Callable[[Any],
                 if not is_running(self):
                     watch.loop_closing(self)
             except Exception as exc:
-                watch.faults.note("loops", exc)
+                watch.faults.record("loops", exc)
         original(self)
         try:
             watch.loop_closed(self)
         except Exception as exc:
-            watch.faults.note("loops", exc)
+            watch.faults.record("loops", exc)
 
     return close
 
@@ -119,4 +119,4 @@ def note(watch: Watch, loop: Any, exc: Exception) -> None:
     """Record a fault of a replaced method of ``loop``, or of one of its steps."""
     # A loop that was made before the plugin was armed lacks the attributes that `make_init` gives.
     if type(exc) is not AttributeError or ask(loop, "_asyncio_traps_plain") is not None:
-        watch.faults.note("loops", exc)
+        watch.faults.record("loops", exc)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ...core.objects import function_code
 from ...core.paths import USER
-from ...core.stacks import KINDS, is_librarys
+from ...core.stacks import KINDS, is_made_by_library
 from ...core.watch import Watch
 from ..debug import hide_frame
 from ..handles import AtHandle, SoonHandle, mark_of
@@ -114,7 +114,7 @@ def make_call_at(watch: Watch, original: Callable[..., Any]) -> Callable[..., An
                     made._asyncio_traps_asked = code, frame.f_lasti
                 else:
                     made._asyncio_traps_asked = mark_of(frame)
-                    made._asyncio_traps_librarys = is_librarys(frame)
+                    made._asyncio_traps_librarys = is_made_by_library(frame)
                 made._context = copy_context() if context is None else context
                 made._loop = self
                 made._callback = callback

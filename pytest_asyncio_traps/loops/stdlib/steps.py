@@ -135,7 +135,7 @@ def _failure(handle: Any, exc: BaseException, faults: Faults) -> dict[str, Any]:
     """
     debug = {"debug": handle._loop.get_debug()} if RUN_ASKS_FOR_DEBUG else {}
     source = events.format_helpers._format_callback_source  # type: ignore[attr-defined]
-    with faults.theirs:
+    with faults.user_code:
         text = source(handle._callback, handle._args, **debug)
     context = {"message": f"Exception in callback {text}", "exception": exc, "handle": handle}
     if handle._source_traceback:

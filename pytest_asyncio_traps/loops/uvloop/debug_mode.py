@@ -19,7 +19,7 @@ def make_get_debug(watch: Watch, original: Callable[[Any], bool]) -> Callable[[A
         try:
             return watch.active and debug.shown(self)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
             return False
 
     return get_debug

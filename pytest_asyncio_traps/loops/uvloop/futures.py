@@ -20,7 +20,7 @@ def make_create_future(watch: Watch, original: Callable[[Any], Any]) -> Callable
         try:
             runner_of(self)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
         else:
             return future_class(loop=self)
         return original(self)

@@ -43,7 +43,7 @@ def make_call_soon(
                 refuses = _touch(watch, is_debug, self, "loop.call_soon", frame, callback)
             shown = Step(step, runner, frame.f_code, frame.f_lasti, callback)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
         else:
             try:
                 # A call without arguments to unpack is considerably faster.
@@ -82,7 +82,7 @@ def make_call_soon_threadsafe(
             runner = runner_of(self)
             shown = Step(step, runner, frame.f_code, frame.f_lasti, callback)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
         else:
             handle = original(self, shown, *args, context=context)
             if runner.debug:
@@ -116,7 +116,7 @@ def make_call_later(
             code, lasti = frame.f_code, frame.f_lasti
             shown = Step(step, runner, code, lasti, callback)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
         else:
             try:
                 handle = original(self, delay, shown, *args, context=context)
@@ -132,7 +132,7 @@ def make_call_later(
                 if watch.on_timer_created:
                     watch.timer_created(self, handle, scheduled_mark(code, lasti), callback)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             return handle
         return original(self, delay, callback, *args, context=context)
 

@@ -53,7 +53,7 @@ def make_step(watch: Watch) -> Callable[..., None]:
             if began >= due[0]:
                 watch.step_due(_running_loop(), began)
         except Exception as exc:
-            watch.faults.note("uvloop", exc)
+            watch.faults.record("uvloop", exc)
         try:
             callback(*args)
         except BaseException:
@@ -63,7 +63,7 @@ def make_step(watch: Watch) -> Callable[..., None]:
                 failed = scheduled_mark(code, lasti), watch.ownership.now()
                 _running_loop()._asyncio_traps_failed = failed
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             raise
         finally:
             try:
@@ -73,7 +73,7 @@ def make_step(watch: Watch) -> Callable[..., None]:
                 if on_step_end:
                     watch.step_ended(callback)
             except Exception as exc:
-                watch.faults.note("uvloop", exc)
+                watch.faults.record("uvloop", exc)
             # The traceback of an exception in a task reaches this frame through f_back. If the
             # frame referred to the task, that cycle would keep the task alive.
             callback = args = None  # type: ignore[assignment]
