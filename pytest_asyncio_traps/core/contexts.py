@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from re import match as _match  # tests may replace it
 from typing import Any, Final
 
+from ..compat import asyncio as private
 from .objects import is_a
 
 DESTROYED: Final = "a pending task was destroyed"
@@ -19,9 +20,6 @@ RAISED: Final = "something that the loop called raised"
 OTHER: Final = "a message without an exception"
 
 _args: Final = BaseException.__dict__["args"].__get__
-#: Message of `asyncio.InvalidStateError` when a future that is already done is completed. Matches
-#: futures in C and in Python. Reading a result too early, or user code, gives other messages.
-_TOO_LATE: Final = r"invalid state$|(FINISHED|CANCELLED): "
 
 
 def is_too_late(exc: object) -> bool:
@@ -29,18 +27,29 @@ def is_too_late(exc: object) -> bool:
     if not is_a(exc, asyncio.InvalidStateError):
         return False
     args = _args(exc)
-    return len(args) == 1 and type(args[0]) is str and _match(_TOO_LATE, args[0]) is not None
+    return (
+        len(args) == 1
+        and type(args[0]) is str
+        and _match(private.COMPLETED_TWICE, args[0]) is not None
+    )
 
 
 def subject(context: Mapping[str, Any]) -> str:
     """The subject of ``context``: one of the constants of this module."""
     message = context.get("message")
     text = str.__str__(message) if is_a(message, str) else ""
-    if text.startswith("Task was destroyed"):
-        return DESTROYED
-    if text.endswith("exception was never retrieved"):
+    if private.MESSAGES.holds:
+        if text.startswith(private.DESTROYED):
+            return DESTROYED
+        if text.endswith(private.UNRETRIEVED):
+            return UNRETRIEVED
+    elif "future" in context and "exception" in context:
         return UNRETRIEVED
+    elif "task" in context and "exception" not in context:
+        return DESTROYED
     exc = context.get("exception")
     if not is_a(exc, BaseException):
         return OTHER
+    if is_a(exc, asyncio.InvalidStateError) and not private.COMPLETION_ERRORS.holds:
+        return OTHER  # it may say that a future was completed twice, or something else
     return TOO_LATE if is_too_late(exc) else RAISED

@@ -24,39 +24,15 @@ from __future__ import annotations
 
 import _thread
 import gc
-import sys
 from collections.abc import Callable
 from itertools import compress, count, repeat
 from operator import is_
 from typing import Any
 
+from ..compat import cpython
 from .clock import KNOWS_WAITING, REAL, WORKED
 from .faults import Faults
 from .ownership import Tenure
-
-
-def keeps_allocation_order() -> bool:
-    """Whether the youngest generation is in the order of allocation: not without the GIL."""
-    gil = getattr(sys, "_is_gil_enabled", None)
-    return gil is None or bool(gil())
-
-
-def is_generational() -> bool:
-    """Whether the survivors of a young collection move to the end of the next generation.
-
-    They do not in Python 3.14.0 to 3.14.4, which collects in increments.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        first, second = [object], [object]
-        gc.collect(0)
-        third = [object]
-        older = gc.get_objects(generation=1)[-1_000:]
-        return 0 < _up_to(first, older) < _up_to(second, older) and not _up_to(third, older)
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _up_to(marker: object, objects: list[Any]) -> int:
@@ -90,8 +66,8 @@ class GcReader:
 
     def __init__(self, current: Tenure, faults: Faults) -> None:
         self._faults = faults
-        self.blind = not keeps_allocation_order()
-        self.generational = False  # until `arm` has probed it
+        self.blind = not cpython.ALLOCATION_ORDER.holds
+        self.generational = cpython.SURVIVORS_MOVE_UP.holds
         self.current = current
         # The first one stands where the last reading ended. The others are unread.
         self._markers = [Marker((current,))]
@@ -110,7 +86,6 @@ class GcReader:
 
     def arm(self) -> None:
         """Begin."""
-        self.generational = not self.blind and is_generational()
         gc.callbacks.append(self._on_collection)
 
     def disarm(self) -> None:

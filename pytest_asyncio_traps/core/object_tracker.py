@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any
 
+from ..compat import cpython
 from .faults import Faults
 from .gc_reader import GcReader, Marker
 from .objects import ask, put
@@ -33,23 +34,6 @@ Entry = tuple[weakref.ref[Any], Tenure, object]
 
 #: How many entries of dead objects are tolerated, besides as many as there are of living ones.
 _DEAD_ENTRIES = 1_000
-
-
-async def _coroutine() -> None: ...
-
-
-def are_origins_unique() -> bool:
-    """Whether Python makes a ``cr_origin`` for each coroutine, even for those of one line."""
-    depth = sys.get_coroutine_origin_tracking_depth()
-    sys.set_coroutine_origin_tracking_depth(1)
-    try:
-        first, second = [_coroutine() for _ in range(2)]
-    finally:
-        sys.set_coroutine_origin_tracking_depth(depth)
-    unique = first.cr_origin is not second.cr_origin
-    first.close()
-    second.close()
-    return unique
 
 
 class _TrackedRef(weakref.ref):  # type: ignore[type-arg]
@@ -76,9 +60,11 @@ class ObjectTracker(GcReader):
     while_they_live: set[type]
 
     def __init__(
-        self, ownership: Ownership, faults: Faults, *, origins_unique: bool = True
+        self, ownership: Ownership, faults: Faults, *, origins_unique: bool | None = None
     ) -> None:
         super().__init__(ownership.session, faults)
+        if origins_unique is None:
+            origins_unique = cpython.UNIQUE_ORIGINS.holds
         self.origins_unique = origins_unique
         self._types = TypeFilter(Marker)
         self.while_they_live = self._types.exact

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, TypeGuard, TypeVar
 
+from ..compat import asyncio as private
 from .interruptions import is_interruption
 
 T = TypeVar("T")
@@ -138,12 +139,12 @@ def is_cancelled(future: object) -> bool:
 def loop_of(future: object) -> Any:
     """The loop of a task or future, or None."""
     loop = _loop_of(future)
-    return loop if loop is not None else ask(future, "_loop")
+    return loop if loop is not None else ask(future, private.LOOP)
 
 
 def exception_of(future: object) -> BaseException | None:
     """The exception of a task or future, without marking it as retrieved; None if there is none."""
-    exc = ask(future, "_exception")
+    exc = ask(future, private.FUTURE_EXCEPTION)
     return exc if is_a(exc, BaseException) else None
 
 
@@ -162,27 +163,28 @@ def cancel_requests(task: object) -> int:
 def coroutine_of(task: object) -> Any:
     """The coroutine that ``task`` runs, or None once the task has released it.
 
-    Reads ``_coro``, because ``get_coro()`` crashes Python 3.12.1 if the task finished eagerly.
+    Reads a private attribute, because ``get_coro()`` crashes Python 3.12.1 for a task that finished
+    eagerly.
     """
     missing = object()
-    coroutine = ask(task, "_coro", missing)
+    coroutine = ask(task, private.TASK_COROUTINE, missing)
     return call(task, "get_coro") if coroutine is missing else coroutine
 
 
 def waits_for(task: object) -> Any:
     """The future that ``task`` waits for, or None."""
-    return ask(task, "_fut_waiter")
+    return ask(task, private.TASK_WAITER)
 
 
 def children_of(future: object) -> list[Any]:
     """The futures that ``future``, the result of `asyncio.gather`, collects; else empty."""
-    children = ask(future, "_children")
+    children = ask(future, private.GATHERED)
     return children if type(children) is list else []
 
 
 def callbacks_of(future: object) -> list[Any]:
     """The done callbacks of ``future``."""
-    callbacks = ask(future, "_callbacks")
+    callbacks = ask(future, private.FUTURE_CALLBACKS)
     entries = list(callbacks) if type(callbacks) in (list, tuple) else []
     return [entry[0] if type(entry) is tuple and entry else entry for entry in entries]
 

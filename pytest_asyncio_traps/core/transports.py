@@ -5,19 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Final
 
-#: The private classes whose constructors create every transport, server and subprocess: module,
-#: class name, what its instances are, and the platform if it exists on one platform only.
-_CLASSES: Final = (
-    ("selector_events", "_SelectorTransport", "sockets", ""),
-    ("base_subprocess", "BaseSubprocessTransport", "subprocesses", ""),
-    ("sslproto", "_SSLProtocolTransport", "connections over TLS", ""),
-    ("base_events", "Server", "servers", ""),
-    ("proactor_events", "_ProactorBasePipeTransport", "sockets and pipes", "win32"),
-    ("unix_events", "_UnixReadPipeTransport", "pipes that are read", "posix"),
-    ("unix_events", "_UnixWritePipeTransport", "pipes that are written", "posix"),
-)
+from ..compat.asyncio import TRANSPORT_CLASSES
 
 Missing = Callable[[str, str], None]
 
@@ -33,7 +22,7 @@ def base_classes(missing: Missing = _pass) -> list[type]:
     """
     system = "win32" if sys.platform == "win32" else "posix"
     classes: list[type] = []
-    for module, name, what, where in _CLASSES:
+    for module, name, what, where in TRANSPORT_CLASSES:
         if where not in ("", system):
             continue
         try:

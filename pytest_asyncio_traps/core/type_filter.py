@@ -87,8 +87,8 @@ class TypeFilter:
     def is_watched(self, cls: type) -> bool:
         """Whether instances of ``cls`` are of interest."""
         # By identity, since `cls in self.exact` hashes it.
-        return any([cls is exact for exact in self.exact]) or any(
-            [_is_subclass(base, cls) for base, _ in self._watched]
+        return any(cls is exact for exact in self.exact) or any(
+            _is_subclass(base, cls) for base, _ in self._watched
         )
 
     def find(self, objects: list[Any]) -> list[tuple[Any, Keep]]:

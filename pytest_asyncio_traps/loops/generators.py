@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+from ..compat import asyncio as private
 from ..core.watch import Watch
 
 
@@ -42,9 +43,12 @@ def _make_shutdown(watch: Watch, original: Callable[..., Any]) -> Callable[..., 
     return shutdown_asyncgens
 
 
-#: By the name of a method, what makes its replacement of a watch and the original.
-MAKERS: Final[dict[str, Callable[..., Any]]] = {
-    "_asyncgen_firstiter_hook": _make_firstiter,
-    "_asyncgen_finalizer_hook": _make_finalizer,
-    "shutdown_asyncgens": _make_shutdown,
-}
+def makers() -> dict[str, Callable[..., Any]]:
+    """By the name of a method, the function that makes its replacement."""
+    if not private.ASYNCGEN_HOOKS.holds:
+        return {}
+    return {
+        private.ASYNCGEN_BEGINS: _make_firstiter,
+        private.ASYNCGEN_DROPPED: _make_finalizer,
+        "shutdown_asyncgens": _make_shutdown,
+    }

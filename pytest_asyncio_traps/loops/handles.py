@@ -12,6 +12,7 @@ from contextvars import copy_context
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from ..compat import asyncio as private
 from ..core.faults import Faults
 from ..core.objects import ask, function_code
 from ..core.paths import ASYNCIO, HARNESS, LIBRARY, USER
@@ -22,36 +23,8 @@ from ..core.stacks import KINDS, Mark, user_mark
 #: asyncio's own class, the base of all handles.
 BASE: Final = events.Handle
 
-_BASE_SLOTS: Final = {
-    "_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__",
-    "_context",
-}  # fmt: skip
-_INIT_NAMES: Final = (
-    "contextvars", "copy_context", "_context", "_loop", "_callback", "_args", "_cancelled",
-    "_repr", "get_debug", "format_helpers", "extract_stack", "sys", "_getframe",
-    "_source_traceback",
-)  # fmt: skip
-_RUN_NAMES: Final = (
-    "_context", "run", "_callback", "_args", "SystemExit", "KeyboardInterrupt", "BaseException",
-    "format_helpers", "_format_callback_source",
-    *(("_source_traceback", "_loop") if sys.version_info < (3, 13) else
-      ("_loop", "get_debug", "_source_traceback")),
-    "call_exception_handler",
-)  # fmt: skip
-_CALL_SOON_NAMES = ("events", "Handle", "_source_traceback", "_ready", "append")
-_CALL_AT_NAMES = (
-    "TypeError", "_check_closed", "_debug", "_check_thread", "_check_callback", "events",
-    "TimerHandle", "_source_traceback", "heapq", "heappush", "_scheduled",
-)  # fmt: skip
-
-#: Whether the constructors of this Python's handles are those that the classes here replace.
-KNOWN: Final = (
-    set(ask(events.Handle, "__slots__", ())) == _BASE_SLOTS
-    and set(ask(events.TimerHandle, "__slots__", ())) == {"_scheduled", "_when"}
-    and ask(function_code(events.Handle.__init__), "co_names") == _INIT_NAMES
-)
 #: Whether ``Handle._run`` asks the loop for debug mode when a callback fails (Python 3.13).
-RUN_ASKS_FOR_DEBUG: Final = "get_debug" in _RUN_NAMES
+RUN_ASKS_FOR_DEBUG: Final = "get_debug" in private.HANDLE_RUN
 
 _RUN: Final = function_code(events.Handle._run)
 _CALL_SOON: Final = function_code(base_events.BaseEventLoop.call_soon)
@@ -60,7 +33,7 @@ _CALL_SOON: Final = function_code(base_events.BaseEventLoop.call_soon)
 def is_known_run(run: Any) -> bool:
     """Whether ``run`` is asyncio's own ``Handle._run``, and does what this package expects."""
     code = function_code(run)
-    return code is not None and code is _RUN and code.co_names == _RUN_NAMES
+    return code is not None and code is _RUN and private.KNOWN_STEP.holds
 
 
 def known_call_soon(loop_class: Any) -> Any:
@@ -68,12 +41,9 @@ def known_call_soon(loop_class: Any) -> Any:
 
     Looks at ``call_soon`` and ``call_at`` of ``loop_class``: call it before these are replaced.
     """
+    known = private.HANDLES.holds and private.LOOPS.holds and private.SCHEDULING.holds
     plain_call_soon: Any = vars(loop_class).get("_call_soon")
-    known = KNOWN and (
-        ask(function_code(plain_call_soon), "co_names") == _CALL_SOON_NAMES
-        and ask(function_code(loop_class.call_at), "co_names") == _CALL_AT_NAMES
-        and function_code(loop_class.call_soon) is _CALL_SOON is not None
-    )
+    known = known and function_code(loop_class.call_soon) is _CALL_SOON is not None
     return plain_call_soon if known else None
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ...compat import asyncio as private
 from ...core.objects import function_code
 from ...core.watch import Watch
 from .. import generators, handles
@@ -37,14 +38,17 @@ def arm(watch: Watch) -> None:
         "stop": lifecycle.make_stop,
         "close": lifecycle.make_close,
         "call_exception_handler": lifecycle.make_call_exception_handler,
-        "get_debug": debug_mode.make_get_debug,
-        "set_debug": partial(debug_mode.make_set_debug, init_code=init_code),
-        "call_soon": scheduling.make_call_soon,
-        "call_at": scheduling.make_call_at,
         "create_task": make_create_task,
-        "create_future": futures.make_create_future,
-        **generators.MAKERS,
+        **generators.makers(),
     }
+    if private.LOOPS.holds:
+        makers |= {
+            "get_debug": debug_mode.make_get_debug,
+            "set_debug": partial(debug_mode.make_set_debug, init_code=init_code),
+            "call_soon": scheduling.make_call_soon,
+            "call_at": scheduling.make_call_at,
+            "create_future": futures.make_create_future,
+        }
     for name, make in makers.items():
         watch.patches.wrap(loop_class, name, partial(make, watch))
     _replace_handles(watch)
@@ -53,18 +57,12 @@ def arm(watch: Watch) -> None:
 
 def _replace_handles(watch: Watch) -> None:
     """Replace the classes of handles, and the method by which a handle runs its callback."""
-    if handles.KNOWN:
+    if private.HANDLES.holds:
         handles.FAULTS.append(watch.faults)
         watch.on_disarm.append(lambda: handles.FAULTS.remove(watch.faults))
         for name, cls in handles.CLASSES.items():
             watch.patches.set(events, name, cls)
             if hasattr(asyncio, name):
                 watch.patches.set(asyncio, name, cls)
-    else:
-        watch.blind(
-            "the lines that scheduled callbacks", "this Python makes its handles in another way"
-        )
-    if function_code(handles.BASE._run) is not None:
-        watch.patches.wrap(handles.BASE, "_run", partial(steps.make_run, watch))
-    else:
-        watch.blind("slow-callback: the steps of loops", "this Python runs its handles in C")
+    if private.STEPS.holds:
+        watch.patches.wrap(handles.BASE, private.STEP, partial(steps.make_run, watch))

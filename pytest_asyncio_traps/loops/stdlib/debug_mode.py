@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from ...compat import asyncio as private
 from ...core.objects import put
 from ...core.stacks import module_of
 from ...core.watch import Watch
@@ -56,7 +57,7 @@ def make_set_debug(
 ) -> Callable[..., None]:
     """``init_code`` is the code of the loop's constructor, which sets debug mode itself."""
     switches = vars(coroutines)
-    switch = switches["_is_debug_mode"]
+    switch = switches.get(private.DEBUG_SWITCH)
 
     def set_debug(self: Any, enabled: bool) -> None:
         by_init = False
@@ -72,7 +73,7 @@ def make_set_debug(
         try:
             # The constructor sets what the environment says, which the code under test did not
             # ask for, unless that code has replaced asyncio's switch.
-            if watch.active and (not by_init or switches["_is_debug_mode"] is not switch):
+            if watch.active and (not by_init or switches.get(private.DEBUG_SWITCH) is not switch):
                 put(self, debug.EXPLICIT, bool(enabled))
         except Exception as exc:
             watch.faults.record("loops", exc)

@@ -7,6 +7,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
 
+from ...compat import asyncio as private
 from ...core.objects import ask, is_a, is_running, traceback_of
 from ...core.watch import Watch
 
@@ -63,11 +64,11 @@ def make_run_forever(watch: Watch, original: Callable[[Any], None]) -> Callable[
 
 def _has_not_run(exc: BaseException) -> bool:
     """Whether a loop raised ``exc`` instead of running: it was closed, or ran already."""
-    if not is_a(exc, RuntimeError):
+    if not private.LOOP_RUNS.holds or not is_a(exc, RuntimeError):
         return False
     traceback = traceback_of(exc)
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_name == "_run_once":
+        if traceback.tb_frame.f_code.co_name == private.RUN_ONCE:
             return False
         traceback = traceback.tb_next
     return True
@@ -88,9 +89,9 @@ def make_stop(watch: Watch, original: Callable[[Any], None]) -> Callable[[Any], 
 
 def make_close(watch: Watch, original: Callable[[Any], None]) -> Callable[[Any], None]:
     def close(self: Any) -> None:
-        if watch.active and not self._closed:
+        if watch.active:
             try:
-                if not is_running(self):
+                if not self._closed and not is_running(self):
                     watch.loop_closing(self)
             except Exception as exc:
                 watch.faults.record("loops", exc)

@@ -53,7 +53,7 @@ def hook(watch: Watch, loop_class: Any) -> None:
         "call_later": partial(scheduling.make_call_later, step=step, is_debug=is_debug),
         "create_task": make_create_task,
         "create_future": futures.make_create_future,
-        **generators.MAKERS,
+        **generators.makers(),
         **endpoints.MAKERS,
     }
     watch.patches.set(loop_class, "_asyncio_traps_failed", None)
