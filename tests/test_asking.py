@@ -154,6 +154,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "core/trap.py": {
         "f.__code__": "a function of a kind's class",
         "isinstance(f, FunctionType)": "likewise",
+    },
+    "core/checking.py": {
         "isinstance(note, str)": "a note of a finding, from a kind",
         "isinstance(seconds, (int, float))": "a field of a finding, from a kind",
         "isinstance(seconds, bool)": "likewise",
@@ -165,14 +167,21 @@ ALLOWED: dict[str, dict[str, str]] = {
         "isinstance(value.function, str)": "likewise",
         "isinstance(value.line, int)": "likewise",
     },
-    "core/watch.py": {
-        "getattr(callback, '__self__', None)": "a method of a kind",
-        "getattr(getattr(callback, '__self__', None), 'kind', 'loops')": "likewise",
-        "isinstance(tenure, Tenure)": "after `ask`",
-        "isinstance(late, DoubleCompletion)": "after `ask`",
+    "core/creation.py": {"isinstance(tenure, Tenure)": "after `ask`"},
+    "core/double_completion.py": {
+        "isinstance(completion, DoubleCompletion)": "after `ask`",
     },
-    "core/ownership.py": {
-        "isinstance(tenure, Tenure)": "after `ask`",
+    "core/events.py": {
+        "getattr(own, name)": "a class of the plugin's",
+        "getattr(Listener, name)": "likewise",
+        "getattr(handler, '__self__', None)": "a method of a kind",
+        "getattr(getattr(handler, '__self__', None), 'kind', 'loops')": "likewise",
+    },
+    "core/mocks.py": {
+        "mock.AsyncMockMixin._execute_mock_call.__code__": "a function of Python's",
+    },
+    "core/ownership.py": {"isinstance(tenure, Tenure)": "after `ask`"},
+    "core/threads.py": {
         "getattr(executors, '_WorkItem', None)": "a module",
         "isinstance(job, type)": "what a module of Python's holds",
         "hasattr(job, 'run')": "likewise",
@@ -223,13 +232,14 @@ ALLOWED: dict[str, dict[str, str]] = {
         "isinstance(host, bytes)": "likewise",
         "str(frame.f_globals.get('__name__', ''))": "a module's name",
     },
-    "traps/invalid_state.py": {"late.cancelled": "the plugin's own"},
+    "traps/invalid_state.py": {"completion.cancelled": "the plugin's own"},
     "traps/unclosed_transport.py": {"watch.is_running": "the plugin's own"},
     "traps/never_awaited.py": {
         "watch.is_running": "the plugin's own",
-        "hook.__code__": "Python's own function, as `_is_pythons` has found",
+    },
+    "core/unawaited_warning.py": {
+        "hook.__code__": "Python's own function, as `is_pythons` has found",
         "hook.__closure__": "likewise",
-        "mock.AsyncMockMixin._execute_mock_call.__code__": "a function of Python's",
     },
     "traps/unclosed_asyncgen.py": {"isinstance(begun, _Begun)": "the plugin's own references"},
     "traps/wrong_thread.py": {

@@ -1,4 +1,4 @@
-"""The shape of a trap: one kind of finding, and how it comes to be noticed."""
+"""`Trap`, the base class of all kinds, and `BuiltinTrap`, that of the plugin's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, ClassVar, Literal
 
 from ..model.finding import Finding, Owner, Place
+from .checking import checked
+from .events import Listener
 from .faults import Faults
 from .ownership import Tenure
 from .places import place_of
@@ -20,9 +22,9 @@ from .watch import Watch
 
 
 class CallSite:
-    """A moment in a run: the user's line, and whose time it was.
+    """A moment in a run: the user's line, and the test or fixture that was responsible.
 
-    It refers to none of the user's objects, and may be kept.
+    It refers to none of the user's objects, so you can keep it.
     """
 
     __slots__ = ("_mark", "_tenure")
@@ -38,12 +40,12 @@ class CallSite:
 
     @property
     def owner(self) -> Owner:
-        """The test or fixture that answers for what is made at this moment."""
+        """The test or fixture that owns what is made at this moment."""
         return self._tenure.owner
 
     @property
     def ended(self) -> bool:
-        """Whether the time of the owner is over."""
+        """Whether the owner has ended."""
         return self._tenure.ended
 
     def __repr__(self) -> str:
@@ -57,19 +59,19 @@ When = Literal["always", "strict", "named"]
 class Trap:
     """One kind of trap.
 
-    A subclass sets the texts and fills in `arm`, and `judge` where the trap shows
-    only when a test is over. What it replaces, it replaces through `wrap`, so that
-    everything is put back; what it finds, it hands to `report`. Whether a finding
-    fails a test, and how it is printed, is decided elsewhere.
+    A subclass sets the texts and overrides `arm`, and `judge` if the trap shows only after
+    a test. It replaces functions by `before`, `after` and `wrap`, which put everything back
+    at the end, and hands what it finds to `report`. Other parts decide whether a finding
+    fails a test, and how it is printed.
 
     ``self.watch`` is for the kinds that come with the plugin, and changes with them.
     Everything else here is public.
     """
 
-    #: The kebab-case id, for ever.
+    #: The kebab-case id. It never changes.
     kind: ClassVar[str]
-    #: When it is on: ``always``, under ``--asyncio-strict`` (``strict``), or only where a rule
-    #: that fails or warns names it (``named``, which turns the others on as well).
+    #: When the kind is on: ``always``; under ``--asyncio-strict`` (``strict``); or only where a
+    #: rule that fails or warns names it (``named``). Such a rule turns any kind on.
     enabled: ClassVar[When] = "always"
     #: Whether the same code shows it in every run, however fast the machine is.
     steady: ClassVar[bool] = True
@@ -78,7 +80,7 @@ class Trap:
     #: What to do about it, one sentence.
     advice: ClassVar[str]
 
-    #: The ids of the code that `here` passes over, once it was asked.
+    #: The ids of the code that `here` passes over, from its first call on.
     _own: frozenset[int] | None = None
 
     def __init__(self, watch: Watch) -> None:
@@ -97,16 +99,16 @@ class Trap:
     def judge(self, final: bool) -> None:
         """A test has ended (or, where ``final``, the run): report what is left open.
 
-        Called after the tenures that ended are marked so. What belongs to a
-        tenure that goes on is left for a later call.
+        Called after `CallSite.ended` has become true for the test and its fixtures. Leave
+        what belongs to an owner that has not ended for a later call.
         """
 
     # -- what a kind uses -------------------------------------------------
 
     def here(self) -> CallSite:
-        """This moment: the line of the user's that led here, and whose time it is.
+        """This moment: the user's line that led here, and the test or fixture responsible.
 
-        The lines of the kind's own methods, and of functions made in them, are passed over.
+        The lines of the kind's own methods, and of functions made in them, do not count.
         Safe in any thread, destructor or callback.
         """
         own = self._own
@@ -120,8 +122,8 @@ class Trap:
 
     def made(self, obj: object) -> CallSite | None:
         """The moment when ``obj`` was made: a task, a transport or a loop. None for all else."""
-        made = self.watch.created_at(obj)
-        return CallSite(*made) if made is not None else None
+        creation = self.watch.created_at(obj)
+        return CallSite(*creation) if creation is not None else None
 
     def report(
         self,
@@ -134,13 +136,14 @@ class Trap:
         duration: float | None = None,
         exception: str | None = None,
     ) -> None:
-        """Report a trap that was sprung, and charge it to the owner of ``here``.
+        """Report a finding, and charge it to the owner of ``here``.
 
-        ``summary`` says on one line what is wrong, without the kind; rules and markers search
-        in it. The reader is pointed to the line of ``here``; ``location`` is another line, where
-        it waits, blocks or raised. ``notes`` are further sentences. ``subject`` names the
-        coroutine, callback or object that it is about, the same in every run: it tells apart
-        what one line makes. ``duration`` is in seconds; ``exception`` is a type and a message.
+        ``summary`` says on one line what is wrong, without the kind; rules and markers match
+        it. The report points to the line of ``here``; ``location`` is a second line, where
+        something waits, blocks or raised. ``notes`` are further sentences. ``subject`` names the
+        coroutine, callback or object concerned, and must be the same in every run: it tells
+        apart the objects that one line makes. ``duration`` is in seconds; ``exception`` is a
+        type and a message.
 
         Safe in any thread, destructor or callback. Raises `TypeError` for an argument of
         another type.
@@ -163,11 +166,11 @@ class Trap:
         watch.report(checked(finding))
 
     def before(self, target: Any, name: str, tell: Callable[..., object]) -> None:
-        """Have ``tell`` called before each call of the function ``name`` of a class or module.
+        """Call ``tell`` before each call of the function ``name`` of a class or module.
 
-        It is given what the function is given. Whatever it does, the function is called as ever.
-        An async function is called where its coroutine is made. Raises `AttributeError` where
-        there is no such function.
+        ``tell`` gets the function's arguments. The function is called in any case, even if
+        ``tell`` raises. An async function counts as called when its coroutine is made. Raises
+        `AttributeError` if there is no such function.
         """
 
         def make(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,9 +186,9 @@ class Trap:
         self.wrap(target, name, make)
 
     def after(self, target: Any, name: str, tell: Callable[..., object]) -> None:
-        """Have ``tell`` called after each call of the function ``name`` that raised nothing.
+        """Call ``tell`` after each call of the function ``name`` that raised nothing.
 
-        In all else as `before`.
+        Otherwise the same as `before`.
         """
 
         def make(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,9 +207,9 @@ class Trap:
     def wrap(self, target: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Replace the function ``name`` of the class or module ``target`` by ``make(original)``.
 
-        For what `before` and `after` cannot do: here, `guard` is left to the kind. It is put back
-        when the run ends. Of static methods and class methods, ``original`` is the function
-        within. Raises `AttributeError` where there is no such function.
+        For what `before` and `after` cannot do; the kind has to use `guard`. The original is
+        put back when the run ends. For a static method or class method, ``original`` is the
+        function inside it. Raises `AttributeError` if there is no such function.
         """
         patches = self.watch.patches
         static = inspect.getattr_static(target, name)
@@ -218,7 +221,7 @@ class Trap:
             patches.wrap(target, name, make)
 
     def at_end(self, undo: Callable[[], object]) -> None:
-        """Call ``undo`` when the run ends, before what was wrapped is put back.
+        """Call ``undo`` when the run ends, before wrapped functions are put back.
 
         By then pytest has printed its summary: an exception goes to ``sys.stderr``.
         """
@@ -232,13 +235,13 @@ class Trap:
                 text = f"asyncio-traps: {self.kind} failed at its end:\n{faults.texts[self.kind]}"
                 sys.stderr.write(text)
 
-        self.watch.on_disarm.append(call)
+        self.watch.at_end.append(call)
 
     def guard(self) -> AbstractContextManager[None]:
-        """A block within somebody else's code, which an exception of the kind's must not leave.
+        """A ``with`` block inside wrapped code, which keeps the kind's own exceptions in.
 
-        Such an exception is reported at the end of the run as a fault of this kind, which is
-        off from then on: what it reports is not taken any more.
+        Such an exception is reported at the end of the run as a fault of this kind. The kind
+        is off from then on: `report` ignores its findings.
         """
         return self.watch.third_party.guard(self.kind)
 
@@ -248,15 +251,15 @@ class Trap:
 
 
 def _as_before(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``original``, to be called in the place of which something else stands now."""
+    """``original``, callable in the same way after it was replaced on its class."""
     if original is not object.__init__:
         return original
-    # It takes arguments that are meant for __new__ as long as the class has no __init__.
+    # It ignores arguments meant for __new__ only as long as the class has no __init__.
     return lambda obj, *args, **kwargs: original(obj)
 
 
 def _alike(wrapper: Any, original: object) -> Callable[..., Any]:
-    """``wrapper``, which is taken for an async function where ``original`` is one."""
+    """``wrapper``, which passes for an async function if ``original`` is one."""
     if inspect.iscoroutinefunction(original):
         if sys.version_info >= (3, 12):
             inspect.markcoroutinefunction(wrapper)
@@ -267,7 +270,7 @@ def _alike(wrapper: Any, original: object) -> Callable[..., Any]:
 
 
 def _codes_of(cls: type) -> Iterator[CodeType]:
-    """The code of the methods of a kind, and of functions that are made in them."""
+    """The code of the methods of a kind, and of functions made in them."""
     waiting: list[object] = []
     for base in cls.__mro__:
         if base not in (Trap, object):
@@ -280,56 +283,11 @@ def _codes_of(cls: type) -> Iterator[CodeType]:
             waiting += code.co_consts
 
 
-def checked(finding: Finding) -> Finding:
-    """``finding``, of plain values. Raises `TypeError` for one that does not fit its field."""
-    for name in ("kind", "summary", "advice", "origin_label", "location_label", "subject"):
-        _want(finding, name, isinstance(getattr(finding, name), str), "a string")
-    for name in ("origin", "location"):
-        value = getattr(finding, name)
-        _want(finding, name, value is None or _is_place(value), "a Place or None")
-    _want(finding, "owner", isinstance(finding.owner, Owner), "an Owner")
-    _want(finding, "at_location", isinstance(finding.at_location, bool), "True or False")
-    notes: object = finding.notes
-    fit = isinstance(notes, (tuple, list)) and all(isinstance(note, str) for note in notes)
-    _want(finding, "notes", fit, "a tuple of strings")
-    seconds = finding.duration
-    fit = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    fit = fit and 0 <= float(seconds or 0) < float("inf")
-    _want(finding, "duration", seconds is None or fit, "a number of seconds or None")
-    exc = finding.exception
-    _want(finding, "exception", exc is None or isinstance(exc, str), "a string or None")
-    # What a class of somebody's own does when it is compared, formatted or pickled is its own.
-    plain: dict[str, Any] = {
-        name: str.__str__(value)
-        for name, value in finding._asdict().items()
-        if isinstance(value, str)
-    }
-    return finding._replace(
-        **plain,
-        notes=tuple(map(str.__str__, finding.notes)),
-        origin=_plain(finding.origin),
-        location=_plain(finding.location),
-        duration=None if seconds is None else float(seconds),
-    )
+class BuiltinTrap(Trap, Listener):
+    """A kind that comes with the plugin: once armed, it hears the events that it overrides.
 
+    Other kinds derive from `Trap` alone, so that their methods cannot collide with events.
+    """
 
-def _is_place(value: object) -> bool:
-    return (
-        isinstance(value, Place)
-        and isinstance(value.path, str)
-        and isinstance(value.function, str)
-        and isinstance(value.line, int)
-        and value.line >= 0
-    )
-
-
-def _plain(place: Place | None) -> Place | None:
-    if place is None:
-        return None
-    return Place(str.__str__(place.path), int(place.line), str.__str__(place.function))
-
-
-def _want(finding: Finding, name: str, fits: bool, what: str) -> None:
-    if not fits:
-        value = type(getattr(finding, name)).__name__
-        raise TypeError(f"{name} of a finding must be {what}, not {value}")
+    def arm(self) -> None:
+        """Hook in. A kind that only listens to events needs no more than this."""

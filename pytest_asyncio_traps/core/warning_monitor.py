@@ -1,10 +1,10 @@
-"""Was a warning caught by the test itself?
+"""Tells whether the test itself recorded a warning.
 
 A test that records warnings (``pytest.warns``, ``catch_warnings(record=True)``)
-has dealt with those it records. pytest records too, around each whole test, so
-a warning counts as dealt with when it lands in another log than the one that
-stood when the test began. ``pytest.warns`` hands on, at its end, what it was
-not asked for: such a warning comes by a second time and no longer counts.
+has dealt with those that it records. pytest records warnings too, around each
+whole test. So a warning counts as dealt with if it lands in another log than the
+one that was in place when the test began. ``pytest.warns`` issues again, at its
+end, the warnings that it was not asked for: these no longer count as dealt with.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, FrameType
 from typing import Any
 
+from .events import Events
 from .faults import Faults
 from .objects import ask
 from .patches import Patches
@@ -25,7 +26,7 @@ _WARNINGS = vars(warnings)
 
 
 def _log() -> list[Any] | None:
-    """The list that a recording ``catch_warnings`` has put in the place of Python's output."""
+    """The list to which a recording ``catch_warnings`` appends, instead of Python's output."""
     sink = _WARNINGS.get("_showwarnmsg_impl")
     owner = sink.__self__ if type(sink) is BuiltinMethodType else None
     return owner if type(owner) is list else None
@@ -34,8 +35,8 @@ def _log() -> list[Any] | None:
 def _logs_of_context() -> Iterator[list[Any]]:
     """The lists that the current context holds.
 
-    With context-aware warnings (``sys.flags.context_aware_warnings``, from Python 3.14 on), the
-    one that a recording ``catch_warnings`` appends to is among them, in an object of the module.
+    With context-aware warnings (``sys.flags.context_aware_warnings``, from Python 3.14 on), an
+    object of the `warnings` module holds the list to which a recording ``catch_warnings`` appends.
     """
     for value in contextvars.copy_context().values():
         log = value
@@ -46,7 +47,7 @@ def _logs_of_context() -> Iterator[list[Any]]:
 
 
 class Delivery:
-    """What became of the warnings emitted in one thread since `WarningMonitor.begin`."""
+    """The warnings emitted in one thread since `WarningMonitor.begin`, and who recorded them."""
 
     __slots__ = ("messages",)
 
@@ -55,61 +56,61 @@ class Delivery:
 
     @property
     def consumed(self) -> bool:
-        """Whether somebody other than pytest recorded the last of them."""
+        """Whether the test recorded the last of them."""
         return bool(self.messages) and self.messages[-1][1]
 
 
 class WarningMonitor:
-    """Sees each warning that passes the filters, and who records it."""
+    """Observes each warning that passes the filters, and who records it."""
 
     #: How many of a test's warnings are kept.
     KEEP = 1000
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, events: Events) -> None:
         self._faults = faults
+        self._events = events
         self._local = threading.local()
         self._armed = False
-        # The log that stood when the test began, and the ids of those in the context.
+        # The log in place when the test began, and the ids of those in the context.
         self._baseline: list[Any] | None = None
         self._baselines: frozenset[int] = frozenset()
-        self._tentative: dict[int, tuple[object, Callable[[], None]]] = {}
+        # By id: warnings that the test recorded, and what to call if it issues them again.
+        self._recorded: dict[int, tuple[object, Callable[[], None]]] = {}
         self.shown: list[warnings.WarningMessage] = []
-        #: Told of each warning that the test does not record, with the frame that caused it.
-        self.on_shown: list[Callable[[Any, FrameType | None], None]] = []
 
     def arm(self, patches: Patches) -> None:
-        """Start to see warnings. C code looks ``_showwarnmsg`` up anew for each one."""
+        """Observe warnings from here on. C code looks ``_showwarnmsg`` up anew for each one."""
         self._armed = True
         patches.wrap(warnings, "_showwarnmsg", self._make_show)
         self.begin_test()
 
     def disarm(self) -> None:
-        """Let go of everything. Somebody may have kept what stood in Python's place."""
+        """Drop everything: user code may keep a reference to the wrapper, and so to this."""
         self._armed = False
         self.begin_test()
 
     def begin_test(self) -> None:
-        """From here on, a log that is not the current one is the test's own."""
+        """From here on, any log but the current one is the test's own."""
         self._baseline = log = _log()
         if log is None:
             self._baselines = frozenset(map(id, _logs_of_context()))
-        if self._tentative:
-            self._tentative.clear()
+        if self._recorded:
+            self._recorded.clear()
         if self.shown:
             self.shown = []
 
     def harness_begins(self) -> Any:
-        """From here on, the current log is a test runner's. Returns what `harness_ends` wants."""
+        """The current log is a test runner's from now on. Returns what `harness_ends` needs."""
         before = self._baseline, self._baselines
         self._baseline, self._baselines = _log(), frozenset(map(id, _logs_of_context()))
         return before
 
     def harness_ends(self, before: Any) -> None:
-        """The test runner has ended its recording."""
+        """The test runner has stopped recording."""
         self._baseline, self._baselines = before
 
     def begin(self) -> Delivery:
-        """Watch what the current thread emits, until `end`."""
+        """Observe what the current thread emits, until `end`."""
         delivery = Delivery()
         stack = getattr(self._local, "stack", None)
         if stack is None:
@@ -118,14 +119,15 @@ class WarningMonitor:
         return delivery
 
     def end(self, delivery: Delivery, report: Callable[[], None], own: bool) -> None:
-        """Call ``report`` unless the test recorded the warning; later, if it hands it on.
+        """Call ``report`` now, or, if the test recorded the warning, when it issues it again.
 
-        ``own`` says whether the trap is that test's: it has not dealt with somebody else's.
+        ``own`` says whether the finding is charged to that test: recording a warning about
+        another test's object does not count.
         """
         self._local.stack.remove(delivery)
         if own and delivery.consumed:
             message = delivery.messages[-1][0]
-            self._tentative[id(message)] = message, report
+            self._recorded[id(message)] = message, report
         else:
             report()
 
@@ -142,7 +144,7 @@ class WarningMonitor:
         return _showwarnmsg
 
     def _see(self, msg: Any, log: list[Any] | None, frame: FrameType | None) -> None:
-        """``msg`` was shown, while ``log`` stood in the place of Python's output."""
+        """``msg`` was shown, while ``log`` was in the place of Python's output."""
         if len(self.shown) < self.KEEP:
             self.shown.append(msg)
         if log is not None:
@@ -157,8 +159,7 @@ class WarningMonitor:
         if stack:
             stack[-1].messages.append((msg.message, consumed))
         elif not consumed:
-            _, report = self._tentative.pop(id(msg.message), (None, None))
+            _, report = self._recorded.pop(id(msg.message), (None, None))
             if report is not None:
                 report()
-            for tell in self.on_shown:
-                tell(msg, frame)
+            self._events.warning_shown(msg, frame)

@@ -50,7 +50,7 @@ def _arm_for_uvloop(watch: Watch) -> None:
     else:
         finder = _WhenImported(ready, watch.faults)
         sys.meta_path.insert(0, finder)
-        watch.on_disarm.append(finder.remove)
+        watch.at_end.append(finder.remove)
 
 
 class _WhenImported:

@@ -14,8 +14,9 @@ from operator import attrgetter
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from ..core.double_completion import DoubleCompletion, note_double_completion
 from ..core.stacks import Mark, user_mark
-from ..core.watch import DoubleCompletion, Watch
+from ..core.watch import Watch
 
 if TYPE_CHECKING:
     _Base = asyncio.Future[Any]
@@ -48,7 +49,9 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 thread = thread_of(self)
                 if thread is not None and thread != get_ident():
-                    watch.touched(self._loop, "Future.set_result", _getframe(1), self)
+                    watch.events.wrong_thread_call(
+                        self._loop, "Future.set_result", _getframe(1), self
+                    )
             except Exception as exc:
                 watch.faults.record("futures", exc)
             try:
@@ -71,7 +74,9 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 thread = thread_of(self)
                 if thread is not None and thread != get_ident():
-                    watch.touched(self._loop, "Future.set_exception", _getframe(1), self)
+                    watch.events.wrong_thread_call(
+                        self._loop, "Future.set_exception", _getframe(1), self
+                    )
             except Exception as exc:
                 watch.faults.record("futures", exc)
             try:
@@ -99,7 +104,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 thread = thread_of(self)
                 if thread is not None and thread != get_ident():
-                    watch.touched(self._loop, "cancel", _getframe(1), self)
+                    watch.events.wrong_thread_call(self._loop, "cancel", _getframe(1), self)
             except Exception as exc:
                 watch.faults.record("futures", exc)
             done = _cancel(self, msg=msg)
@@ -120,7 +125,7 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
 
     def _too_late(future: Future, exc: Exception) -> None:
         if watch.active:
-            watch.too_late(
+            note_double_completion(
                 exc,
                 DoubleCompletion(
                     user_mark(_getframe(2)),

@@ -15,7 +15,7 @@ def _make_firstiter(watch: Watch, original: Callable[..., None]) -> Callable[...
 
     def _asyncgen_firstiter_hook(self: Any, agen: Any) -> None:
         with guarded:
-            watch.asyncgen_begun(self, agen, sys._getframe(1))
+            watch.events.asyncgen_begun(self, agen, sys._getframe(1))
         original(self, agen)
 
     return _asyncgen_firstiter_hook
@@ -26,7 +26,7 @@ def _make_finalizer(watch: Watch, original: Callable[..., None]) -> Callable[...
 
     def _asyncgen_finalizer_hook(self: Any, agen: Any) -> None:
         with guarded:
-            watch.asyncgen_dropped(self, agen)
+            watch.events.asyncgen_dropped(self, agen)
         original(self, agen)
 
     return _asyncgen_finalizer_hook
@@ -35,7 +35,7 @@ def _make_finalizer(watch: Watch, original: Callable[..., None]) -> Callable[...
 def _make_shutdown(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
     async def shutdown_asyncgens(self: Any) -> None:
         try:
-            watch.asyncgens_shut(self)
+            watch.events.asyncgens_shut(self)
         except Exception as exc:
             watch.faults.record("loops", exc)
         await original(self)

@@ -67,7 +67,7 @@ def make_create_task(watch: Watch, original: Callable[..., Any]) -> Callable[...
                                 behind = getattr(parent, "_asyncio_traps_outer", ())
                                 outer += made[0] + behind[:64]
                     elif parent is not None:  # a class of the user's, asked with care
-                        outer += watch.behind(parent)
+                        outer += watch.creation_stack(parent)
                     parent = None
                     if outer:
                         task._asyncio_traps_outer = outer

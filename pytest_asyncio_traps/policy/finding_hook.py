@@ -8,8 +8,8 @@ from typing import Any, Final
 import pluggy
 import pytest
 
+from ..core.checking import checked
 from ..core.reprs import shown
-from ..core.trap import checked
 from ..model.finding import DROP, Drop, Finding
 from ..model.text import clean
 from .kinds import Kinds

@@ -14,11 +14,14 @@ import pytest
 from .. import loops
 from ..compat.missing import MISSING
 from ..compat.pytest import Failed, TestCaseFunction, is_to_fail
+from ..core import threads
+from ..core.events import Listener
 from ..core.faults import Faults
 from ..core.objects import ask, is_a, is_closed
 from ..core.ownership import TENURE, Tenure
+from ..core.reported import carried_by
 from ..core.trap import Trap
-from ..core.watch import Watch, carried_by
+from ..core.watch import Watch
 from ..options import Settings
 from ..policy import markers
 from ..policy.kinds import Kinds
@@ -177,7 +180,7 @@ class Lifecycle:
             watch.tracker.arm()
             watch.warning_monitor.arm(watch.patches)
             loops.arm(watch)
-            watch.ownership.arm(watch.patches)
+            threads.arm(watch)
             self.traps = [trap for trap in self.traps if self._arm(trap, watch.faults)]
             self._refreshed = [t for t in self._refreshed if t in self.traps]
             self._judging = [t for t in self._judging if t in self.traps]
@@ -216,12 +219,14 @@ class Lifecycle:
         Returns whether it is armed.
         """
         watch = self.watch
-        depth, subscribers = watch.patches.depth, watch.subscribers()
+        patched, ending = watch.patches.depth, len(watch.at_end)
         with faults.guard(trap.kind):
             trap.arm()
+            if isinstance(trap, Listener):
+                watch.events.add(trap)  # at last, so that a kind which fails listens to nothing
             return True
-        watch.patches.undo(down_to=depth)
-        watch.restore_subscribers(subscribers)
+        watch.patches.undo(down_to=patched)
+        del watch.at_end[ending:]
         return False
 
     def stop(self) -> None:
@@ -232,7 +237,7 @@ class Lifecycle:
         watch.active = False
         for undo in (
             self.log.disarm,
-            *reversed(watch.on_disarm),
+            *reversed(watch.at_end),
             watch.origins.disarm,
             watch.patches.undo,
             watch.warning_monitor.disarm,
@@ -276,8 +281,8 @@ class Lifecycle:
             if kept.namespace.get(kept.name) is not kept.value:
                 watch.patches.renew()
                 break
-        for begins in tuple(watch.on_test_begins):  # some take themselves off
-            begins()
+        while watch.at_next_test:
+            watch.at_next_test.pop()()
         for trap in self._refreshed:
             trap.refresh()
         if self._third_party:
@@ -304,7 +309,7 @@ class Lifecycle:
         watch.ownership.running = session = watch.ownership.session
         TENURE.set(session)
         watch.tracker.mark(session)
-        if watch.explanations or watch.fallen:
+        if watch.reported.coroutines or watch.handovers.recently_dead:
             watch.forget_dead()
 
     def _judge(self, final: bool) -> None:
@@ -369,7 +374,7 @@ class Lifecycle:
     def cut_short(self) -> None:
         """The run ends in the middle of a phase: what its loops were at did not have its time."""
         for loop in self.watch.loops():
-            self.watch.loop_cut_short(loop)
+            self.watch.events.loop_cut_short(loop)
 
     def close_phase(self, when: str) -> bool:
         """Settle what a phase has shown. Returns whether that is anything."""
@@ -491,12 +496,11 @@ class Lifecycle:
     def excuse_debugger(self) -> None:
         """A debugger is active: the running step is not slow, and stops in none of our code."""
         self.watch.tracker.suspend()
-        if self._debugger_left not in self.watch.on_test_begins:
-            self.watch.on_test_begins.append(self._debugger_left)
+        if self._debugger_left not in self.watch.at_next_test:
+            self.watch.at_next_test.append(self._debugger_left)
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.exempt()
 
     def _debugger_left(self) -> None:
-        self.watch.on_test_begins.remove(self._debugger_left)
         self.watch.tracker.resume()

@@ -96,7 +96,7 @@ def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
             with watch.faults.guard("tornado.testing"):
                 loop = ask(ask(self, "io_loop"), "asyncio_loop")
                 if watch.active and loop is not None and not is_closed(loop):
-                    watch.loop_abandoned(loop)
+                    watch.events.loop_abandoned(loop)
             original(self)
 
         return tearDown

@@ -17,9 +17,9 @@ from .unclosed_transport import UnclosedTransport
 from .unretrieved_exception import UnretrievedException
 from .wrong_thread import WrongThread
 
-#: Every kind, in the order in which they are armed and listed. Tasks come before
-#: coroutines and generators, so that a task which never ran is told as a task;
-#: transports before the exceptions of their destructors.
+#: Every kind, in the order in which they are armed and listed. Events go to them in this order,
+#: too. Tasks come before coroutines and generators, so that a task that never ran is reported
+#: as a task; transports come before the exceptions of their destructors.
 TRAPS: tuple[type[Trap], ...] = (
     PendingTask,
     NeverAwaited,

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
-from ..core.ownership import PASS_ON
 from ..core.paths import LIBRARY, STDLIB
 from ..core.places import place_of
 from ..core.stacks import KINDS, Mark, is_user, user_mark
-from ..core.trap import Trap, When
+from ..core.threads import PASS_ON
+from ..core.trap import BuiltinTrap, When
 from ..model.finding import Finding
 
 Blocks = Callable[..., bool]
@@ -130,7 +130,7 @@ class _Function(staticmethod):  # type: ignore[type-arg]
         return name
 
 
-class BlockingCall(Trap):
+class BlockingCall(BuiltinTrap):
     """The usual blocking functions are replaced by wrappers that check the caller.
 
     The blockbuster library raises inside the code that it watches; the wrappers here do not.

@@ -1,4 +1,4 @@
-"""Exceptions that reach a loop's handler, since nobody is there to catch them."""
+"""Exceptions that reach a loop's exception handler because no caller can catch them."""
 
 from __future__ import annotations
 
@@ -8,38 +8,30 @@ from types import CodeType, TracebackType
 from typing import Any, Final
 
 from ..core.contexts import RAISED, UNRETRIEVED, subject
+from ..core.harness import is_harness, user_has_handler
 from ..core.objects import ask, class_name, coroutine_of, is_a, traceback_of
 from ..core.ownership import Tenure
 from ..core.places import called_at, describe, name_of, place_of, place_of_code, raised_at
+from ..core.reported import is_reported, set_reported
 from ..core.reprs import text_of
-from ..core.trap import Trap
-from ..core.watch import is_harness, is_reported, set_reported
+from ..core.trap import BuiltinTrap
 from ..model.finding import Finding, Place
 from ..model.text import shorten
 
-#: What uvloop, whose handles do not show their callbacks, says of one.
+#: How uvloop, whose handles do not show their callbacks, describes one.
 _CALLBACK: Final = r"Exception in callback <(?:function|bound method) (\S+)"
 
 
-#: What asyncio says in debug mode only, which some test runners turn on: a client was refused, a
-#: TLS handshake say, and was told so.
+#: A message that asyncio sends in debug mode only, which some test runners turn on: a client was
+#: refused, in a TLS handshake for example, and was notified of that.
 _REFUSED: Final = "Error on transport creation for incoming connection"
 
 
-def _is_of_reported(handle: object) -> bool:
-    """Whether a callback of asyncio's for the end of a task is about one that was reported.
-
-    Up to Python 3.12.1, the one of a stream's handler raises when the handler was cancelled.
-    """
-    args = ask(handle, "_args")
-    return type(args) is tuple and any(is_a(arg, asyncio.Task) and is_reported(arg) for arg in args)
-
-
-class CallbackException(Trap):
+class CallbackException(BuiltinTrap):
     """Callbacks, protocols, ``client_connected_cb`` and finalizers have no caller to raise to.
 
-    asyncio hands their exceptions to the loop's handler. Those of the destructors of
-    its own objects reach only `sys.unraisablehook`.
+    asyncio passes their exceptions to the loop's exception handler. Those of the destructors
+    of its own objects reach only `sys.unraisablehook`.
     """
 
     kind = "callback-exception"
@@ -50,53 +42,64 @@ class CallbackException(Trap):
     )
 
     def arm(self) -> None:
-        self.watch.on_context.append(self._context)
-        self.watch.heed_unraisable(self._unraisable)
+        self.watch.hook_unraisable()
 
-    def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def exception_handler_called(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> None:
         about = subject(context)
-        if about not in (RAISED, UNRETRIEVED) or self.watch.user_has_handler(loop):
+        if about not in (RAISED, UNRETRIEVED) or user_has_handler(loop):
             return
         if about == UNRETRIEVED:
-            self._of_finalizer(context)
+            self._check_finalizer(context)
             return
         if text_of(context.get("message")) == _REFUSED and "protocol" in context:
-            return  # without one, what makes the protocol has raised: the user's own
+            return  # without a protocol, the user's factory of protocols raised
         exc: BaseException = context["exception"]
         watch = self.watch
         if is_a(exc, asyncio.CancelledError) and _is_of_reported(context.get("handle")):
             return
         task = context.get("task")
         if is_a(task, asyncio.Task):
-            # A runner cancelled it, and its answer was an exception.
-            made = watch.created_at(task)
-            if is_reported(task) or is_harness(coroutine_of(task), made[0] if made else None):
+            # A runner cancelled the task, which then raised.
+            if is_reported(task) or is_harness(coroutine_of(task), watch.creation_mark(task)):
                 return
             origin, label = watch.origin_of_task(task)
             name = f"task running {name_of(coroutine_of(task))!r}"
             self._report(name, exc, watch.tenure_of(task), origin, label)
             return
-        asked, tenure = watch.blame(loop, context)
-        origin, label = place_of(asked), "scheduled at"
+        scheduled_at, tenure = watch.responsible_for(loop, context)
+        origin, label = place_of(scheduled_at), "scheduled at"
+        if origin is None:
+            origin, label = self._other_origin(context, exc)
+        self._report(_name(context), exc, tenure, origin, label)
+
+    def _other_origin(
+        self, context: dict[str, Any], exc: BaseException
+    ) -> tuple[Place | None, str]:
+        """A line of the user's that has to do with ``exc``, for want of one that scheduled it."""
+        watch = self.watch
+        origin: Place | None = None
+        label = "scheduled at"
         transport = context.get("transport")
         if transport is None:
             transport = _loses_connection(context)
-        if origin is None and transport is not None:
+        if transport is not None:
             origin, label = watch.origin_of(transport), "its transport was made at"
             server = ask(transport, "_server")
             if origin is None and server is not None:
                 origin, label = watch.origin_of(server), "its server was made at"
         if origin is None and context.get("handle") is not None:
-            # A done callback, which asyncio schedules by itself: the line in it, where the
-            # exception of a task came out.
+            # asyncio scheduled a done callback. This is the line in it that raised, or that
+            # retrieved the exception of a task.
             origin, label = called_at(traceback_of(exc)), "came out in the callback at"
         code = ask(context.get("asyncgen"), "ag_code")
         if origin is None and type(code) is CodeType:
             origin, label = place_of_code(code), "defined at"
-        self._report(_name(context), exc, tenure, origin, label)
+        return origin, label
 
-    def _of_finalizer(self, context: dict[str, Any]) -> None:
-        """asyncio closes a dropped async generator in a task of its own, which nobody awaits."""
+    def _check_finalizer(self, context: dict[str, Any]) -> None:
+        """asyncio closes a dropped async generator in a task that it does not await."""
         watch = self.watch
         task, exc = context.get("future"), context.get("exception")
         if not is_a(task, asyncio.Task) or not is_a(exc, BaseException):
@@ -106,10 +109,10 @@ class CallbackException(Trap):
             return
         set_reported(task)
         if "already running" in (text_of(exc) or "") and is_a(exc, RuntimeError):
-            return  # it was dropped while a task was in it: the task, or the drop, is the cause
+            return  # dropped while a task ran in it: the task, or the drop, is the cause
         self._report("the closing of an async generator", exc, watch.tenure_of(task), None, "")
 
-    def _unraisable(self, unraisable: Any) -> None:
+    def unraisable_raised(self, unraisable: Any) -> None:
         function = unraisable.object
         if (
             ask(function, "__name__") != "__del__"
@@ -120,14 +123,14 @@ class CallbackException(Trap):
         obj = _self_of(unraisable.exc_traceback)
         obj = ask(obj, "_transport", obj)
         watch = self.watch
-        made = watch.created_at(obj)
-        if made is None or is_reported(obj):
+        creation = watch.created_at(obj)
+        if creation is None or is_reported(obj):
             return  # not the user's, or part of what was reported
         self._report(
             f"the destructor of {class_name(obj)}",
             unraisable.exc_value,
-            made[1],
-            place_of(made[0]),
+            creation[1],
+            place_of(creation[0]),
             "made at",
         )
 
@@ -153,9 +156,9 @@ class CallbackException(Trap):
 
 
 def _name(context: dict[str, Any]) -> str:
-    """What a reader knows as what raised."""
+    """What raised, in words that the reader knows."""
     if _loses_connection(context) is not None:
-        return "protocol method 'connection_lost'"  # the transport has let go of its protocol
+        return "protocol method 'connection_lost'"  # the transport has dropped its protocol
     handle = context.get("handle")
     callback = ask(handle, "_callback")
     if callback is not None:
@@ -172,12 +175,12 @@ def _name(context: dict[str, Any]) -> str:
         return "client_connected_cb"
     if "asyncgen" in context:
         return f"the closing of async generator {name_of(context['asyncgen'])!r}"
-    # A library tells the handler of what it caught, in words of its own.
+    # A library called the handler about an exception that it caught, with its own message.
     return f"what was told as {message!r}" if message else "what the loop called"
 
 
 def _loses_connection(context: dict[str, Any]) -> Any:
-    """The transport whose callback told its protocol that the connection is lost, if it did."""
+    """The transport whose callback called ``connection_lost()`` of its protocol, if one did."""
     callback = ask(context.get("handle"), "_callback")
     name = ask(callback, "__name__")
     if type(name) is not str or name != "_call_connection_lost":
@@ -194,3 +197,12 @@ def _self_of(traceback: TracebackType | None) -> Any:
                 return names[name]
         traceback = traceback.tb_next
     return None
+
+
+def _is_of_reported(handle: object) -> bool:
+    """Whether ``handle`` calls a done callback of asyncio's for a task that was reported.
+
+    Up to Python 3.12.1, that of a stream's handler raises if the handler was cancelled.
+    """
+    args = ask(handle, "_args")
+    return type(args) is tuple and any(is_a(arg, asyncio.Task) and is_reported(arg) for arg in args)

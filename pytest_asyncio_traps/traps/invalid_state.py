@@ -1,4 +1,4 @@
-"""Results and exceptions set on futures that were done already."""
+"""Results and exceptions set on futures that were already done."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import asyncio
 from typing import Any
 
 from ..core.contexts import TOO_LATE, subject
+from ..core.double_completion import double_completion_of
+from ..core.harness import user_has_handler
 from ..core.objects import class_name, traceback_of
 from ..core.places import place_of, raised_at
 from ..core.stacks import is_user
-from ..core.trap import Trap
+from ..core.trap import BuiltinTrap
 from ..model.finding import Finding
 
 
-class InvalidState(Trap):
-    """The error reaches the loop's handler where a callback or a protocol let it through.
+class InvalidState(BuiltinTrap):
+    """A callback or a protocol lets the error through to the loop's exception handler.
 
-    What of asyncio's futures are ours has noted who completed it before.
+    The futures that ``loop.create_future()`` returns note who completed them before.
     """
 
     kind = "invalid-state"
@@ -26,24 +28,25 @@ class InvalidState(Trap):
         "up (a timeout, a cancellation), or been answered already."
     )
 
-    def arm(self) -> None:
-        self.watch.on_context.append(self._context)
-
-    def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def exception_handler_called(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> None:
         watch = self.watch
-        if subject(context) != TOO_LATE or watch.user_has_handler(loop):
+        if subject(context) != TOO_LATE or user_has_handler(loop):
             return
         exc: BaseException = context["exception"]
-        late = watch.lateness(exc)
-        asked, tenure = watch.blame(loop, context)
-        origin, label = (place_of(late.again) if late is not None else None), "set at"
+        completion = double_completion_of(exc)
+        scheduled_at, tenure = watch.responsible_for(loop, context)
+        origin, label = (place_of(completion.again) if completion is not None else None), "set at"
         if origin is None:
             origin = raised_at(traceback_of(exc))
         if origin is None:
-            origin, label = place_of(asked), "set by a callback that was scheduled at"
-        cancelled = late is not None and late.cancelled
+            origin, label = place_of(scheduled_at), "set by a callback that was scheduled at"
+        cancelled = completion is not None and completion.cancelled
         before = "cancelled" if cancelled else "completed"
-        location = place_of(late.before) if late is not None and is_user(late.before) else None
+        location = None
+        if completion is not None and is_user(completion.before):
+            location = place_of(completion.before)
         watch.report(
             Finding(
                 self.kind,

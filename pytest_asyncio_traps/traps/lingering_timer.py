@@ -1,4 +1,4 @@
-"""Timers that nobody has cancelled and that will never come."""
+"""Timers that are still scheduled when their loop closes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from ..core.creation import LIBRARYS
 from ..core.objects import ask, call, is_cancelled
 from ..core.ownership import Tenure
 from ..core.places import name_of, place_of
 from ..core.stacks import Mark, is_user
-from ..core.trap import Trap, When
-from ..core.watch import LIBRARYS
+from ..core.trap import BuiltinTrap, When
 from ..model.finding import Finding
 
 
-class LingeringTimer(Trap):
-    """What is scheduled when its loop closes has outlived its owner.
+class LingeringTimer(BuiltinTrap):
+    """A timer that is still scheduled when its loop closes has outlived its owner.
 
-    asyncio's own timers (of sleep(), timeout() and the like) have no asker, and belong
-    to whoever waits for them. Those that a library schedules by itself are not for the
-    user to cancel: what the user can close is told by other kinds.
+    asyncio's own timers, as of sleep() and timeout(), were scheduled by no line of the user's:
+    the task that waits for them is the leak. The user cannot cancel those that a library
+    schedules on its own behalf, and other kinds report what the user can close.
     """
 
     kind = "lingering-timer"
@@ -33,19 +33,17 @@ class LingeringTimer(Trap):
     )
 
     def arm(self) -> None:
-        #: Timers of loops that do not show theirs.
+        #: Timers of loops that do not list theirs.
         self._timers: weakref.WeakKeyDictionary[Any, tuple[Any, Mark, str, Tenure]] = (
             weakref.WeakKeyDictionary()
         )
-        self.watch.on_loop_closing.append(self._closing)
-        self.watch.on_timer_created.append(self._made)
 
-    def _made(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
+    def timer_created(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         if mark is not None and is_user(mark):
             tenure = self.watch.ownership.now()
             self._timers[handle] = weakref.ref(loop), mark, name_of(callback), tenure
 
-    def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+    def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
         watch = self.watch
         for handle in _scheduled(loop):
             mark = watch.scheduled_at(handle)

@@ -7,26 +7,31 @@ import sys
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from re import match as _match  # tests may replace it
-from types import CodeType, FrameType, FunctionType, SimpleNamespace
+from types import FrameType
 from typing import Any, Final
 
-from ..core.objects import ask, call, is_a
+from ..core import unawaited_warning
+from ..core.coroutines import is_unstarted, origin_of_coroutine, unstarted_arguments
+from ..core.handover import Handover
+from ..core.mocks import is_mock_call, mock_name
 from ..core.ownership import Tenure
-from ..core.paths import LIBRARY, PLUGIN, USER
-from ..core.places import coroutine_origin, name_of, place_of, place_of_code, user_place
+from ..core.paths import LIBRARY, PLUGIN
+from ..core.places import name_of, place_of, place_of_code, user_place
 from ..core.reprs import text_of
 from ..core.stacks import KINDS, Mark, is_step
-from ..core.trap import Trap
+from ..core.trap import BuiltinTrap
+from ..core.unawaited_warning import is_pythons
+from ..core.warning_monitor import Delivery
 from ..model.finding import Finding, Place
 
 
-class NeverAwaited(Trap):
-    """Python tells, from the destructor, by a hook that C code looks up in `warnings`.
+class NeverAwaited(BuiltinTrap):
+    """The destructor of a coroutine calls a hook, which C code looks up in `warnings`.
 
-    What is still referred to when its test ends has no destructor yet: those
-    coroutines are known from the tracker, and reported at the end of the run.
+    A coroutine that something still refers to when its test ends has not called it yet. Those
+    are known from the tracker, and reported at the end of the run.
     """
 
     kind = "never-awaited"
@@ -37,80 +42,92 @@ class NeverAwaited(Trap):
     )
 
     def arm(self) -> None:
-        # Coroutines that die only when the next test begins.
-        self._spared: list[Any] = []
-        self.watch.on_disarm.append(self._spared.clear)
-        self.watch.tracker.watch_type(types.CoroutineType, _may_be_met)
-        # Only importlib.reload() puts Python's own back; what others put there calls ours.
-        self.watch.patches.keep(warnings, "_warn_unawaited_coroutine", self._make_hook, _is_pythons)
-        self.watch.warning_monitor.on_shown.append(self._of_asyncgen)
-        self.watch.ownership.on_job_done.append(self._job_done)
+        watch = self.watch
+        # Coroutines kept alive until the next test begins: see `_keep_alive`.
+        self._kept_alive: list[Any] = []
+        watch.at_end.append(self._kept_alive.clear)
+        watch.tracker.watch_type(types.CoroutineType, _may_be_referred_to)
+        # Only importlib.reload() puts Python's own hook back; what others put there calls ours.
+        watch.patches.keep(warnings, "_warn_unawaited_coroutine", self._make_hook, is_pythons)
 
-    def _job_done(self, result: Any, mark: Mark | None, tenure: Tenure) -> None:
-        """An async function was called in an executor, which hands on the coroutine it returned."""
-        if self.watch.active and type(result) is types.CoroutineType:
-            self.watch.hand_over(result, mark, tenure, _EXECUTOR)
-
-    def _let_go(self) -> None:
-        self.watch.on_test_begins.remove(self._let_go)
-        self._spared.clear()
+    # -- the hook ----------------------------------------------------------
 
     def _make_hook(self, original: Any) -> Callable[[Any], None]:
         watch = self.watch
-        plain = _is_pythons(original)
-        warn_as_python = _with(original, _warn_from_one_frame_further) if plain else original
+        plain = is_pythons(original)
+        warn_as_python = unawaited_warning.for_wrapper(original) if plain else original
 
         def _warn_unawaited_coroutine(coro: Any) -> None:
             key = id(coro)
             outermost = key not in _dying  # a nested run has a hook of its own
             _dying[key] = None
-            finding = delivery = None
-            unseen = False
+            found: tuple[Finding, Delivery] | None = None
+            hidden = False
             try:
                 with watch.faults.guard("origins"):
-                    unseen = plain and not watch.origins.wished()
+                    hidden = plain and not watch.origins.wished()
                 if watch.active and not watch.faults.is_off(self.kind):
                     with watch.faults.guard(self.kind):
-                        finding = self._finding(coro, sys._getframe(1))
-                        if finding is not None:
-                            delivery = watch.warning_monitor.begin()
+                        found = self._begin_warning(coro, sys._getframe(1))
                 text = f"coroutine '{coro.__qualname__}' was never awaited"
                 if plain and sys._getframe(1).f_code.co_filename.startswith(PLUGIN):
-                    # A collection that the plugin began, or that came while its code ran.
-                    if unseen:
-                        _warn_where_made(text, RuntimeWarning, 2, coro)
+                    # The plugin's code ran when the coroutine was destroyed: in a collection
+                    # that the plugin began, for example.
+                    if hidden:
+                        unawaited_warning.warn_at_creation(text, RuntimeWarning, 2, coro)
                     else:
-                        _with(original, _warn_where_made)(coro)
-                elif unseen:
-                    # As if nobody had asked where coroutines are made: the same text,
-                    # and, standing in the original's place, the same line.
+                        unawaited_warning.at_creation(original)(coro)
+                elif hidden:
+                    # As if origins of coroutines were not tracked: the same text, and, as this
+                    # is called in the place of the original, the same line.
                     warnings.warn(text, category=RuntimeWarning, stacklevel=2, source=coro)
                 else:
                     warn_as_python(coro)
             finally:
-                if delivery is not None and finding is not None:
+                if found is not None:
                     with watch.faults.guard(self.kind):
-                        told = finding
-                        watch.warning_monitor.end(
-                            delivery, lambda: watch.report(told), watch.is_running(told)
-                        )
+                        self._end_warning(*found)
                 if not watch.tracker.collecting and weakref.getweakrefcount(coro):
-                    # CPython clears the weak references to a coroutine before it calls this,
-                    # and never again: one that was made since would go on to point at freed
-                    # memory. A reading may have begun before it was known to die.
-                    if not self._spared:
-                        watch.on_test_begins.append(self._let_go)
-                    self._spared.append(coro)
+                    self._keep_alive(coro)
                 # The last of all, and no call: after one, a collection might begin.
                 if outermost:
                     del _dying[key]
 
         return _warn_unawaited_coroutine
 
-    def _of_asyncgen(self, warning: Any, frame: FrameType | None) -> None:
-        """``asend()`` and its like: from Python 3.13 on there is a warning, but no hook."""
-        match = _match(_UNAWAITED_METHOD, text_of(warning.message) or "")
-        if match is None or not self.watch.active or self.watch.tracker.collecting:
+    def _begin_warning(self, coro: Any, dropped: FrameType) -> tuple[Finding, Delivery] | None:
+        """Python is about to warn about ``coro``, destroyed while code in ``dropped`` ran."""
+        finding = self._finding(coro, dropped)
+        return (finding, self.watch.warning_monitor.begin()) if finding is not None else None
+
+    def _end_warning(self, finding: Finding, delivery: Delivery) -> None:
+        watch = self.watch
+        watch.warning_monitor.end(
+            delivery, lambda: watch.report(finding), watch.is_running(finding)
+        )
+
+    def _keep_alive(self, coro: Any) -> None:
+        """Keep ``coro`` until the next test, as something took a weak reference to it.
+
+        CPython clears the weak references to a coroutine before it calls the hook, and never
+        again: one taken since would then point to freed memory. A reading of the tracker may
+        have begun before the coroutine was known to die.
+        """
+        if not self._kept_alive:
+            self.watch.at_next_test.append(self._kept_alive.clear)
+        self._kept_alive.append(coro)
+
+    # -- other ways to see one ---------------------------------------------
+
+    def executor_job_done(self, result: Any, mark: Mark | None, tenure: Tenure) -> None:
+        """An executor that runs an async function passes on the coroutine that it returns."""
+        if type(result) is types.CoroutineType:
+            self.watch.handovers.add(result, mark, tenure, _EXECUTOR)
+
+    def warning_shown(self, message: Any, frame: FrameType | None) -> None:
+        """``asend()`` and the like: from Python 3.13 on there is a warning, but no hook."""
+        match = _match(_UNAWAITED_METHOD, text_of(message.message) or "")
+        if match is None or self.watch.tracker.collecting:
             return
         place = user_place(frame)
         if place is None:
@@ -129,74 +146,88 @@ class NeverAwaited(Trap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
-        if self._is_fresh() or (final and next(watch.tracker.living(), None) is not None):
-            # One that only a cycle keeps alive is destroyed here, in the test that made it.
-            watch.flush()
+        if self._has_new() or (final and next(watch.tracker.living(), None) is not None):
+            # A coroutine that only a reference cycle keeps alive is destroyed here, in the test
+            # that made it.
+            gc.collect()
         if not final:
             return
         left = [obj for obj, _ in list(watch.tracker.living()) if _is_left(obj)]
-        given = {id(inner) for obj in left for inner in _given_to(obj)}
+        arguments = {id(inner) for obj in left for inner in unstarted_arguments(obj)}
         for obj in left:
-            if id(obj) not in given:
+            if id(obj) not in arguments:
                 finding = self._finding(obj, None)
                 if finding is not None:
                     watch.report(finding)
 
-    def _is_fresh(self) -> bool:
-        """Whether a coroutine was left that no judgement has met before."""
+    def _has_new(self) -> bool:
+        """Whether a coroutine was left since the last call of `judge`."""
         arrived = self.watch.tracker.arrived()
         return bool(arrived) and any(_is_left(ref()) for ref, _, _ in arrived)
 
+    # -- reports -----------------------------------------------------------
+
     def _finding(self, coro: Any, dropped: FrameType | None) -> Finding | None:
         watch = self.watch
-        if watch.explained(coro):
+        if watch.reported.take_coroutine(coro):
             return None
-        for inner in _given_to(coro):
-            watch.explain(inner)  # part of the same cause: nobody could await it
+        for inner in unstarted_arguments(coro):
+            watch.reported.add_coroutine(inner)  # the same cause: nothing could await it
         if watch.tracker.collecting:
-            dropped = None  # the collector runs wherever it likes
-        handed = watch.handed_over(coro)
-        if handed is not None:
-            tenure = handed.tenure
+            dropped = None  # the collector runs in any frame
+        handover = watch.handovers.of(coro)
+        if handover is not None:
+            tenure = handover.tenure
         else:
             tenure = watch.tracker.tenure_of(coro) or watch.ownership.dropping()
-        origin, library = _origin(coro, dropped)
+        origin, label, library = self._where(coro, dropped, handover)
+        advice, notes = self._words(coro, dropped, handover)
         code = coro.cr_code
-        label = "defined at" if origin == place_of_code(code) else "made at"
-        advice, notes = self.advice, tuple[str, ...]()
-        if handed is not None and handed.to is _EXECUTOR:
-            origin, label, library = place_of(handed.mark), "handed to an executor at", None
-            advice = _ADVICE_EXECUTOR
-        elif dropped is not None and is_step(dropped.f_code):
-            # An async function as a callback: the loop calls it, and drops what it returns.
-            asked = watch.scheduled_in(dropped)
-            if asked is not None:
-                origin, label = place_of(asked), "made by a callback that was scheduled at"
-            advice, notes = _ADVICE_CALLBACK, ("It was called as a callback.",)
-        if origin is None and KINDS[code.co_filename] < LIBRARY and not _is_mocks(code):
-            return None  # made by asyncio or a test runner, of code of their own
-        name = "AsyncMock" if _is_mocks(code) else name_of(coro)
-        if _is_mocks(code):
-            called = _mock_name(coro)
-            notes = (f"It was made by a call of {called!r}, which is of an AsyncMock.",)
-            method = called.rpartition(".")[2].partition("(")[0]
-            advice = (
-                "Await the call if the real method is async. If it is not, give the double a "
-                f"MagicMock for it (double.{method} = MagicMock()), or a spec "
-                "(AsyncMock(spec=TheClass))."
-            )
+        if is_mock_call(code):
+            name, defined_at = "AsyncMock", None
+        elif origin is None and KINDS[code.co_filename] < LIBRARY:
+            return None  # made by asyncio or a test runner, and of their own code
+        else:
+            name, defined_at = name_of(coro), place_of_code(code)
         return Finding(
             self.kind,
             f"coroutine {name!r} was never awaited",
             advice,
             tenure.owner,
-            origin=origin or (place_of_code(code) if not _is_mocks(code) else None),
+            origin=origin or defined_at,
             origin_label=label,
             location=library,
             location_label="made inside a library at",
             notes=notes,
             subject=name,
         )
+
+    def _where(
+        self, coro: Any, dropped: FrameType | None, handover: Handover | None
+    ) -> tuple[Place | None, str, Place | None]:
+        """The origin of ``coro``, its label, and the line of a library that made it."""
+        if handover is not None and handover.to is _EXECUTOR:
+            return place_of(handover.mark), "handed to an executor at", None
+        origin, library = origin_of_coroutine(coro, dropped)
+        if _is_callbacks(dropped):
+            scheduled_at = self.watch.scheduled_in(dropped)
+            if scheduled_at is not None:
+                label = "made by a callback that was scheduled at"
+                return place_of(scheduled_at), label, library
+        label = "defined at" if origin == place_of_code(coro.cr_code) else "made at"
+        return origin, label, library
+
+    def _words(
+        self, coro: Any, dropped: FrameType | None, handover: Handover | None
+    ) -> tuple[str, tuple[str, ...]]:
+        """The advice and the notes about ``coro``."""
+        if is_mock_call(coro.cr_code):
+            return _words_about_mock(mock_name(coro))
+        if handover is not None and handover.to is _EXECUTOR:
+            return _ADVICE_EXECUTOR, ()
+        if _is_callbacks(dropped):
+            return _ADVICE_CALLBACK, ("It was called as a callback.",)
+        return self.advice, ()
 
 
 _EXECUTOR: Final = "an executor"
@@ -211,100 +242,36 @@ _ADVICE_CALLBACK: Final = (
 _UNAWAITED_METHOD = r"coroutine method '(\w+)' of .* was never awaited"
 
 
-def _is_pythons(hook: Any) -> bool:
-    # Not by __module__, which update_wrapper() copies.
-    return ask(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
-
-
-def _with(hook: FunctionType, warn: Callable[..., None]) -> Callable[[Any], None]:
-    """Python's own ``hook``, with ``warn`` for what it calls."""
-    # It is known as the one or the other there, depending on Python's version.
-    names = {"warn": warn, "_wm": SimpleNamespace(warn=warn)}
-    return FunctionType(
-        hook.__code__,
-        {**hook.__globals__, **names},
-        hook.__name__,
-        hook.__defaults__,
-        hook.__closure__,
+def _words_about_mock(called: str) -> tuple[str, tuple[str, ...]]:
+    """The advice and the notes about what a call of the AsyncMock ``called`` returned."""
+    notes = (f"It was made by a call of {called!r}, which is of an AsyncMock.",)
+    method = called.rpartition(".")[2].partition("(")[0]
+    advice = (
+        "Await the call if the real method is async. If it is not, give the double a "
+        f"MagicMock for it (double.{method} = MagicMock()), or a spec "
+        "(AsyncMock(spec=TheClass))."
     )
+    return advice, notes
 
 
-def _warn_from_one_frame_further(message: Any, category: Any, stacklevel: int, source: Any) -> None:
-    """For a hook that is called by one that stands in its place: it points to the same line."""
-    warnings.warn(message, category, stacklevel + 2, source)
-
-
-def _warn_where_made(message: Any, category: Any, stacklevel: int, source: Any) -> None:
-    """At the line where the coroutine ``source`` was made, instead of one of the plugin's."""
-    place = coroutine_origin(source) or place_of_code(source.cr_code)
-    warnings.warn_explicit(message, category, place.path, place.line, source=source)
+def _is_callbacks(dropped: FrameType | None) -> bool:
+    """Whether a coroutine was dropped by the loop itself, which called an async function."""
+    return dropped is not None and is_step(dropped.f_code)
 
 
 def _is_left(obj: object) -> bool:
-    """Whether ``obj`` is a coroutine that nobody has begun.
+    """Whether ``obj`` is a coroutine that has not begun.
 
-    One whose destructor has spoken was reported, and brought back to life by whoever keeps
-    the warning.
+    One whose destructor has run was reported. A reference taken by a kept warning brought it
+    back to life.
     """
-    return type(obj) is types.CoroutineType and _is_unstarted(obj) and not gc.is_finalized(obj)
+    return type(obj) is types.CoroutineType and is_unstarted(obj) and not gc.is_finalized(obj)
 
 
-#: By address: the coroutines whose destructor is at work, of which nobody may take note.
+#: The ids of coroutines whose destructor is running: nothing may take a reference to them.
 _dying: dict[int, None] = {}
 
 
-def _may_be_met(coro: Any) -> bool:
-    """Whether a reading of the tracker may refer to ``coro``: it waits to be begun, and lives."""
-    return _is_unstarted(coro) and id(coro) not in _dying
-
-
-def _is_unstarted(coro: Any) -> bool:
-    # As inspect.getcoroutinestate() does, but without a frame made for each that waits.
-    return not (coro.cr_suspended or coro.cr_running or coro.cr_frame is None)
-
-
-def _given_to(coro: Any) -> list[Any]:
-    """The coroutines among the arguments of ``coro``, which has not started."""
-    frame = coro.cr_frame
-    if frame is None:
-        return []
-    found: list[Any] = []
-    for value in frame.f_locals.values():
-        values: Iterable[Any] = (value,)
-        if type(value) in (tuple, list):
-            values = value
-        elif type(value) is dict:
-            values = list(value.values())
-        found += [v for v in values if type(v) is types.CoroutineType and _is_unstarted(v)]
-    return found
-
-
-def _is_mocks(code: CodeType) -> bool:
-    """Whether ``code`` is what an `unittest.mock.AsyncMock` returns: somebody has called it."""
-    mock = sys.modules.get("unittest.mock")  # imported by those who use it: it takes a while
-    return mock is not None and code is mock.AsyncMockMixin._execute_mock_call.__code__
-
-
-def _mock_name(coro: Any) -> str:
-    """What a reader knows the mock as whose call has made ``coro``: ``mock.add``."""
-    mock = coro.cr_frame.f_locals.get("self") if coro.cr_frame is not None else None
-    name = call(mock, "_extract_mock_name")
-    return str.__str__(name) if is_a(name, str) else "mock"
-
-
-def _origin(coro: Any, dropped: FrameType | None) -> tuple[Place | None, Place | None]:
-    """The user's line that made ``coro``, and the library's line where there is one between."""
-    library = None
-    place = coroutine_origin(coro)
-    if place is not None:
-        kind = KINDS[place.path]
-        if kind == USER:
-            return place, None
-        if kind == LIBRARY:
-            library = place
-    place_dropped = user_place(dropped)
-    if place_dropped is not None and KINDS[place_dropped.path] == USER:
-        return place_dropped, library
-    if KINDS[coro.cr_code.co_filename] == USER:
-        return place_of_code(coro.cr_code), library
-    return library or place_dropped, None
+def _may_be_referred_to(coro: Any) -> bool:
+    """Whether a reading of the tracker may refer to ``coro``: it has not begun, and is alive."""
+    return is_unstarted(coro) and id(coro) not in _dying

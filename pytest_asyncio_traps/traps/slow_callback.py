@@ -9,12 +9,15 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any
 
+from ..core.creation import LIBRARYS
+from ..core.events import Handler
+from ..core.harness import is_harness
 from ..core.objects import ask, code_of, coroutine_of, function_code, is_a, owner_of_method
 from ..core.ownership import Tenure
 from ..core.places import name_of, place_of, place_of_code
 from ..core.stacks import is_user_file
-from ..core.trap import Trap
-from ..core.watch import LIBRARYS, Watch, is_harness
+from ..core.trap import BuiltinTrap
+from ..core.watch import Watch
 from ..model.finding import Finding, Place
 from ..profiler.forks import register, unregister
 from ..profiler.sampler import PART, StepSampler
@@ -23,7 +26,7 @@ from ..profiler.sampler import PART, StepSampler
 DEFAULT = 0.1
 
 
-class SlowCallback(Trap):
+class SlowCallback(BuiltinTrap):
     """Each step is timed where it runs, and samples show which line took the time.
 
     Only the time in which the step could run counts. Pauses of the garbage collector and the wait
@@ -50,26 +53,30 @@ class SlowCallback(Trap):
     def arm(self) -> None:
         watch = self.watch
         watch.slow_after = DEFAULT
-        watch.on_loop_enters.append(self.sampler.enter)
-        watch.on_loop_leaves.append(self.sampler.leave)
-        watch.on_step_due.append(self.sampler.renew)
-        watch.on_slow_step.append(self._slow)
         register(self.sampler)
         watch.tracker.sampler_thread = lambda: self.sampler.thread_id
-        watch.on_disarm.append(lambda: unregister(self.sampler))
+        watch.at_end.append(lambda: unregister(self.sampler))
         self.sampler.start()
+
+    def handlers(self) -> dict[str, Handler]:
+        # The sampler's own methods, since a call that passes through this class would be counted.
+        return {
+            **super().handlers(),
+            "loop_enters": self.sampler.enter,
+            "loop_leaves": self.sampler.leave,
+            "step_due": self.sampler.renew,
+        }
 
     def exempt(self) -> None:
         """A debugger is active: the step that runs is not reported. Ends with the test."""
         if not self.exempted:
             self.exempted = True
-            self.watch.on_test_begins.append(self._end_exemption)
+            self.watch.at_next_test.append(self._end_exemption)
 
     def _end_exemption(self) -> None:
-        self.watch.on_test_begins.remove(self._end_exemption)
         self.exempted = False
 
-    def _slow(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
+    def slow_step(self, loop: Any, handle: Any, callback: Any, began: float, ended: float) -> None:
         watch = self.watch
         thread = self.sampler.current_thread()
         if thread is None or thread.loop is not loop or self._debugged():

@@ -1,4 +1,4 @@
-"""Tasks that were cancelled and ended as if they had not been."""
+"""Tasks that were cancelled and returned as if they had not been."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from asyncio import tasks
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..core.harness import is_harness
 from ..core.objects import (
     ask,
     cancel_requests,
@@ -22,20 +23,20 @@ from ..core.objects import (
 )
 from ..core.paths import ASYNCIO
 from ..core.places import name_of
+from ..core.reported import is_reported
 from ..core.stacks import KINDS
-from ..core.trap import Trap, When
-from ..core.watch import is_harness, is_reported
+from ..core.trap import BuiltinTrap, When
 from ..model.finding import Finding
 
-#: On a task: how many requests to cancel it are not its own to answer.
-_EXCUSED = "_asyncio_traps_excused"
+#: On a task: how many requests to cancel it do not count.
+_EXEMPT = "_asyncio_traps_exempt"
 
 
-class SwallowedCancellation(Trap):
-    """A task counts the requests to cancel it; timeout() and TaskGroup take theirs back.
+class SwallowedCancellation(BuiltinTrap):
+    """A task counts the requests to cancel it; timeout() and TaskGroup undo theirs.
 
-    So a task that returned while a request stands was cancelled from outside, and
-    caught that.
+    So if a request is left when the task returns, it was cancelled from outside, and caught
+    that.
     """
 
     kind = "swallowed-cancellation"
@@ -48,32 +49,30 @@ class SwallowedCancellation(Trap):
 
     def arm(self) -> None:
         watch = self.watch
-        watch.on_step_end.append(self._step_ended)
-        # A group that cancelled its own task may forget to take that back: always before
-        # Python 3.13, later when a child ends in SystemExit or KeyboardInterrupt.
+        # A group that cancels its own task may fail to undo that: always before Python 3.13,
+        # later if a child ends in SystemExit or KeyboardInterrupt.
         watch.patches.wrap(asyncio.TaskGroup, "__aexit__", self._make_aexit)
         if sys.version_info < (3, 12):
-            # There, wait_for() cancels a task of its own; its timeout is the answer.
+            # There, wait_for() cancels a task that it made; it answers by its timeout.
             watch.patches.wrap(tasks, "_cancel_and_wait", self._make_cancel_and_wait)
 
-    def _step_ended(self, callback: Any) -> None:
+    def step_ended(self, callback: Any) -> None:
         task = owner_of_method(callback)
         if (
             not is_a(task, asyncio.Task)
             or not is_done(task)
             or is_cancelled(task)
-            or cancel_requests(task) <= (ask(task, _EXCUSED) or 0)
+            or cancel_requests(task) <= (ask(task, _EXEMPT) or 0)
             or exception_of(task) is not None
             or is_reported(task)
         ):
             return
         watch = self.watch
-        made = watch.created_at(task)
         coroutine = coroutine_of(task)
         code = code_of(coroutine)
         if code is None or KINDS[code.co_filename] == ASYNCIO:
-            return  # asyncio's own ways to cancel and to be cancelled
-        if is_harness(coroutine, made[0] if made else None):
+            return  # asyncio's own code knows what it cancels
+        if is_harness(coroutine, watch.creation_mark(task)):
             return
         origin, label = watch.origin_of_task(task)
         watch.report(
@@ -95,7 +94,7 @@ class SwallowedCancellation(Trap):
                 return await original(group, *exc)
             finally:
                 with self.watch.faults.guard(self.kind):
-                    _excuse(group)
+                    _exempt_task_of(group)
 
         return __aexit__
 
@@ -103,16 +102,16 @@ class SwallowedCancellation(Trap):
         async def _cancel_and_wait(future: Any, *args: Any, **kwargs: Any) -> Any:
             with self.watch.faults.guard(self.kind):
                 if is_a(future, asyncio.Task):
-                    put(future, _EXCUSED, cancel_requests(future) + 1)
+                    put(future, _EXEMPT, cancel_requests(future) + 1)
             return await original(future, *args, **kwargs)
 
         return _cancel_and_wait
 
 
-def _excuse(group: asyncio.TaskGroup) -> None:
-    """The task that ``group`` is in does not answer for what the group has forgotten to undo."""
+def _exempt_task_of(group: asyncio.TaskGroup) -> None:
+    """The request that ``group`` failed to undo does not count against the task that it is in."""
     task = ask(group, "_parent_task")
     if task is not None and ask(group, "_parent_cancel_requested") is True:
         forgotten = sys.version_info < (3, 13) or ask(group, "_base_error") is not None
         if forgotten:
-            put(task, _EXCUSED, cancel_requests(task))
+            put(task, _EXEMPT, cancel_requests(task))

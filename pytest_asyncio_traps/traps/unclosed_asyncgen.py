@@ -9,16 +9,18 @@ import types
 import weakref
 from asyncio import runners
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
+from ..core.harness import is_anyio_runner
 from ..core.objects import ask, frame_of, function_code, is_a, is_closed
 from ..core.ownership import Tenure
 from ..core.paths import LIBRARY, USER
 from ..core.places import name_of, place_of, place_of_code, waits_at
+from ..core.reported import is_reported
 from ..core.reprs import text_of
 from ..core.stacks import KINDS, Mark, is_made_by_library, user_mark
-from ..core.trap import Trap
-from ..core.watch import is_anyio_runner, is_reported
+from ..core.trap import BuiltinTrap
 from ..model.finding import Finding
 
 _AENTER: Final = function_code(ask(ask(contextlib, "_AsyncGeneratorContextManager"), "__aenter__"))
@@ -32,26 +34,26 @@ _IGNORED: Final = "async generator ignored GeneratorExit"
 
 
 class _Begun(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference to a generator that somebody has begun to iterate."""
+    """A weak reference to a generator whose iteration has begun."""
 
-    __slots__ = ("entered", "explained", "key", "loop", "mark", "task", "tenure")
-    #: Whether it is that of an `asynccontextmanager`, entered.
+    __slots__ = ("entered", "key", "loop", "mark", "task", "task_reported", "tenure")
+    #: Whether it belongs to an `asynccontextmanager` that was entered.
     entered: bool
     key: int
-    #: Whether the task that iterates it is reported for the same cause.
-    explained: bool
+    #: Whether the task that iterates it was reported, for the same cause.
+    task_reported: bool
     loop: weakref.ref[Any]
     task: weakref.ref[Any] | None
     mark: Mark | None
     tenure: Tenure
 
 
-class UnclosedAsyncgen(Trap):
-    """asyncio hooks into the first step and into the end of each async generator: so do we.
+class UnclosedAsyncgen(BuiltinTrap):
+    """The loop has a hook for the first step of each async generator, and one for its end.
 
-    One that is dropped while it is suspended comes to the loop's finalizer hook, which
-    closes it some time later, in a task of its own. One that is still referred to is
-    known when its loop shuts its generators down, or closes.
+    If a suspended generator is dropped, Python calls the loop's finalizer hook, which closes it
+    later, in a new task. A generator that something still refers to is found when its loop
+    shuts its generators down, or closes.
     """
 
     kind = "unclosed-asyncgen"
@@ -64,19 +66,15 @@ class UnclosedAsyncgen(Trap):
     def arm(self) -> None:
         watch = self.watch
         self._begun: dict[int, _Begun] = {}
-        # A destructor comes after weak references are cleared: the last that were.
-        self._fallen: dict[int, _Begun] = {}
+        # Weak references are cleared before a destructor runs: those that were cleared last.
+        self._recently_dead: dict[int, _Begun] = {}
         #: The ids of loops whose tasks a runner is cancelling.
         self._cancelling: set[int] = set()
-        watch.on_asyncgen_begun.append(self._on_begun)
-        watch.on_asyncgen_dropped.append(self._on_dropped)
-        watch.on_asyncgens_shut.append(self._left_open)
-        watch.on_loop_closing.append(self._left_open)
         watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
-        watch.heed_unraisable(self._unraisable)
+        watch.hook_unraisable()
 
-    def _unraisable(self, unraisable: Any) -> None:
-        """A generator that no loop knows, as it was begun before one ran, could not be closed."""
+    def unraisable_raised(self, unraisable: Any) -> None:
+        """A generator that began before a loop ran is known to no loop, and cannot be closed."""
         agen = unraisable.object
         if type(agen) is not types.AsyncGeneratorType or not is_a(
             unraisable.exc_value, RuntimeError
@@ -104,8 +102,8 @@ class UnclosedAsyncgen(Trap):
 
     def _make_cancel_all(self, original: Callable[..., None]) -> Callable[..., None]:
         def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
-            # What the tasks that a runner cancels drop, or keep in their tracebacks, is part
-            # of what they are reported for.
+            # Generators that cancelled tasks drop, or keep in their tracebacks, are part of the
+            # findings about these tasks.
             if not self._begun:
                 return original(loop)
             driven: list[tuple[_Begun, Any]] = []
@@ -122,19 +120,19 @@ class UnclosedAsyncgen(Trap):
                 self._cancelling.discard(id(loop))
                 with self.watch.faults.guard(self.kind):
                     for begun, task in driven:
-                        begun.explained = is_reported(task)
+                        begun.task_reported = is_reported(task)
 
         return _cancel_all_tasks
 
-    def _on_begun(self, loop: Any, agen: Any, frame: Any) -> None:
+    def asyncgen_begun(self, loop: Any, agen: Any, frame: FrameType | None) -> None:
         if type(agen) is not types.AsyncGeneratorType:
-            return  # of Cython's, or of somebody else's who calls the hooks: it shows nothing
+            return  # Cython's, or of another class whose code calls the hooks: it shows nothing
         if _is_kept_from_the_user(agen, frame):
             return
         begun = _Begun(agen, self._forget)
         begun.key = id(agen)
         begun.loop = weakref.ref(loop)
-        begun.explained = False
+        begun.task_reported = False
         begun.entered = frame is not None and frame.f_code is _AENTER
         begun.mark = user_mark(frame)
         task = asyncio.current_task(loop)
@@ -148,12 +146,12 @@ class UnclosedAsyncgen(Trap):
             if self._begun.get(begun.key) is begun:
                 del self._begun[begun.key]
                 if not self.watch.tracker.collecting:
-                    self._fallen.clear()
-                self._fallen[begun.key] = begun
+                    self._recently_dead.clear()
+                self._recently_dead[begun.key] = begun
 
-    def _on_dropped(self, loop: Any, agen: Any) -> None:
-        begun = self._begun.pop(id(agen), None) or self._fallen.pop(id(agen), None)
-        self._fallen.clear()
+    def asyncgen_dropped(self, loop: Any, agen: Any) -> None:
+        begun = self._begun.pop(id(agen), None) or self._recently_dead.pop(id(agen), None)
+        self._recently_dead.clear()
         if begun is None or id(loop) in self._cancelling:
             return
         how = "Nobody refers to it any more; asyncio closes it later, in a task of its own."
@@ -161,31 +159,39 @@ class UnclosedAsyncgen(Trap):
             how = "Its loop is closed: what stands in its finally blocks never runs."
         self._report(agen, begun, how)
 
-    def _left_open(self, loop: asyncio.AbstractEventLoop) -> None:
-        for begun in list(self._begun.values()) if self._begun else ():
+    def asyncgens_shut(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._begun:
+            self._report_suspended(loop)
+
+    def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._begun:
+            self._report_suspended(loop)
+
+    def _report_suspended(self, loop: asyncio.AbstractEventLoop) -> None:
+        for begun in list(self._begun.values()):
             agen = begun()
             if agen is None or begun.loop() is not loop:
                 continue
             self._begun.pop(begun.key, None)
-            # One that waits within itself is driven by a task, which is reported instead.
+            # If the generator awaits something, a task drives it, which is reported instead.
             if agen.ag_frame is not None and not agen.ag_running and agen.ag_await is None:
                 self._report(agen, begun, "It was still suspended when its loop was shut down.")
 
     def judge(self, final: bool) -> None:
-        self._fallen.clear()
+        self._recently_dead.clear()
 
     def _report(self, agen: types.AsyncGeneratorType[Any, Any], begun: _Begun, how: str) -> None:
         if not _has_begun(agen):
-            return  # asend() and its like were called, and nobody awaited what they returned
+            return  # what asend() or the like returned was never awaited
         task = begun.task() if begun.task is not None else None
-        if begun.explained or is_reported(task):
+        if begun.task_reported or is_reported(task):
             return
         if KINDS[agen.ag_code.co_filename] < LIBRARY:
             return  # a test runner's, or asyncio's own
         origin = place_of(begun.mark)
         location = waits_at(agen)
         if origin is None or begun.mark is None or is_anyio_runner(begun.mark[0]):
-            return  # a runner iterates it: a fixture's
+            return  # a runner iterates a fixture
         self.watch.report(
             Finding(
                 self.kind,
@@ -203,10 +209,10 @@ class UnclosedAsyncgen(Trap):
 
 
 def _is_kept_from_the_user(agen: types.AsyncGeneratorType[Any, Any], frame: Any) -> bool:
-    """Whether ``agen``, whose first step is taken in ``frame``, is installed code's own to close.
+    """Whether only installed code can close ``agen``, whose first step is taken in ``frame``.
 
-    So it is where installed code has iterated its own generator, and where the user has none to
-    close: what ``async for`` gets by itself from the ``__aiter__`` of an installed class.
+    That is so where installed code iterates its own generator, and where ``async for`` got the
+    generator from the ``__aiter__`` of an installed class.
     """
     code = agen.ag_code
     if KINDS[code.co_filename] != LIBRARY:
@@ -223,5 +229,5 @@ def _has_begun(agen: types.AsyncGeneratorType[Any, Any]) -> bool:
     return frame is not None and agen.ag_code.co_code[frame.f_lasti] != _RETURN_GENERATOR
 
 
-#: Only before Python 3.12 is it needed, and it is there.
+#: Needed only before Python 3.12, where it exists.
 _RETURN_GENERATOR = dis.opmap.get("RETURN_GENERATOR", -1)

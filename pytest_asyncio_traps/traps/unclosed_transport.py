@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+from ..core.creation import Creation
 from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any
 from ..core.places import place_of, place_of_code
+from ..core.reported import is_reported, set_reported
 from ..core.stacks import user_mark
 from ..core.transports import base_classes
-from ..core.trap import Trap
-from ..core.watch import Made, is_reported, set_reported
+from ..core.trap import BuiltinTrap
 from ..model.finding import Finding
 from ..model.text import clean, shorten
 
 
-class UnclosedTransport(Trap):
-    """What is open when its loop closes can never be closed; what is destroyed open, is leaked.
+class UnclosedTransport(BuiltinTrap):
+    """A transport is open when its loop closes, or when it is destroyed.
 
-    The classes differ, the two moments do not: `close` of the loop, and the
-    destructor (which asyncio itself uses for a ResourceWarning that hardly
-    anybody sees).
+    All classes share these two moments: ``close()`` of the loop, and the destructor, in which
+    asyncio emits a ResourceWarning that is hidden by default.
     """
 
     kind = "unclosed-transport"
@@ -39,8 +39,6 @@ class UnclosedTransport(Trap):
     def arm(self) -> None:
         watch = self.watch
         self._open = watch.transports
-        watch.on_transport_created.append(self._made)
-        watch.on_loop_closing.append(self._closing)
         for cls in base_classes(self._blind):
             watch.patches.wrap(cls, "__init__", self._make_init)
             if "__del__" in vars(cls):
@@ -58,12 +56,14 @@ class UnclosedTransport(Trap):
             try:
                 original(transport, *args, **kwargs)
             except BaseException:
-                # asyncio gave it up half-made, as it does when a server closes meanwhile.
+                # asyncio gives it up half-made, for example when a server closes meanwhile.
                 set_reported(transport)
                 raise
             if watch.active:
                 with watch.faults.guard(self.kind):
-                    watch.transport_created(transport, sys._getframe(1), ask(transport, "_loop"))
+                    watch.events.transport_created(
+                        transport, sys._getframe(1), ask(transport, "_loop")
+                    )
 
         return __init__
 
@@ -77,37 +77,39 @@ class UnclosedTransport(Trap):
                 finding = delivery = None
                 if watch.active and not watch.faults.is_off(self.kind):
                     with watch.faults.guard(self.kind):
-                        finding = self._dropped(transport_of(self_))
+                        finding = self._destroyed(transport_of(self_))
                         if finding is not None:
                             delivery = watch.warning_monitor.begin()
                 try:
                     original(self_, *args, **kwargs)
                 finally:
                     if delivery is not None and finding is not None:
-                        told = finding
+                        reported = finding
                         with watch.faults.guard(self.kind):
                             watch.warning_monitor.end(
-                                delivery, lambda: watch.report(told), watch.is_running(told)
+                                delivery,
+                                lambda: watch.report(reported),
+                                watch.is_running(reported),
                             )
 
             return __del__
 
         return make
 
-    def _made(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
+    def transport_created(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         self.watch.remember(transport, frame)
-        made = None
-        if self.watch.created_at(transport) is None:  # of C, without attributes
-            made = user_mark(frame), self.watch.ownership.now()
+        creation = None
+        if self.watch.created_at(transport) is None:  # a class in C that allows no attributes
+            creation = user_mark(frame), self.watch.ownership.now()
         try:
-            self._open[transport] = weakref.ref(loop), made
+            self._open[transport] = weakref.ref(loop), creation
         except TypeError:
             name = clean(class_path(transport))
             self.watch.blind(
                 f"unclosed-transport of a {name}", "its class, in C, allows no weak references"
             )
 
-    def _dropped(self, transport: Any) -> Finding | None:
+    def _destroyed(self, transport: Any) -> Finding | None:
         """What to report of a transport that is being destroyed."""
         if not self._is_users(transport) or not _is_open(transport) or _is_part(transport):
             return None
@@ -115,7 +117,7 @@ class UnclosedTransport(Trap):
         self._mark(transport)
         return finding
 
-    def _closing(self, loop: asyncio.AbstractEventLoop) -> None:
+    def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._open:
             return
         self._report_open(
@@ -134,13 +136,15 @@ class UnclosedTransport(Trap):
             if _is_open(transport) and not _is_part(transport) and self._is_users(transport)
         ]
         for transport in left:
-            # The connections that an open server has accepted are the server's.
+            # Connections accepted by a server that is left open, too, are the server's.
             server = ask(transport, "_server")
             if server is not None and any(server is other for other in left):
                 continue
-            made = self._made_of(transport)
+            creation = self._created_at(transport)
             finding = self._finding(transport, how)
-            if made is not None and self.watch.is_left_behind(made[1], made[0]):
+            if creation is not None and self.watch.reported.is_made_by_task(
+                creation[1], creation[0]
+            ):
                 finding = finding._replace(part_of="pending-task")
             self.watch.report(finding)
         for transport in left:
@@ -148,28 +152,30 @@ class UnclosedTransport(Trap):
 
     def _mark(self, transport: Any) -> None:
         if not set_reported(transport):
-            self._open.pop(transport, None)  # of C: told once, then forgotten
+            self._open.pop(transport, None)  # a class in C: reported once, then forgotten
 
-    def _made_of(self, transport: Any) -> Made | None:
-        made = self.watch.created_at(transport)
-        if made is None:
+    def _created_at(self, transport: Any) -> Creation | None:
+        creation = self.watch.created_at(transport)
+        if creation is None:
             try:
-                made = self._open.get(transport, (None, None))[1]
+                creation = self._open.get(transport, (None, None))[1]
             except TypeError:
-                pass  # of C, without weak references: `_made` has said that it is not watched
-        return made
+                pass  # no weak references: `transport_created` noted a blind spot
+        return creation
 
     def _is_users(self, transport: Any) -> bool:
         if transport is None or is_reported(transport):
             return False
-        made = self._made_of(transport)
+        creation = self._created_at(transport)
+        if creation is None:
+            return False
         # Without a user's or a library's frame it is a connection that a server accepted.
-        return made is not None and (made[0] is not None or ask(transport, "_server") is not None)
+        return creation[0] is not None or ask(transport, "_server") is not None
 
     def _finding(self, transport: Any, how: str) -> Finding:
         watch = self.watch
-        made = self._made_of(transport)
-        origin = place_of(made[0]) if made is not None else None
+        creation = self._created_at(transport)
+        origin = place_of(creation[0]) if creation is not None else None
         notes: tuple[str, ...] = (how,)
         trace = watch.trace_of(transport)
         server = ask(transport, "_server")
@@ -178,7 +184,7 @@ class UnclosedTransport(Trap):
             notes = ("It is a connection that the server made at that line accepted.", how)
         handler = _handler(transport)
         location = place_of_code(handler) if handler is not None else None
-        tenure = made[1] if made is not None else watch.tenure_of(transport)
+        tenure = creation[1] if creation is not None else watch.tenure_of(transport)
         return Finding(
             self.kind,
             f"{_name(transport)} was left open",
@@ -205,22 +211,22 @@ def _is_server(transport: Any) -> bool:
 
 
 def _is_open(transport: Any) -> bool:
-    """Whether nobody has closed ``transport``, nor begun to."""
+    """Whether ``transport`` is neither closed nor closing."""
     if _is_server(transport):
         return bool(ask(transport, "sockets"))
     if call(transport, "is_closing", True):
         return False
-    # What has let go of its socket or pipe has nothing left to close.
+    # A transport that has dropped its socket or pipe has nothing left to close.
     return all(ask(transport, name, transport) is not None for name in ("_sock", "_pipe"))
 
 
 def _is_part(transport: Any) -> bool:
-    """Whether ``transport`` is asyncio's means to another one, which is reported instead."""
+    """Whether ``transport`` belongs to another transport, which is reported instead."""
     return is_any(ask(transport, "_protocol"), sslproto.SSLProtocol, WriteSubprocessPipeProto)
 
 
 def _protocol_of(transport: Any) -> Any:
-    """The protocol of whoever uses ``transport``, over TLS too."""
+    """The user's protocol of ``transport``, over TLS too."""
     tls = ask(transport, "_ssl_protocol")
     inner = ask(tls, "_app_protocol")
     return inner if inner is not None else ask(transport, "_protocol")
@@ -232,7 +238,7 @@ def _handler(transport: Any) -> CodeType | None:
 
 
 def _name(transport: Any) -> str:
-    """What a reader knows ``transport`` as."""
+    """What ``transport`` is, in words that the reader knows."""
     if _is_server(transport):
         return "server"
     name = shorten(class_name(transport), 200)

@@ -1,9 +1,10 @@
-"""Tasks and futures that ended in an exception which nobody retrieved."""
+"""Tasks and futures that ended in an exception which nothing retrieved."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import sys
 import weakref
 from asyncio import tasks
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 from ..compat.missing import missing
 from ..core.contexts import UNRETRIEVED, subject
+from ..core.creation import CREATION_LABEL
+from ..core.harness import is_harness, user_has_handler
 from ..core.objects import (
     ask_text,
     children_of,
@@ -26,17 +29,18 @@ from ..core.objects import (
 )
 from ..core.ownership import Tenure
 from ..core.places import describe, name_of, place_of, raised_at
+from ..core.reported import is_reported, set_reported
 from ..core.stacks import user_mark
-from ..core.trap import Trap
-from ..core.watch import MADE_AS, is_harness, is_reported, set_reported
-from ..model.finding import Finding
+from ..core.thread_futures import Submission, make_thread_future
+from ..core.trap import BuiltinTrap
+from ..model.finding import Finding, Place
 
 
-class UnretrievedException(Trap):
-    """asyncio tells, from the destructor of the task or future, through its loop's handler.
+class UnretrievedException(BuiltinTrap):
+    """The destructor of the task or future calls the exception handler of its loop.
 
-    One that something still refers to when its loop is closed and its owner's
-    time is over is reported then.
+    One that something still refers to is reported once its loop is closed and its owner has
+    ended.
     """
 
     kind = "unretrieved-exception"
@@ -47,18 +51,22 @@ class UnretrievedException(Trap):
     )
 
     def arm(self) -> None:
-        self.watch.tracker.watch_type(asyncio.Future, _may_fail)
-        self.watch.tracker.while_they_live.add(asyncio.Task)  # its context says whose it is
-        # Those that a test has left and that may still fail, or that somebody may still ask,
-        # by the id of their loop.
+        watch = self.watch
+        watch.tracker.watch_type(asyncio.Future, _may_fail)
+        watch.tracker.while_they_live.add(asyncio.Task)  # its context says whose it is
+        # By the id of their loop: the futures that a test left and that may still fail, or whose
+        # exception may still be retrieved.
         self._left: dict[int, _Left] = {}
-        self.watch.on_disarm.append(self._left.clear)
-        self.watch.on_context.append(self._context)
+        watch.at_end.append(self._left.clear)
         self._thread_futures: weakref.WeakSet[concurrent.futures.Future[Any]] = weakref.WeakSet()
-        self._thread_future = self._make_thread_future()
+        self._thread_future = make_thread_future(
+            self._thread_future_dropped, watch.faults.guard(self.kind)
+        )
         for module in (tasks, asyncio):
-            self.watch.patches.wrap(module, "run_coroutine_threadsafe", self._make_threadsafe)
-            self.watch.patches.wrap(module, "shield", self._make_shield)
+            watch.patches.wrap(module, "run_coroutine_threadsafe", self._make_threadsafe)
+            watch.patches.wrap(module, "shield", self._make_shield)
+
+    # -- futures of other threads ------------------------------------------
 
     def _make_threadsafe(self, original: Callable[..., Any]) -> Callable[..., Any]:
         watch = self.watch
@@ -68,20 +76,48 @@ class UnretrievedException(Trap):
             if watch.active:
                 with watch.faults.guard(self.kind):
                     mark, tenure = user_mark(sys._getframe(1)), watch.ownership.now()
-                    watch.hand_over(coro, mark, tenure, "run_coroutine_threadsafe()")
+                    watch.handovers.add(coro, mark, tenure, "run_coroutine_threadsafe()")
             future = original(coro, loop)
             if watch.active and type(future) is concurrent.futures.Future:
                 with watch.faults.guard(self.kind):
-                    future._asyncio_traps_of = (  # type: ignore[attr-defined]
-                        name_of(coro),
-                        tenure,
-                        mark,
+                    future._asyncio_traps_of = Submission(  # type: ignore[attr-defined]
+                        name_of(coro), mark, tenure
                     )
                     future.__class__ = self._thread_future
                     self._thread_futures.add(future)
             return future
 
         return run_coroutine_threadsafe
+
+    def _thread_future_dropped(self, future: Any) -> None:
+        """The destructor of ``future`` runs, or the run ends."""
+        watch = self.watch
+        exc = exception_of(future)
+        if exc is None or future._asyncio_traps_asked or not watch.active:
+            return
+        if is_any(exc, SystemExit, KeyboardInterrupt, asyncio.CancelledError):
+            return
+        future._asyncio_traps_asked = True
+        submission: Submission = future._asyncio_traps_of
+        described = describe(exc)
+        watch.report(
+            Finding(
+                self.kind,
+                f"task running {submission.name!r}, handed over by run_coroutine_threadsafe(), "
+                f"ended in {described}, which nobody retrieved",
+                "Ask the future that run_coroutine_threadsafe() returns for its result() or "
+                "exception().",
+                submission.tenure.owner,
+                origin=place_of(submission.mark),
+                origin_label="handed over at",
+                location=raised_at(traceback_of(exc)),
+                location_label="raised at",
+                exception=described,
+                subject=submission.name,
+            )
+        )
+
+    # -- tasks and futures of loops ----------------------------------------
 
     def _make_shield(self, original: Callable[..., Any]) -> Callable[..., Any]:
         watch = self.watch
@@ -91,155 +127,90 @@ class UnretrievedException(Trap):
             if watch.active and outer is not arg:
                 with watch.faults.guard(self.kind):
                     watch.remember(outer, sys._getframe(1))
-                    put(outer, MADE_AS, "shielded at")
+                    put(outer, CREATION_LABEL, "shielded at")
             return outer
 
         return shield
 
-    def _make_thread_future(self) -> type[concurrent.futures.Future[Any]]:
-        """`concurrent.futures.Future`, with a flag that says whether somebody asked it."""
-        trap = self
-
-        class Future(concurrent.futures.Future[Any]):
-            _asyncio_traps_asked = False
-
-            def result(self, timeout: float | None = None) -> Any:
-                self._asyncio_traps_asked = True
-                return super().result(timeout)
-
-            def exception(self, timeout: float | None = None) -> BaseException | None:
-                self._asyncio_traps_asked = True
-                return super().exception(timeout)
-
-            def _get_snapshot(self) -> Any:  # from Python 3.14 on, for wrap_future()
-                self._asyncio_traps_asked = True
-                return super()._get_snapshot()  # type: ignore[misc]
-
-            def __del__(self) -> None:
-                with trap.watch.faults.guard(trap.kind):
-                    trap._thread_future_ends(self)
-
-        Future.__module__ = concurrent.futures.Future.__module__
-        Future.__name__ = Future.__qualname__ = "Future"
-        return Future
-
-    def _thread_future_ends(self, future: Any) -> None:
-        watch = self.watch
-        exc = exception_of(future)
-        if exc is None or future._asyncio_traps_asked or not watch.active:
-            return
-        if is_any(exc, SystemExit, KeyboardInterrupt, asyncio.CancelledError):
-            return
-        with watch.faults.guard(self.kind):
-            future._asyncio_traps_asked = True
-            name, tenure, mark = future._asyncio_traps_of
-            described = describe(exc)
-            watch.report(
-                Finding(
-                    self.kind,
-                    f"task running {name!r}, handed over by run_coroutine_threadsafe(), ended in "
-                    f"{described}, which nobody retrieved",
-                    "Ask the future that run_coroutine_threadsafe() returns for its result() or "
-                    "exception().",
-                    tenure.owner,
-                    origin=place_of(mark),
-                    origin_label="handed over at",
-                    location=raised_at(traceback_of(exc)),
-                    location_label="raised at",
-                    exception=described,
-                    subject=name,
-                )
-            )
-
-    def _context(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def exception_handler_called(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> None:
         future = context.get("future")
         if future is None or subject(context) != UNRETRIEVED:
             return
-        if is_reported(future) or self.watch.user_has_handler(loop):
+        if is_reported(future) or user_has_handler(loop):
             return
         self._report(future, context.get("exception"), self.watch.tenure_of(future))
 
     def judge(self, final: bool) -> None:
         watch = self.watch
         if final:
-            for future in list(self._thread_futures):
-                self._thread_future_ends(future)
+            for thread_future in list(self._thread_futures):
+                self._thread_future_dropped(thread_future)
         arrived = watch.tracker.arrived()
-        looked_at = self._over(final) + [(ref, tenure) for ref, tenure, _ in arrived]
-        if not looked_at:
+        candidates = self._take_left(final) + [(ref, tenure) for ref, tenure, _ in arrived]
+        if not candidates:
             return
         if any(_is_failed(ref()) for ref, _, _ in watch.tracker.arrived()):
-            # One that only a cycle keeps alive is destroyed here, in the test that made it.
-            watch.flush()
-        for ref, tenure in looked_at:
-            obj = ref()
-            if not is_a(obj, asyncio.Future):
+            # A future that only a reference cycle keeps alive is destroyed here, in the test
+            # that made it.
+            gc.collect()
+        for ref, tenure in candidates:
+            future = ref()
+            if not is_a(future, asyncio.Future):
                 continue
-            made = watch.created_at(obj)
-            tenure = made[1] if made is not None else tenure
-            if not (final or (tenure.ended and _is_closed(obj))):
-                self._leave(obj, ref, tenure)
-            elif _is_unretrieved(obj):
-                if is_reported(obj) or watch.user_has_handler(loop_of(obj)):
+            creation = watch.created_at(future)
+            tenure = creation[1] if creation is not None else tenure
+            if not (final or (tenure.ended and _is_closed(future))):
+                self._leave(future, ref, tenure)
+            elif _is_unretrieved(future):
+                if is_reported(future) or user_has_handler(loop_of(future)):
                     continue
-                self._report(obj, exception_of(obj), tenure)
+                self._report(future, exception_of(future), tenure)
 
     def _leave(self, future: Any, ref: weakref.ref[Any], tenure: Tenure) -> None:
         """Look at ``future`` again when its loop is closed, and not at every test until then."""
         if not _may_fail(future):
             return
         loop = loop_of(future)
-        if loop is None:  # its constructor has failed
+        if loop is None:  # its constructor failed
             return
         left = self._left.get(id(loop))
         if left is None or left.loop() is not loop:
             left = self._left[id(loop)] = _Left(loop)
         left.add(ref, tenure)
 
-    def _over(self, final: bool) -> list[tuple[weakref.ref[Any], Tenure]]:
-        """What was left on loops that are closed, or gone, by now."""
-        over: list[tuple[weakref.ref[Any], Tenure]] = []
+    def _take_left(self, final: bool) -> list[tuple[weakref.ref[Any], Tenure]]:
+        """The futures left on loops that are closed or destroyed by now; all, where ``final``."""
+        taken: list[tuple[weakref.ref[Any], Tenure]] = []
         for key, left in list(self._left.items()):
             loop = left.loop()
             if final or loop is None or is_closed(loop):
-                over += left.entries
+                taken += left.entries
                 del self._left[key]
-        return over
+        return taken
+
+    # -- reports -----------------------------------------------------------
 
     def _report(self, future: Any, exc: BaseException | None, tenure: Tenure) -> None:
         watch = self.watch
         if is_any(exc, SystemExit, KeyboardInterrupt, asyncio.CancelledError):
-            # An exit has left the loop by itself, and whoever ran the loop has seen it; a
-            # cancellation that gather() hands on is no error of anybody's.
+            # An exit also leaves the loop, where the code that runs it sees it. A cancellation
+            # that gather() passes on is no error.
             return
-        made = watch.created_at(future)
-        name: str | None = None
         coroutine = coroutine_of(future) if is_a(future, asyncio.Task) else None
-        if coroutine is not None and is_harness(coroutine, made[0] if made else None):
+        if coroutine is not None and is_harness(coroutine, watch.creation_mark(future)):
             return
         set_reported(future)
         described = describe(exc)
         trace = watch.trace_of(future)
         raised = raised_at(traceback_of(exc))
-        if is_a(future, asyncio.Task):
-            origin, label = watch.origin_of_task(future)
-            # A task that failed eagerly has let go of its coroutine.
-            if coroutine is not None:
-                name = name_of(coroutine)
-            elif raised is not None:
-                name = raised.function
-            summary = f"task running {name!r} ended in {described}, which nobody retrieved"
-        elif children := children_of(future):
-            origin, label = watch.origin_of(children[0]), "gathered at"
-            summary = f"gather() ended in {described}, which nobody retrieved"
-        else:
-            origin = watch.origin_of(future)
-            summary = f"future was given {described}, which nobody retrieved"
-            label = ask_text(future, MADE_AS) or "exception set at"
+        what, name, origin, label = self._describe(future, coroutine, raised)
+        verb = "was given" if what == "future" else "ended in"
         watch.report(
             Finding(
                 self.kind,
-                summary,
+                f"{what} {verb} {described}, which nobody retrieved",
                 self.advice,
                 tenure.owner,
                 origin=origin,
@@ -251,6 +222,25 @@ class UnretrievedException(Trap):
                 trace=trace if trace and trace[-1] == origin else (),
             )
         )
+
+    def _describe(
+        self, future: Any, coroutine: Any, raised: Place | None
+    ) -> tuple[str, str | None, Place | None, str]:
+        """What ``future`` is, the name of what it runs, its origin, and the label of that."""
+        watch = self.watch
+        if is_a(future, asyncio.Task):
+            name: str | None = None
+            origin, label = watch.origin_of_task(future)
+            # A task that failed eagerly does not refer to its coroutine any more.
+            if coroutine is not None:
+                name = name_of(coroutine)
+            elif raised is not None:
+                name = raised.function
+            return f"task running {name!r}", name, origin, label
+        if children := children_of(future):
+            return "gather()", None, watch.origin_of(children[0]), "gathered at"
+        label = ask_text(future, CREATION_LABEL) or "exception set at"
+        return "future", None, watch.origin_of(future), label
 
 
 class _Left:
@@ -274,11 +264,11 @@ def _is_failed(obj: object) -> bool:
 
 def _is_closed(future: Any) -> bool:
     loop = loop_of(future)
-    return loop is not None and is_closed(loop)  # none if its constructor has failed
+    return loop is not None and is_closed(loop)  # None if its constructor failed
 
 
 _FLAG: Final = "_log_traceback"
-# By the base class's own: a subclass's may not be ready to be called from a collection.
+# Those of the base class: a subclass may not be ready for calls from within a collection.
 _done = asyncio.Future.done
 _log_traceback: Any = getattr(
     next((vars(cls)[_FLAG] for cls in asyncio.Future.__mro__ if _FLAG in vars(cls)), None),
@@ -300,4 +290,4 @@ def _is_unretrieved(future: Any) -> bool:
     try:
         return _log_traceback is not None and _log_traceback(future) is True
     except RuntimeError:
-        return False  # its constructor has failed, or was never called
+        return False  # its constructor failed, or was never called

@@ -1,4 +1,4 @@
-"""Loops, and what is bound to them, touched from another thread than the loop's own."""
+"""Calls of asyncio objects from another thread than the one that runs their loop."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from ..core.objects import (
     put,
     task_name,
 )
-from ..core.ownership import ALONE, THREAD_MARK
+from ..core.ownership import THREAD_STARTED_AT
 from ..core.patches import Patches
 from ..core.paths import ASYNCIO, HARNESS, USER
 from ..core.places import place_of
+from ..core.reported import CARRIED
 from ..core.reprs import text_of
 from ..core.stacks import KINDS, user_mark
+from ..core.threads import ALONE
 from ..core.transports import all_classes
-from ..core.trap import Trap
-from ..core.watch import CARRIED
+from ..core.trap import BuiltinTrap
 from ..model.finding import Finding, Place
 from ..model.text import shorten
 
-#: The methods that change what is bound to a loop, and wake those who wait for it.
+#: Methods that change an object bound to a loop, and wake the tasks that wait for it.
 _OF_PRIMITIVES: tuple[tuple[type, tuple[str, ...]], ...] = (
     (queues.Queue, ("put_nowait", "get_nowait", "task_done")),
     (locks.Event, ("set", "clear")),
@@ -46,17 +47,17 @@ _OF_TRANSPORTS = ("write", "writelines", "write_eof", "sendto", "close", "abort"
 
 _THREADING = vars(threading)
 
-#: For how many tests without another thread the checks stay: to put them there and take them off
-#: costs more than they do, and where one test has threads, the next often has them, too.
+#: For how many tests without another thread the checks stay. To install and remove them costs
+#: more than the checks do, and if one test has threads, the next often has threads, too.
 _PATIENCE = 50
 
 
-class WrongThread(Trap):
-    """asyncio's objects are not locked. What only debug mode checks, and what it misses, is seen.
+class WrongThread(BuiltinTrap):
+    """asyncio's objects are not locked. Some of them check their thread in debug mode only.
 
-    The loop's own methods and its futures look by themselves (see ``loops``) and tell the
-    watch; transports, queues and locks are hooked here. Nothing is raised in the thread,
-    which may well get away with it: the test that started it fails.
+    The methods of loops and futures are checked in ``loops``, those of transports, queues and
+    locks here. Nothing is raised in the thread, in which the call may well succeed: the test
+    that started the thread fails.
     """
 
     kind = "wrong-thread"
@@ -67,27 +68,24 @@ class WrongThread(Trap):
     )
 
     def arm(self) -> None:
-        self._last: object = None
         watch = self.watch
-        watch.on_touch.append(self._touched)
-        watch.on_refused.append(self._refused)
+        # The last call that was reported.
+        self._last: object = None
         self._checks = Patches()
         self._checking = False
-        # How many tests in a row have begun, and started no thread, since there was another one.
+        # How many tests in a row have begun without another thread.
         self._alone = 0
-        watch.on_disarm.append(self._checks.undo)
+        watch.at_end.append(self._checks.undo)
         watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
-        # pytest's own hook calls no other: ours has to stand before it, and hands on.
+        # pytest's own hook calls no other: ours has to stand before it, and calls it.
         watch.patches.keep(threading, "excepthook", self._make_excepthook)
-        # There may be threads that nobody has started by that class, or before us.
-        watch.on_test_begins.append(self._count_threads)
-        watch.ownership.on_thread_start.append(self._check_objects)  # last: see `Lifecycle._arm`
 
-    def _check_objects(self) -> None:
-        """From here on there is more than one thread: check queues, locks and transports.
+    # -- the checks of queues, locks and transports ------------------------
 
-        As long as there is but one, nothing can be touched from another, and the checks
-        would be most of what a queue costs.
+    def thread_starting(self) -> None:
+        """Install the checks, which would be most of the price of a queue.
+
+        With a single thread they can find nothing.
         """
         self._alone = 0
         if self._checking or not self.watch.active:
@@ -104,13 +102,14 @@ class WrongThread(Trap):
             if name in vars(cls):
                 self._checks.wrap(cls, name, self._make_checked)
 
-    def _count_threads(self) -> None:
+    def refresh(self) -> None:
+        # Threads may have been started before the plugin, or not by `threading.Thread`. Each
+        # test counts them, so not by active_count(), which takes a lock.
         active = _THREADING.get("_active")
-        # Asked at each test: not by active_count(), which takes a lock for it.
         count = len(active) if type(active) is dict else threading.active_count()
         ALONE[0] = count == 1
         if count > 1:
-            self._check_objects()
+            self.thread_starting()
         elif self._checking:
             self._alone += 1
             if self._alone > _PATIENCE:
@@ -118,8 +117,10 @@ class WrongThread(Trap):
                 with self.watch.faults.guard(self.kind):
                     self._checks.undo()
 
+    # -- hooks -------------------------------------------------------------
+
     def _make_check(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
-        """On a loop that the user has set into debug mode, asyncio itself checks, and raises."""
+        """On a loop in debug mode, asyncio itself checks, and raises."""
         watch = self.watch
 
         def _check_thread(loop: Any) -> None:
@@ -127,7 +128,7 @@ class WrongThread(Trap):
                 original(loop)
             except RuntimeError as exc:
                 __tracebackhide__ = True
-                watch.refused(loop, "loop.call_soon", sys._getframe(1), exc)
+                watch.events.wrong_thread_error(loop, "loop.call_soon", sys._getframe(1), exc)
                 raise
 
         return _check_thread
@@ -150,35 +151,41 @@ class WrongThread(Trap):
 
         def checked(self_: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                loop = ask(self_, "_loop")  # a subclass may make itself in its own way
+                loop = ask(self_, "_loop")  # a subclass may not call the constructor
                 if loop is not None:
                     thread = ask(loop, "_thread_id")
                     if thread is None:
                         thread = _thread_of(loop)
                     if thread is not None and thread != get_ident():
-                        watch.touched(loop, name, sys._getframe(1), self_)
+                        watch.events.wrong_thread_call(loop, name, sys._getframe(1), self_)
             except Exception as exc:
                 watch.faults.record(self.kind, exc)
             return original(self_, *args, **kwargs)
 
         return checked
 
-    def _touched(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> None:
-        # One call may touch the loop in several ways. Threads and loops of a later test may
-        # have the same numbers.
+    # -- findings ----------------------------------------------------------
+
+    def wrong_thread_call(
+        self, loop: Any, method: str, frame: FrameType | None, obj: Any = None
+    ) -> None:
+        # One call of the user's may make several checks fail. Threads and loops of a later test
+        # may have the same ids.
         key = user_mark(frame), get_ident(), id(loop), self.watch.ownership.now()
         if key == self._last or self.watch.tracker.collecting or _in_destructor(frame):
             return
         self._last = key
-        finding = self._finding(loop, what, frame, obj)
+        finding = self._finding(loop, method, frame, obj)
         if finding is not None:
             self.watch.report(finding)
 
-    def _refused(self, loop: Any, what: str, frame: FrameType | None, exc: BaseException) -> None:
-        # Whoever catches the error has dealt with it; the finding goes where the error goes.
-        put(exc, CARRIED, self._finding(loop, what, frame, None))
+    def wrong_thread_error(
+        self, loop: Any, method: str, frame: FrameType | None, exc: BaseException
+    ) -> None:
+        # Code that catches the error has dealt with it. So the error carries the finding.
+        put(exc, CARRIED, self._finding(loop, method, frame, None))
 
-    def _finding(self, loop: Any, what: str, frame: FrameType | None, obj: Any) -> Finding | None:
+    def _finding(self, loop: Any, method: str, frame: FrameType | None, obj: Any) -> Finding | None:
         watch = self.watch
         runs_in = _thread_of(loop)
         if runs_in is None:
@@ -186,12 +193,12 @@ class WrongThread(Trap):
         thread = threading.current_thread()
         mark, label = user_mark(frame), "touched at"
         if mark is None:
-            mark, label = ask(thread, THREAD_MARK), "by a thread that was started at"
+            mark, label = ask(thread, THREAD_STARTED_AT), "by a thread that was started at"
         location, location_label = self._owner_of(loop, obj)
         return Finding(
             self.kind,
-            f"{_called(what, frame)}() was called in thread {_shown(thread)}, but its loop runs in "
-            f"thread {_name(runs_in)}",
+            f"{_called(method, frame)}() was called in thread {_shown(thread)}, but its loop "
+            f"runs in thread {_name(runs_in)}",
             self.advice,
             watch.ownership.now().owner,
             origin=place_of(mark),
@@ -201,7 +208,7 @@ class WrongThread(Trap):
         )
 
     def _owner_of(self, loop: Any, obj: Any) -> tuple[Place | None, str]:
-        """The line of whoever owns what was touched: a task that waits, else the loop."""
+        """The line that made the object, or the task that waits for it, else the loop."""
         watch = self.watch
         for task in _tasks(obj):
             if (place := watch.origin_of(task)) is not None:
@@ -210,14 +217,14 @@ class WrongThread(Trap):
             return place, "it was made at"
         place = watch.origin_of(loop)
         if place is None:
-            # A runner made the loop: then whoever runs in it owns it.
+            # A runner made the loop, for the task that runs in it.
             place = _main_task_of(loop)
             return place, "its loop runs what is defined at"
         return place, "its loop was made at"
 
 
 def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
-    """The tasks that ``obj``, a callback or a future, is to wake."""
+    """The tasks that ``obj``, a callback or a future, wakes."""
     owner = owner_of_method(obj)
     if is_a(owner, asyncio.Task):
         yield owner
@@ -229,7 +236,7 @@ def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
 
 
 def _main_task_of(loop: Any) -> Place | None:
-    """The first of the loop's tasks that runs a user's code: where that is defined."""
+    """Where the first of the loop's tasks that runs the user's code is defined."""
     try:
         tasks = sorted(asyncio.all_tasks(loop), key=task_name)
     except RuntimeError:  # the set of all tasks changed meanwhile, in the loop's thread
@@ -242,7 +249,7 @@ def _main_task_of(loop: Any) -> Place | None:
 
 
 def _in_destructor(frame: FrameType | None) -> bool:
-    """Whether it is a destructor that touches: that runs wherever the last reference goes."""
+    """Whether a destructor makes the call: it runs in the thread that drops the last reference."""
     while frame is not None and KINDS[frame.f_code.co_filename] in (ASYNCIO, HARNESS):
         if frame.f_code.co_name == "__del__":
             return True
@@ -250,21 +257,21 @@ def _in_destructor(frame: FrameType | None) -> bool:
     return False
 
 
-def _called(what: str, frame: FrameType | None) -> str:
-    """The method of asyncio's that the user called, which may have called others."""
+def _called(method: str, frame: FrameType | None) -> str:
+    """The method of asyncio's that the user called, which in turn called ``method``."""
     while frame is not None:
         code = frame.f_code
         kind = KINDS[code.co_filename]
         if kind == ASYNCIO:
-            what = code.co_qualname
+            method = code.co_qualname
         elif kind != HARNESS:
             break
         frame = frame.f_back
-    return what.replace("BaseEventLoop.", "loop.")
+    return method.replace("BaseEventLoop.", "loop.")
 
 
 def _thread_of(loop: Any) -> int | None:
-    # uvloop shows to C only what it knows of that.
+    # uvloop's loops do not show their thread; our own object for them does.
     for knows in (loop, ask(loop, "_asyncio_traps_runner")):
         thread = ask(knows, "_thread_id")
         if type(thread) is int:  # a mock has anything

@@ -28,7 +28,7 @@ NAME = "pytest_asyncio_traps"
 REACHED = "__asyncio_traps_point__"
 
 #: What catches and tells the faults of all others. Where it fails, nobody is left to do so.
-GUARDS = ("core.faults:", "session.guards:", "core.watch:Watch._tell", "core.watch:_part_of")
+GUARDS = ("core.faults:", "session.guards:", "core.events:_make_notify", "core.events:part_of")
 
 #: What C code calls, of Python or of uvloop: to look at, it is called by whoever calls that.
 CALLED_BY_C = {

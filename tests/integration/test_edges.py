@@ -182,7 +182,7 @@ def test_a_wrapper_that_fails(suite: Suite) -> None:
 def test_no_marks_where_nobody_reads_them() -> None:
     """On a free-threaded build the collector keeps no order, and so nothing has to be marked."""
     faults = Faults()
-    tracker = ObjectTracker(Ownership(faults), faults)
+    tracker = ObjectTracker(Ownership(), faults)
     tracker.blind = True
     tracker.arm()
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncio_traps import DROP, Drop, Finding, Trap
-from pytest_asyncio_traps.core.trap import checked
+from pytest_asyncio_traps.core.checking import checked
 from pytest_asyncio_traps.core.watch import Watch
 from pytest_asyncio_traps.model.finding import Owner, Place
 

@@ -59,7 +59,7 @@ def _replace_handles(watch: Watch) -> None:
     """Replace the classes of handles, and the method by which a handle runs its callback."""
     if private.HANDLES.holds:
         handles.FAULTS.append(watch.faults)
-        watch.on_disarm.append(lambda: handles.FAULTS.remove(watch.faults))
+        watch.at_end.append(lambda: handles.FAULTS.remove(watch.faults))
         for name, cls in handles.CLASSES.items():
             watch.patches.set(events, name, cls)
             if hasattr(asyncio, name):

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ...core.ownership import ALONE
 from ...core.stacks import module_of
+from ...core.threads import ALONE
 from ...core.watch import Watch
 from ..debug import KEEPS_ITS_FUTURES, MAKING
 from ..futures import make_future_class

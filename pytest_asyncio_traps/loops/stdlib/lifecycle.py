@@ -51,7 +51,7 @@ def make_run_forever(watch: Watch, original: Callable[[Any], None]) -> Callable[
             # exits get here.
             with guarded:
                 if not _has_not_run(exc):
-                    watch.loop_cut_short(self)
+                    watch.events.loop_cut_short(self)
             raise
         finally:
             try:
@@ -79,7 +79,7 @@ def make_stop(watch: Watch, original: Callable[[Any], None]) -> Callable[[Any], 
         try:
             thread = self._thread_id
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.stop", sys._getframe(1))
+                watch.events.wrong_thread_call(self, "loop.stop", sys._getframe(1))
         except Exception as exc:
             watch.faults.record("loops", exc)
         original(self)
@@ -110,7 +110,7 @@ def make_call_exception_handler(watch: Watch, original: Callable[..., None]) -> 
     def call_exception_handler(self: Any, context: Any) -> None:
         if watch.active:
             with guarded:
-                watch.exception_context(self, context)
+                watch.events.exception_handler_called(self, context)
         original(self, context)
 
     return call_exception_handler

@@ -64,7 +64,7 @@ def make_call_soon(watch: Watch, original: Callable[..., Any]) -> Callable[..., 
         try:
             thread = self._thread_id
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_soon", _getframe(1), callback)
+                watch.events.wrong_thread_call(self, "loop.call_soon", _getframe(1), callback)
             if self._asyncio_traps_plain and not self._closed:
                 handle: Any = _new(SoonHandle)
                 if context is not None and type(callback) in _STEP_TYPES:
@@ -104,7 +104,7 @@ def make_call_at(watch: Watch, original: Callable[..., Any]) -> Callable[..., An
             frame: Any = _getframe(1)
             thread = self._thread_id
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.call_at", frame, callback)
+                watch.events.wrong_thread_call(self, "loop.call_at", frame, callback)
             if self._asyncio_traps_plain and not self._closed and when is not None:
                 if frame.f_code is _CALL_LATER:
                     frame = frame.f_back

@@ -25,7 +25,7 @@ def make_run(watch: Watch, original: Any) -> Any:
     else:
         run = _make_run_around(watch, original)
     add_step(run.__code__)
-    watch.on_disarm.append(lambda: STEP_CODES.remove(run.__code__))
+    watch.at_end.append(lambda: STEP_CODES.remove(run.__code__))
     return run
 
 
@@ -38,7 +38,7 @@ def _make_run(watch: Watch) -> Any:
     """
     now = REAL[0]
     due = watch.due
-    on_step_end = watch.on_step_end
+    step_listeners = watch.events.listening["step_ended"]
 
     def _run(self: Any) -> Any:
         __tracebackhide__ = True
@@ -48,10 +48,10 @@ def _make_run(watch: Watch) -> Any:
         try:
             loop._asyncio_traps_step = began
             if watch.shared:
-                shift = watch.shift_to(self._context)
+                shift = watch.switch_tenure(self._context)
                 loop._asyncio_traps_last = self._context.get(TENURE)
             if began >= due[0]:
-                watch.step_due(loop, began)
+                watch.events.step_due(loop, began)
         except Exception as exc:
             note(watch, loop, exc)
         try:
@@ -75,10 +75,10 @@ def _make_run(watch: Watch) -> Any:
             try:
                 # A step within which others ran (the loop was entered again) was not alone.
                 if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                    watch.slow_step(loop, self, callback, began, now())
+                    watch.events.slow_step(loop, self, callback, began, now())
                 loop._asyncio_traps_step = 0.0
-                if on_step_end:
-                    watch.step_ended(callback)
+                if step_listeners:
+                    watch.events.step_ended(callback)
                 if shift is not None:
                     watch.tracker.mark(shift)
             except Exception as exc:
@@ -94,7 +94,7 @@ def _make_run_around(watch: Watch, original: Any) -> Any:
     """What replaces a ``_run`` of unknown code, and calls it. Comments: see `_make_run`."""
     now = REAL[0]
     due = watch.due
-    on_step_end = watch.on_step_end
+    step_listeners = watch.events.listening["step_ended"]
 
     def _run_around(self: Any) -> Any:
         __tracebackhide__ = True
@@ -104,10 +104,10 @@ def _make_run_around(watch: Watch, original: Any) -> Any:
         try:
             loop._asyncio_traps_step = began
             if watch.shared:
-                shift = watch.shift_to(self._context)
+                shift = watch.switch_tenure(self._context)
                 loop._asyncio_traps_last = self._context.get(TENURE)
             if began >= due[0]:
-                watch.step_due(loop, began)
+                watch.events.step_due(loop, began)
         except Exception as exc:
             note(watch, loop, exc)
         try:
@@ -115,10 +115,10 @@ def _make_run_around(watch: Watch, original: Any) -> Any:
         finally:
             try:
                 if now() - began >= watch.slow_after and loop._asyncio_traps_step == began:
-                    watch.slow_step(loop, self, callback, began, now())
+                    watch.events.slow_step(loop, self, callback, began, now())
                 loop._asyncio_traps_step = 0.0
-                if on_step_end:
-                    watch.step_ended(callback)
+                if step_listeners:
+                    watch.events.step_ended(callback)
                 if shift is not None:
                     watch.tracker.mark(shift)
             except Exception as exc:

@@ -29,7 +29,7 @@ def _make_endpoint(watch: Watch, original: Callable[..., Any]) -> Callable[..., 
         if watch.active:
             with guarded:
                 transport = made[0] if isinstance(made, tuple) else made
-                watch.transport_created(transport, sys._getframe(1), self)
+                watch.events.transport_created(transport, sys._getframe(1), self)
         return made
 
     return endpoint

@@ -60,7 +60,7 @@ def make_run(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
         except (SystemExit, KeyboardInterrupt):
             # Any other exception may be the result that run_until_complete() raises.
             with guarded:
-                watch.loop_cut_short(self)
+                watch.events.loop_cut_short(self)
             raise
         finally:
             with guarded:
@@ -77,7 +77,7 @@ def make_stop(watch: Watch, original: Callable[[Any], None]) -> Callable[[Any], 
         with guarded:
             thread = runner_of(self)._thread_id
             if thread is not None and thread != get_ident():
-                watch.touched(self, "loop.stop", sys._getframe(1))
+                watch.events.wrong_thread_call(self, "loop.stop", sys._getframe(1))
         original(self)
 
     return stop
@@ -102,7 +102,7 @@ def make_call_exception_handler(watch: Watch, original: Callable[..., None]) -> 
     def call_exception_handler(self: Any, context: Any) -> None:
         if watch.active:
             with guarded:
-                watch.exception_context(self, context)
+                watch.events.exception_handler_called(self, context)
                 self._asyncio_traps_failed = None
         original(self, context)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from ...core.watch import Watch, scheduled_mark
+from ...core.creation import scheduled_mark
+from ...core.watch import Watch
 from ..debug import hide_frame
 from .runner import runner_of
 from .steps import Step
@@ -57,7 +58,7 @@ def make_call_soon(
                 __tracebackhide__ = True
                 if refuses:
                     with watch.faults.guard("uvloop"):
-                        watch.refused(self, "loop.call_soon", frame, exc)
+                        watch.events.wrong_thread_error(self, "loop.call_soon", frame, exc)
                 raise
             if runner.debug:
                 with watch.faults.guard("uvloop"):
@@ -124,13 +125,13 @@ def make_call_later(
                 __tracebackhide__ = True
                 if refuses:
                     with guarded:
-                        watch.refused(self, "loop.call_later", frame, exc)
+                        watch.events.wrong_thread_error(self, "loop.call_later", frame, exc)
                 raise
             try:
                 if runner.debug:
                     hide_frame(handle)
-                if watch.on_timer_created:
-                    watch.timer_created(self, handle, scheduled_mark(code, lasti), callback)
+                if watch.events.listening["timer_created"]:
+                    watch.events.timer_created(self, handle, scheduled_mark(code, lasti), callback)
             except Exception as exc:
                 watch.faults.record("uvloop", exc)
             return handle
@@ -154,5 +155,5 @@ def _touch(
     """
     if is_debug(loop):
         return True
-    watch.touched(loop, what, frame, callback)
+    watch.events.wrong_thread_call(loop, what, frame, callback)
     return False

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.clock import REAL
+from ...core.creation import scheduled_mark
 from ...core.ownership import TENURE
 from ...core.stacks import STEP_CODES, add_step
-from ...core.watch import Watch, scheduled_mark
+from ...core.watch import Watch
 from .runner import Runner
 
 _running_loop: Callable[[], Any] = asyncio.get_running_loop
@@ -41,7 +42,7 @@ def make_step(watch: Watch) -> Callable[..., None]:
     """The function that runs one step of a loop: called by uvloop, through a `Step`."""
     now = REAL[0]
     due = watch.due
-    on_step_end = watch.on_step_end
+    step_listeners = watch.events.listening["step_ended"]
 
     # `Watch.scheduled_in` reads ``code`` and ``lasti`` from the frame.
     def step(runner: Runner, code: Any, lasti: int, callback: Any, *args: Any) -> None:
@@ -51,7 +52,7 @@ def make_step(watch: Watch) -> Callable[..., None]:
             if watch.shared:
                 runner._asyncio_traps_last = TENURE.get()
             if began >= due[0]:
-                watch.step_due(_running_loop(), began)
+                watch.events.step_due(_running_loop(), began)
         except Exception as exc:
             watch.faults.record("uvloop", exc)
         try:
@@ -68,10 +69,10 @@ def make_step(watch: Watch) -> Callable[..., None]:
         finally:
             try:
                 if now() - began >= watch.slow_after and runner._asyncio_traps_step is began:
-                    watch.slow_step(_running_loop(), None, callback, began, now())
+                    watch.events.slow_step(_running_loop(), None, callback, began, now())
                 runner._asyncio_traps_step = 0.0
-                if on_step_end:
-                    watch.step_ended(callback)
+                if step_listeners:
+                    watch.events.step_ended(callback)
             except Exception as exc:
                 watch.faults.record("uvloop", exc)
             # The traceback of an exception in a task reaches this frame through f_back. If the
@@ -79,5 +80,5 @@ def make_step(watch: Watch) -> Callable[..., None]:
             callback = args = None  # type: ignore[assignment]
 
     add_step(step.__code__)
-    watch.on_disarm.append(lambda: STEP_CODES.remove(step.__code__))
+    watch.at_end.append(lambda: STEP_CODES.remove(step.__code__))
     return step
