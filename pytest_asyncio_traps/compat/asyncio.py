@@ -96,6 +96,11 @@ HANDLES: Final = Assumption(
     _has_known_handles,
 )
 
+#: Attributes of handles.
+HANDLE_CALLBACK: Final = "_callback"
+HANDLE_ARGS: Final = "_args"
+HANDLE_CONTEXT: Final = "_context"
+
 #: The function that runs a step of a loop.
 STEP: Final = "_run"
 
@@ -136,6 +141,17 @@ def _has_loop_fields() -> bool:
         "_debug"
     } and "_debug" in _names(base_events.BaseEventLoop.get_debug)
 
+
+#: Whether a loop is closed, the thread that runs it, and its timers.
+LOOP_CLOSED: Final = "_closed"
+LOOP_THREAD: Final = "_thread_id"
+LOOP_TIMERS: Final = "_scheduled"
+#: The attribute of an event loop policy that creates a loop.
+POLICY_FACTORY: Final = "_loop_factory"
+#: The module of asyncio's classes in C.
+C_MODULE: Final = "_asyncio"
+#: The attribute by which a function counts as a coroutine function, up to Python 3.11.
+IS_COROUTINE: Final = "_is_coroutine"
 
 #: asyncio's loops have the attributes that the replacements of their methods use.
 LOOPS: Final = Assumption(

@@ -109,7 +109,7 @@ def _clears_references_first() -> bool:
 FINALIZERS_RUN_AT_ONCE: Final = Assumption(
     "finalizers run when the last reference goes",
     "core.object_tracker, traps.never_awaited",
-    "never-awaited: which test dropped a coroutine",
+    "never-awaited",
     "objects are not destroyed as soon as nothing refers to them",
     _clears_references_first,
 )
@@ -136,11 +136,11 @@ def _origins_differ() -> bool:
 
 
 #: ``cr_origin`` is a tuple that is created for one coroutine and dies with it. Where two coroutines
-#: share one, they are told apart by their addresses.
+#: may share one, each is remembered by a weak reference instead.
 UNIQUE_ORIGINS: Final = Assumption(
     "cr_origin is unique to a coroutine",
     "core.object_tracker",
-    "never-awaited: the owner of a coroutine that dies in a reference cycle",
+    "",
     "coroutines share their origins",
     _origins_differ,
 )
@@ -184,8 +184,8 @@ WARNINGS_MODULES: Final = ("warnings", "_py_warnings")
 
 WARNINGS_SHOWN: Final = Assumption(
     f"warnings.{SHOW_WARNING}",
-    "core.warning_monitor",
-    "whether a test has recorded a warning itself",
+    "core.warning_monitor, traps.never_awaited",
+    "never-awaited",
     f"this Python has no warnings.{SHOW_WARNING}",
     lambda: callable(getattr(warnings, SHOW_WARNING)),
 )
@@ -199,7 +199,7 @@ ACTIVE_THREADS: Final = "_active"
 THREADS_BY_ID: Final = Assumption(
     f"threading.{ACTIVE_THREADS}",
     "core.ownership, traps.wrong_thread",
-    "which test a thread works for",
+    "",
     f"this Python has no threading.{ACTIVE_THREADS}",
     lambda: threading.get_ident() in getattr(threading, ACTIVE_THREADS),
 )

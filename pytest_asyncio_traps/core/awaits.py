@@ -6,6 +6,7 @@ import asyncio
 import functools
 from typing import Any
 
+from ..compat import asyncio as private
 from ..model.finding import Place
 from .objects import (
     ask,
@@ -52,7 +53,7 @@ def _group_members(task: Any) -> list[Any]:
             break
         group = frame.f_locals.get("self")
         if is_a(group, asyncio.TaskGroup):
-            members = ask(group, "_tasks")
+            members = ask(group, private.GROUP_TASKS)
             return sorted(members, key=task_name) if type(members) is set else []
         coroutine = awaited_by(coroutine)
     return []
@@ -60,13 +61,16 @@ def _group_members(task: Any) -> list[Any]:
 
 def unawaited(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     """Of ``tasks``, those that none of the others waits for."""
+    alive = {id(task) for task in tasks}
     awaited: set[int] = set()
     for task in tasks:
+        awaiters = private.awaiters_of(task)
+        if awaiters and not alive.isdisjoint(map(id, awaiters)):
+            awaited.add(id(task))
         waiter = waits_for(task)
         if waiter is not None:
             awaited.add(id(waiter))
             awaited.update(map(id, children_of(waiter)))
-    alive = {id(task) for task in tasks}
     return [
         task
         for task in tasks
@@ -82,6 +86,7 @@ def _wakes(task: asyncio.Task[Any]) -> set[int]:
     for callback in callbacks_of(task):
         if is_a(callback, functools.partial):
             woken.update(id(arg) for arg in callback.args)
+        # In asyncio.wait() and shield(), the future is a variable of the callback's closure.
         cells = ask(callback, "__closure__")
         for cell in cells if type(cells) is tuple else ():
             try:
@@ -96,5 +101,5 @@ def _group_parent(task: asyncio.Task[Any]) -> int | None:
     for callback in callbacks_of(task):
         group = owner_of_method(callback)
         if is_a(group, asyncio.TaskGroup):
-            return id(ask(group, "_parent_task"))
+            return id(ask(group, private.GROUP_PARENT))
     return None

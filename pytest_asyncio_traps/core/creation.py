@@ -11,6 +11,7 @@ import contextvars
 from types import CodeType, FrameType
 from typing import Any
 
+from ..compat import asyncio as private
 from ..model.finding import Place
 from .handover import Handovers
 from .object_tracker import ObjectTracker
@@ -171,7 +172,7 @@ class CreationRecords:
 
     def tenure_of_handle(self, handle: object) -> Tenure | None:
         """In whose tenure a callback was scheduled, if that can be known."""
-        context = ask(handle, "_context")
+        context = ask(handle, private.HANDLE_CONTEXT)
         if not is_a(context, contextvars.Context):
             return None
         tenure = context.get(TENURE)
@@ -212,7 +213,7 @@ class CreationRecords:
             return self.scheduled_at(handle), self.ownership.now()
         for name in ("transport", "protocol", "server", "asyncgen"):
             obj = context.get(name)
-            for thing in (obj, ask(obj, "_server")):
+            for thing in (obj, ask(obj, private.SERVER)):
                 creation = self.created_at(thing)
                 if creation is not None:
                     return None, creation[1]

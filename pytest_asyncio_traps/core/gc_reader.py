@@ -67,7 +67,7 @@ class GcReader:
     def __init__(self, current: Tenure, faults: Faults) -> None:
         self._faults = faults
         self.blind = not cpython.ALLOCATION_ORDER.holds
-        self.generational = cpython.SURVIVORS_MOVE_UP.holds
+        self.generational = not self.blind and cpython.SURVIVORS_MOVE_UP.holds
         self.current = current
         # The first one stands where the last reading ended. The others are unread.
         self._markers = [Marker((current,))]

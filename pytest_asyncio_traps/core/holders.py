@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from types import BuiltinMethodType, FrameType, ModuleType
 from typing import Any, Final
 
+from ..compat import asyncio as private
 from .objects import ask_text, is_any
 from .paths import LIBRARY, USER
 from .stacks import KINDS
@@ -61,9 +62,9 @@ def _is_asyncios(obj: object) -> bool:
     if is_any(obj, FrameType):
         return True
     if type(obj) is BuiltinMethodType:  # the wake-up of a C task, which a future keeps
-        return ask_text(type(obj.__self__), "__module__") == "_asyncio"
+        return ask_text(type(obj.__self__), "__module__") == private.C_MODULE
     module = ask_text(type(obj), "__module__")
-    return module == "_asyncio" or module.startswith("asyncio.")
+    return module == private.C_MODULE or module.startswith("asyncio.")
 
 
 def _module_of(names: dict[str, Any]) -> ModuleType | None:

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from ..compat import cpython
 from ..model.finding import Owner
 from .objects import ask
 
@@ -193,9 +194,11 @@ class Ownership:
 
 def current_thread() -> threading.Thread | None:
     """The object of this thread; None in a thread that C code started."""
-    # threading.current_thread() would make an object for such a thread.
-    active: dict[int, threading.Thread] = getattr(threading, "_active", {})
-    return active.get(threading.get_ident())
+    active: object = getattr(threading, cpython.ACTIVE_THREADS, None)
+    if type(active) is not dict:
+        return threading.current_thread()  # this makes an object for a thread of C code
+    thread: threading.Thread | None = active.get(threading.get_ident())
+    return thread
 
 
 def _of_thread() -> Tenure | None:

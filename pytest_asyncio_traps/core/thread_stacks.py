@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
 from types import CodeType
 from typing import Final, cast
 
+from ..compat import cpython
 from .paths import ASYNCIO, BOUNDARY, HARNESS, LIBRARY, STDLIB, USER
 from .stacks import KINDS, Mark, is_step
 
@@ -31,7 +31,7 @@ def stack_of(thread_id: int) -> Stack:
     stack: Stack = []
     alone = map((1).__eq__, map(len, starmap(_interpreters, ((),))))
     innermost = map(
-        methodcaller("get", thread_id), starmap(sys._current_frames, compress(((),), alone))
+        methodcaller("get", thread_id), starmap(_current_frames, compress(((),), alone))
     )
     frames = accumulate(chain(innermost, repeat("f_back", _DEEPEST)), getattr)
     try:
@@ -46,17 +46,8 @@ def marks_of(stack: Stack) -> list[Mark]:
     return cast("list[Mark]", list(zip(stack[::2], stack[1::2], strict=True)))
 
 
-def _find_interpreters() -> Callable[[], Sized]:
-    """The function that lists the interpreters of this process."""
-    for name in ("_interpreters", "_xxsubinterpreters"):  # from Python 3.13 on, and before
-        try:
-            return cast("Callable[[], Sized]", importlib.import_module(name).list_all)
-        except (ImportError, AttributeError):
-            pass
-    return lambda: (None,)  # this build cannot create a second interpreter
-
-
-_interpreters = _find_interpreters()
+_interpreters = cpython.find_interpreters()
+_current_frames = getattr(sys, cpython.CURRENT_FRAMES, dict)
 _AS_MARK: Callable[[object], Mark] = attrgetter("f_code", "f_lasti")
 _DEEPEST = 2_000
 

@@ -6,11 +6,10 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import thread as executors
 from types import CodeType
 from typing import Any, Final
 
-from ..compat.missing import missing
+from ..compat import cpython
 from .objects import ask, put
 from .ownership import (
     TENURE,
@@ -46,12 +45,10 @@ def arm(watch: Watch) -> None:
     patches.wrap(threading.Thread, "start", hooks.make_start)
     patches.wrap(queue.Queue, "put", hooks.make_put)
     patches.wrap(queue.Queue, "get", hooks.make_get)
-    job: Any = getattr(executors, "_WorkItem", None)
-    if isinstance(job, type) and hasattr(job, "run"):
+    job = cpython.executor_job_class()
+    if job is not None:
         patches.wrap(job, "__init__", hooks.make_job_init)
         patches.wrap(job, "run", hooks.make_job_run)
-    else:
-        missing("who handed a job to an executor", "this Python has no _WorkItem")
 
 
 class _Hooks:
@@ -108,7 +105,7 @@ class _Hooks:
             finally:
                 if listening:
                     with self._guarded:
-                        result = ask(ask(job, "future"), "_result")
+                        result = ask(ask(job, "future"), cpython.FUTURE_RESULT)
                         mark = ask(job, _JOB_SUBMITTED_AT)
                         self._events.executor_job_done(result, mark, tenure)
                         result = None

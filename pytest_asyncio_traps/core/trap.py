@@ -11,6 +11,7 @@ from functools import update_wrapper
 from types import CodeType, FrameType, FunctionType
 from typing import Any, ClassVar, Literal
 
+from ..compat import asyncio as private
 from ..model.finding import Finding, Owner, Place
 from .checking import checked
 from .events import Listener
@@ -264,7 +265,7 @@ def _alike(wrapper: Any, original: object) -> Callable[..., Any]:
         if sys.version_info >= (3, 12):
             inspect.markcoroutinefunction(wrapper)
         else:
-            wrapper._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
+            wrapper._is_coroutine = getattr(asyncio.coroutines, private.IS_COROUTINE, None)
     function: Callable[..., Any] = wrapper
     return function
 

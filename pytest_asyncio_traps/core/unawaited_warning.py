@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+from ..compat import cpython
 from .objects import ask
 from .places import coroutine_origin, place_of_code
 
@@ -18,7 +19,7 @@ from .places import coroutine_origin, place_of_code
 def is_pythons(hook: Any) -> bool:
     """Whether ``hook`` is Python's own."""
     # Not by __module__, which update_wrapper() copies.
-    return ask(hook, "__globals__", {}).get("__name__") in ("warnings", "_py_warnings")
+    return ask(hook, "__globals__", {}).get("__name__") in cpython.WARNINGS_MODULES
 
 
 def for_wrapper(hook: FunctionType) -> Callable[[Any], None]:

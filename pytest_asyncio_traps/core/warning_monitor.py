@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, FrameType
 from typing import Any
 
+from ..compat import cpython
 from .events import Events
 from .faults import Faults
 from .objects import ask
@@ -27,7 +28,7 @@ _WARNINGS = vars(warnings)
 
 def _log() -> list[Any] | None:
     """The list to which a recording ``catch_warnings`` appends, instead of Python's output."""
-    sink = _WARNINGS.get("_showwarnmsg_impl")
+    sink = _WARNINGS.get(cpython.SHOW_WARNING_DEFAULT)
     owner = sink.__self__ if type(sink) is BuiltinMethodType else None
     return owner if type(owner) is list else None
 
@@ -40,7 +41,7 @@ def _logs_of_context() -> Iterator[list[Any]]:
     """
     for value in contextvars.copy_context().values():
         log = value
-        if getattr(type(value), "__module__", None) in ("warnings", "_py_warnings"):
+        if getattr(type(value), "__module__", None) in cpython.WARNINGS_MODULES:
             log = ask(value, "log")
         if type(log) is list:
             yield log
@@ -81,7 +82,8 @@ class WarningMonitor:
     def arm(self, patches: Patches) -> None:
         """Observe warnings from here on. C code looks ``_showwarnmsg`` up anew for each one."""
         self._armed = True
-        patches.wrap(warnings, "_showwarnmsg", self._make_show)
+        if cpython.WARNINGS_SHOWN.holds:
+            patches.wrap(warnings, cpython.SHOW_WARNING, self._make_show)
         self.begin_test()
 
     def disarm(self) -> None:

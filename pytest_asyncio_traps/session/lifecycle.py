@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .. import loops
+from ..compat import assumptions
 from ..compat.missing import MISSING
 from ..compat.pytest import Failed, TestCaseFunction, is_to_fail
 from ..core import threads
@@ -176,6 +177,9 @@ class Lifecycle:
         _watches.append(watch)
         self._tenure_before = TENURE.get()
         try:
+            # The probes look at Python as it is before anything is replaced.
+            for what, reason in (*MISSING.items(), *assumptions.blind_spots()):
+                watch.blind(what, reason)
             watch.origins.arm(watch.patches)
             watch.tracker.arm()
             watch.warning_monitor.arm(watch.patches)
@@ -186,13 +190,6 @@ class Lifecycle:
             self._judging = [t for t in self._judging if t in self.traps]
             watch.slow_after = self.settings.slow_after
             self.log.arm(watch.patches)
-            for what, reason in MISSING.items():
-                watch.blind(what, reason)
-            if watch.tracker.blind:
-                watch.blind(
-                    "never-awaited: coroutines in reference cycles",
-                    "a free-threaded build does not keep new objects apart",
-                )
             watch.active = not watch.failed
             self.arm_third_party()
         except BaseException:

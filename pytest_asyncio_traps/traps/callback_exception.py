@@ -7,6 +7,7 @@ from re import match as _match  # tests may replace it
 from types import CodeType, TracebackType
 from typing import Any, Final
 
+from ..compat import asyncio as private
 from ..core.contexts import RAISED, UNRETRIEVED, subject
 from ..core.harness import is_harness, user_has_handler
 from ..core.objects import ask, class_name, coroutine_of, is_a, traceback_of
@@ -20,11 +21,6 @@ from ..model.text import shorten
 
 #: How uvloop, whose handles do not show their callbacks, describes one.
 _CALLBACK: Final = r"Exception in callback <(?:function|bound method) (\S+)"
-
-
-#: A message that asyncio sends in debug mode only, which some test runners turn on: a client was
-#: refused, in a TLS handshake for example, and was notified of that.
-_REFUSED: Final = "Error on transport creation for incoming connection"
 
 
 class CallbackException(BuiltinTrap):
@@ -53,7 +49,7 @@ class CallbackException(BuiltinTrap):
         if about == UNRETRIEVED:
             self._check_finalizer(context)
             return
-        if text_of(context.get("message")) == _REFUSED and "protocol" in context:
+        if text_of(context.get("message")) == private.REFUSED_CLIENT and "protocol" in context:
             return  # without a protocol, the user's factory of protocols raised
         exc: BaseException = context["exception"]
         watch = self.watch
@@ -86,7 +82,7 @@ class CallbackException(BuiltinTrap):
             transport = _loses_connection(context)
         if transport is not None:
             origin, label = watch.origin_of(transport), "its transport was made at"
-            server = ask(transport, "_server")
+            server = ask(transport, private.SERVER)
             if origin is None and server is not None:
                 origin, label = watch.origin_of(server), "its server was made at"
         if origin is None and context.get("handle") is not None:
@@ -121,7 +117,7 @@ class CallbackException(BuiltinTrap):
         ):
             return
         obj = _self_of(unraisable.exc_traceback)
-        obj = ask(obj, "_transport", obj)
+        obj = ask(obj, private.WRITER_TRANSPORT, obj)
         watch = self.watch
         creation = watch.created_at(obj)
         if creation is None or is_reported(obj):
@@ -160,7 +156,7 @@ def _name(context: dict[str, Any]) -> str:
     if _loses_connection(context) is not None:
         return "protocol method 'connection_lost'"  # the transport has dropped its protocol
     handle = context.get("handle")
-    callback = ask(handle, "_callback")
+    callback = ask(handle, private.HANDLE_CALLBACK)
     if callback is not None:
         return f"callback {name_of(callback)!r}"
     message = shorten(text_of(context.get("message", "")) or "", 200)
@@ -181,9 +177,9 @@ def _name(context: dict[str, Any]) -> str:
 
 def _loses_connection(context: dict[str, Any]) -> Any:
     """The transport whose callback called ``connection_lost()`` of its protocol, if one did."""
-    callback = ask(context.get("handle"), "_callback")
+    callback = ask(context.get("handle"), private.HANDLE_CALLBACK)
     name = ask(callback, "__name__")
-    if type(name) is not str or name != "_call_connection_lost":
+    if type(name) is not str or name != private.CONNECTION_LOST:
         return None
     return ask(callback, "__self__")
 
@@ -204,5 +200,5 @@ def _is_of_reported(handle: object) -> bool:
 
     Up to Python 3.12.1, that of a stream's handler raises if the handler was cancelled.
     """
-    args = ask(handle, "_args")
+    args = ask(handle, private.HANDLE_ARGS)
     return type(args) is tuple and any(is_a(arg, asyncio.Task) and is_reported(arg) for arg in args)

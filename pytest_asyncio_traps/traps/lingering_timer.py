@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from ..compat import asyncio as private
 from ..core.creation import LIBRARYS
 from ..core.objects import ask, call, is_cancelled
 from ..core.ownership import Tenure
@@ -51,7 +52,9 @@ class LingeringTimer(BuiltinTrap):
                 continue
             if not is_cancelled(handle):
                 tenure = watch.tenure_of_handle(handle) or watch.ownership.now()
-                self._report(loop, handle, mark, name_of(ask(handle, "_callback")), tenure)
+                self._report(
+                    loop, handle, mark, name_of(ask(handle, private.HANDLE_CALLBACK)), tenure
+                )
         for handle, (owner, mark, name, tenure) in list(self._timers.items()):
             if owner() is loop:
                 del self._timers[handle]
@@ -75,7 +78,7 @@ class LingeringTimer(BuiltinTrap):
 
 
 def _scheduled(loop: Any) -> Iterable[Any]:
-    timers = ask(loop, "_scheduled")
+    timers = ask(loop, private.LOOP_TIMERS)
     return sorted(timers, key=_when) if type(timers) is list else ()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
+from ..compat import asyncio as private
 from ..core.awaits import await_chain, unawaited
 from ..core.contexts import DESTROYED, subject
 from ..core.coroutines import is_unstarted
@@ -60,7 +61,8 @@ class PendingTask(BuiltinTrap):
     # -- the moments at which a task counts as left ------------------------
 
     def arm(self) -> None:
-        self.watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
+        if private.RUNNERS.holds:
+            self.watch.patches.wrap(runners, private.CANCEL_ALL, self._make_cancel_all)
 
     def _make_cancel_all(self, original: Callable[..., None]) -> Callable[..., None]:
         watch = self.watch
@@ -151,7 +153,7 @@ class PendingTask(BuiltinTrap):
         for value in frame.f_locals.values():
             if not is_a(value, asyncio.StreamWriter):
                 continue
-            peer = extra_of(ask(value, "_transport"), "peername")
+            peer = extra_of(ask(value, private.WRITER_TRANSPORT), "peername")
             for other in list(self.watch.transports) if peer else ():
                 if self.watch.creation_mark(other) is None:
                     continue

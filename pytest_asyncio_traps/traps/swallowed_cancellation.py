@@ -8,6 +8,8 @@ from asyncio import tasks
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..compat import asyncio as private
+from ..core.events import Handler
 from ..core.harness import is_harness
 from ..core.objects import (
     ask,
@@ -54,7 +56,11 @@ class SwallowedCancellation(BuiltinTrap):
         watch.patches.wrap(asyncio.TaskGroup, "__aexit__", self._make_aexit)
         if sys.version_info < (3, 12):
             # There, wait_for() cancels a task that it made; it answers by its timeout.
-            watch.patches.wrap(tasks, "_cancel_and_wait", self._make_cancel_and_wait)
+            watch.patches.wrap(tasks, private.CANCEL_AND_WAIT, self._make_cancel_and_wait)
+
+    def handlers(self) -> dict[str, Handler]:
+        # Without these attributes, a group's own cancellation would count as swallowed.
+        return super().handlers() if private.TASK_GROUPS.holds else {}
 
     def step_ended(self, callback: Any) -> None:
         task = owner_of_method(callback)
@@ -110,8 +116,8 @@ class SwallowedCancellation(BuiltinTrap):
 
 def _exempt_task_of(group: asyncio.TaskGroup) -> None:
     """The request that ``group`` failed to undo does not count against the task that it is in."""
-    task = ask(group, "_parent_task")
-    if task is not None and ask(group, "_parent_cancel_requested") is True:
-        forgotten = sys.version_info < (3, 13) or ask(group, "_base_error") is not None
+    task = ask(group, private.GROUP_PARENT)
+    if task is not None and ask(group, private.GROUP_CANCELS_PARENT) is True:
+        forgotten = sys.version_info < (3, 13) or ask(group, private.GROUP_BASE_ERROR) is not None
         if forgotten:
             put(task, _EXEMPT, cancel_requests(task))

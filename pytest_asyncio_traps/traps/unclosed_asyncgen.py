@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
+from ..compat import asyncio as private
 from ..core.harness import is_anyio_runner
 from ..core.objects import ask, frame_of, function_code, is_a, is_closed
 from ..core.ownership import Tenure
@@ -70,7 +71,8 @@ class UnclosedAsyncgen(BuiltinTrap):
         self._recently_dead: dict[int, _Begun] = {}
         #: The ids of loops whose tasks a runner is cancelling.
         self._cancelling: set[int] = set()
-        watch.patches.wrap(runners, "_cancel_all_tasks", self._make_cancel_all)
+        if private.RUNNERS.holds:
+            watch.patches.wrap(runners, private.CANCEL_ALL, self._make_cancel_all)
         watch.hook_unraisable()
 
     def unraisable_raised(self, unraisable: Any) -> None:

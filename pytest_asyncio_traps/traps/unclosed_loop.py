@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, cast
 
+from ..compat import asyncio as private
 from ..core.creation import CREATION_LABEL, LIBRARYS, Creation
 from ..core.objects import ask, callbacks_of, is_a, is_closed, is_done, is_running, put
 from ..core.paths import ASYNCIO
@@ -55,7 +56,7 @@ class UnclosedLoop(BuiltinTrap):
         def __del__(loop: Any, *args: Any, **kwargs: Any) -> None:
             open_, delivery = False, None
             try:
-                closed = loop._closed is True  # nearly always
+                closed = getattr(loop, private.LOOP_CLOSED) is True  # nearly always
             except Exception:  # its constructor failed, or its class is the user's
                 closed = False
             if not closed and watch.active and not watch.faults.is_off(self.kind):
@@ -208,4 +209,4 @@ def _in_get_event_loop(frame: FrameType | None) -> bool:
 
 
 #: Functions that may lie between the two: constructors of subclasses, and a policy's methods.
-_MAKES_LOOPS: Final = ("__init__", "new_event_loop", "_loop_factory")
+_MAKES_LOOPS: Final = ("__init__", "new_event_loop", private.POLICY_FACTORY)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+from ..compat import asyncio as private
 from ..core.creation import Creation
 from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any
 from ..core.places import place_of, place_of_code
@@ -62,7 +63,7 @@ class UnclosedTransport(BuiltinTrap):
             if watch.active:
                 with watch.faults.guard(self.kind):
                     watch.events.transport_created(
-                        transport, sys._getframe(1), ask(transport, "_loop")
+                        transport, sys._getframe(1), ask(transport, private.LOOP)
                     )
 
         return __init__
@@ -137,7 +138,7 @@ class UnclosedTransport(BuiltinTrap):
         ]
         for transport in left:
             # Connections accepted by a server that is left open, too, are the server's.
-            server = ask(transport, "_server")
+            server = ask(transport, private.SERVER)
             if server is not None and any(server is other for other in left):
                 continue
             creation = self._created_at(transport)
@@ -170,7 +171,7 @@ class UnclosedTransport(BuiltinTrap):
         if creation is None:
             return False
         # Without a user's or a library's frame it is a connection that a server accepted.
-        return creation[0] is not None or ask(transport, "_server") is not None
+        return creation[0] is not None or ask(transport, private.SERVER) is not None
 
     def _finding(self, transport: Any, how: str) -> Finding:
         watch = self.watch
@@ -178,7 +179,7 @@ class UnclosedTransport(BuiltinTrap):
         origin = place_of(creation[0]) if creation is not None else None
         notes: tuple[str, ...] = (how,)
         trace = watch.trace_of(transport)
-        server = ask(transport, "_server")
+        server = ask(transport, private.SERVER)
         if origin is None and server is not None:
             origin = watch.origin_of(server)
             notes = ("It is a connection that the server made at that line accepted.", how)
@@ -199,7 +200,7 @@ class UnclosedTransport(BuiltinTrap):
 
 
 def _of_writer(writer: Any) -> Any:
-    return ask(writer, "_transport")
+    return ask(writer, private.WRITER_TRANSPORT)
 
 
 def _itself(transport: Any) -> Any:
@@ -217,24 +218,26 @@ def _is_open(transport: Any) -> bool:
     if call(transport, "is_closing", True):
         return False
     # A transport that has dropped its socket or pipe has nothing left to close.
-    return all(ask(transport, name, transport) is not None for name in ("_sock", "_pipe"))
+    return all(
+        ask(transport, name, transport) is not None for name in (private.SOCKET, private.PIPE)
+    )
 
 
 def _is_part(transport: Any) -> bool:
     """Whether ``transport`` belongs to another transport, which is reported instead."""
-    return is_any(ask(transport, "_protocol"), sslproto.SSLProtocol, WriteSubprocessPipeProto)
+    return is_any(ask(transport, private.PROTOCOL), sslproto.SSLProtocol, WriteSubprocessPipeProto)
 
 
 def _protocol_of(transport: Any) -> Any:
     """The user's protocol of ``transport``, over TLS too."""
-    tls = ask(transport, "_ssl_protocol")
-    inner = ask(tls, "_app_protocol")
-    return inner if inner is not None else ask(transport, "_protocol")
+    tls = ask(transport, private.SSL_PROTOCOL)
+    inner = ask(tls, private.APP_PROTOCOL)
+    return inner if inner is not None else ask(transport, private.PROTOCOL)
 
 
 def _handler(transport: Any) -> CodeType | None:
     """The code of the ``client_connected_cb`` of an accepted stream connection."""
-    return function_code(ask(_protocol_of(transport), "_client_connected_cb"))
+    return function_code(ask(_protocol_of(transport), private.CLIENT_CALLBACK))
 
 
 def _name(transport: Any) -> str:

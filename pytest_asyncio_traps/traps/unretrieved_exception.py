@@ -11,7 +11,7 @@ from asyncio import tasks
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..compat.missing import missing
+from ..compat import asyncio as private
 from ..core.contexts import UNRETRIEVED, subject
 from ..core.creation import CREATION_LABEL
 from ..core.harness import is_harness, user_has_handler
@@ -267,19 +267,14 @@ def _is_closed(future: Any) -> bool:
     return loop is not None and is_closed(loop)  # None if its constructor failed
 
 
-_FLAG: Final = "_log_traceback"
 # Those of the base class: a subclass may not be ready for calls from within a collection.
 _done = asyncio.Future.done
+_FLAG: Final = private.FUTURE_UNRETRIEVED
 _log_traceback: Any = getattr(
     next((vars(cls)[_FLAG] for cls in asyncio.Future.__mro__ if _FLAG in vars(cls)), None),
     "__get__",
     None,
 )
-if _log_traceback is None:
-    missing(
-        "unretrieved-exception of futures that something still refers to",
-        f"this Python's futures have no {_FLAG}",
-    )
 
 
 def _may_fail(future: Any) -> bool:

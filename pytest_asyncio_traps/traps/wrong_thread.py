@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from ..compat import asyncio as private
+from ..compat import cpython
 from ..core.objects import (
     ask,
     callbacks_of,
@@ -76,7 +78,9 @@ class WrongThread(BuiltinTrap):
         # How many tests in a row have begun without another thread.
         self._alone = 0
         watch.at_end.append(self._checks.undo)
-        watch.patches.wrap(base_events.BaseEventLoop, "_check_thread", self._make_check)
+        if private.THREAD_CHECK.holds:
+            loop_class = base_events.BaseEventLoop
+            watch.patches.wrap(loop_class, private.CHECK_THREAD, self._make_check)
         # pytest's own hook calls no other: ours has to stand before it, and calls it.
         watch.patches.keep(threading, "excepthook", self._make_excepthook)
 
@@ -105,7 +109,7 @@ class WrongThread(BuiltinTrap):
     def refresh(self) -> None:
         # Threads may have been started before the plugin, or not by `threading.Thread`. Each
         # test counts them, so not by active_count(), which takes a lock.
-        active = _THREADING.get("_active")
+        active = _THREADING.get(cpython.ACTIVE_THREADS)
         count = len(active) if type(active) is dict else threading.active_count()
         ALONE[0] = count == 1
         if count > 1:
@@ -151,9 +155,9 @@ class WrongThread(BuiltinTrap):
 
         def checked(self_: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                loop = ask(self_, "_loop")  # a subclass may not call the constructor
+                loop = ask(self_, private.LOOP)  # a subclass may not call the constructor
                 if loop is not None:
-                    thread = ask(loop, "_thread_id")
+                    thread = ask(loop, private.LOOP_THREAD)
                     if thread is None:
                         thread = _thread_of(loop)
                     if thread is not None and thread != get_ident():
@@ -273,7 +277,7 @@ def _called(method: str, frame: FrameType | None) -> str:
 def _thread_of(loop: Any) -> int | None:
     # uvloop's loops do not show their thread; our own object for them does.
     for knows in (loop, ask(loop, "_asyncio_traps_runner")):
-        thread = ask(knows, "_thread_id")
+        thread = ask(knows, private.LOOP_THREAD)
         if type(thread) is int:  # a mock has anything
             return thread
     return None
