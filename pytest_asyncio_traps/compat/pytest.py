@@ -1,8 +1,8 @@
-"""The one file that names private parts of pytest.
+"""The private parts of pytest that the plugin uses, each named in this file only.
 
-A failure that pytest prints in its own way, ships between processes and writes
-to JUnit files has to be made of pytest's own pieces, which have no public name. Where a version of
-pytest lacks one of them, the plugin does without and says so.
+pytest prints a failure as a traceback, sends it from worker to controller and writes it to JUnit
+files only if the failure is made of pytest's own classes, which have no public name. Where a
+version of pytest lacks a private name, the plugin does without it and reports a blind spot.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 from .missing import missing
 
 __all__ = [
+    "TEST_CASE_CONTEXT",
     "Block",
     "Failed",
     "TestCaseFunction",
@@ -24,12 +25,15 @@ __all__ = [
     "add_error",
     "end_fixtures",
     "expected_failure",
+    "is_from_pytest",
     "is_to_fail",
     "make_longrepr",
     "parse_filter",
+    "reads_filters",
+    "shows_log",
 ]
 
-#: A block of text: its lines, and the (path, line, message) it ends with, if any.
+#: A block of text: its lines, and the (path, line, message) at its end, if there is one.
 Block = tuple[Sequence[str], tuple[str, int, str] | None]
 
 #: Action, pattern of the message, category, pattern of the module, line or 0.
@@ -38,12 +42,18 @@ WarningFilter = tuple[str, str, type[Warning], str, int]
 if TYPE_CHECKING:
     from _pytest.outcomes import Failed
 else:
-    #: What a failed test raises.
+    #: The exception that `pytest.fail` raises.
     Failed = pytest.fail.Exception
 
 
+#: The attribute of a test case of ``unittest`` that holds the context in which its test runs.
+#: unittest makes the context before the test begins, so that its owner has to be set there.
+#: Where the attribute is missing, what such a test makes belongs to no test.
+TEST_CASE_CONTEXT: Final = "_asyncioTestContext"
+
+
 def _find(module: str, name: str, lost: str) -> Any:
-    """The private ``name`` of a module of pytest's, or None; ``lost`` is what goes with it."""
+    """The private ``name`` of a module of pytest's, or None, with a blind spot of text ``lost``."""
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
@@ -61,14 +71,14 @@ _parse_warning_filter: Final = _find(
 _evaluate_xfail_marks: Final = _find(
     "_pytest.skipping", "evaluate_xfail_marks", "whether a test is expected to fail"
 )
-#: What a method of a `unittest.TestCase` is an item of.
+#: The class of items that are methods of a `unittest.TestCase`.
 TestCaseFunction: Final = _find(
     "_pytest.unittest", "TestCaseFunction", "which tests are those of unittest"
 )
 
 
 def parse_filter(text: str, *, escape: bool) -> WarningFilter | None:
-    """A warning filter as pytest reads it, or None if it cannot be read, which pytest says."""
+    """A warning filter as pytest reads it, or None for one that pytest itself refuses."""
     try:
         filter_: WarningFilter = _parse_warning_filter(text, escape=escape)
     except Exception:
@@ -77,7 +87,10 @@ def parse_filter(text: str, *, escape: bool) -> WarningFilter | None:
 
 
 def make_longrepr(blocks: Sequence[Block], crash: tuple[str, int, str]) -> Any:
-    """A failure that prints ``blocks`` as pytest prints tracebacks, and crashed at ``crash``."""
+    """A failure printed as pytest prints tracebacks: ``blocks`` of lines, and where it ``crash``ed.
+
+    ``crash`` is a path, a line and a message. Without pytest's classes the failure is plain text.
+    """
     if None in _code.values():
         lines = [line for block, _ in blocks for line in block]
         return "\n".join([*lines, f"{crash[0]}:{crash[1]}: {crash[2]}"])
@@ -92,7 +105,7 @@ def make_longrepr(blocks: Sequence[Block], crash: tuple[str, int, str]) -> Any:
 
 
 def expected_failure(item: pytest.Item) -> str | None:
-    """The reason for which ``item`` is expected to fail by a trap, or None where it is not."""
+    """The reason of the ``xfail`` marker that lets ``item`` fail by a trap, or None."""
     xfail = _evaluate_xfail_marks(item) if _evaluate_xfail_marks is not None else None
     if xfail is None or item.config.option.runxfail or xfail.raises is not None:
         return None
@@ -100,23 +113,42 @@ def expected_failure(item: pytest.Item) -> str | None:
 
 
 def is_to_fail(item: pytest.Item) -> bool:
-    """Whether ``item``, which has run, is a failure if it has not failed."""
+    """Whether ``item`` has a strict ``xfail`` marker: if its test passes, pytest fails it."""
     xfail = _evaluate_xfail_marks(item) if _evaluate_xfail_marks is not None else None
     return xfail is not None and xfail.strict and not item.config.option.runxfail
 
 
 def end_fixtures(session: pytest.Session, theirs: AbstractContextManager[None]) -> None:
-    """Tear down, in the block ``theirs``, what a run that was stopped half-way has left set up."""
+    """Tear down the fixtures that a run which was stopped half-way has left set up.
+
+    They are torn down in the block ``theirs``, since their code is not the plugin's.
+    """
     with theirs:
         session._setupstate.teardown_exact(None)
 
 
+def is_from_pytest(function: object) -> bool:
+    """Whether pytest itself has defined the hook ``function``."""
+    module: object = getattr(function, "__module__", None)
+    return isinstance(module, str) and module.startswith("_pytest.")
+
+
+def shows_log(config: pytest.Config) -> bool:
+    """Whether pytest adds log records to reports of failures."""
+    return config.pluginmanager.hasplugin("logging-plugin")
+
+
+def reads_filters(config: pytest.Config) -> bool:
+    """Whether pytest applies the warning filters of the command line, ini file and markers."""
+    return config.pluginmanager.hasplugin("warnings")
+
+
 def add_error(terminal: pytest.TerminalReporter, where: str, text: str) -> None:
-    """Have the run end with an error that belongs to no test: in the short summary, and in red."""
+    """Add an error that belongs to no test to the short summary, and end the run in red."""
     report = pytest.CollectReport(where, "failed", _longrepr_of(where, text), None)
     add: Any = getattr(terminal, "_add_stats", None)
     if add is not None:
-        add("error", [report])  # it counts the colour of the last line, too
+        add("error", [report])  # it updates the colour of the last line as well
     else:
         terminal.stats.setdefault("error", []).append(report)
 

@@ -17,13 +17,13 @@ from typing import Any, cast
 import pytest
 
 _PLUGIN = "pytest_asyncio.plugin"
-#: Where pytest-asyncio keeps the text, and its first line, in case it is kept elsewhere.
+#: The name of pytest-asyncio's text, and the first line of the text for versions without the name.
 _TEXT_NAME = "_DEFAULT_FIXTURE_LOOP_SCOPE_UNSET"
 _TEXT = 'The configuration option "asyncio_default_fixture_loop_scope" is unset.\n'
 
 
 class UnsetScopeWarning:
-    """The warning of one run, while pytest-asyncio is configured."""
+    """The warning of one run, from before pytest-asyncio is configured until after that."""
 
     def __init__(self) -> None:
         self._inserted: object = None
@@ -51,17 +51,17 @@ class UnsetScopeWarning:
         config.add_cleanup(self.restore)
 
     def restore(self) -> None:
-        """Take back what `demote` has done."""
+        """Remove the filter that `demote` has added."""
         if self._inserted is not None:
-            # By identity, and without warnings.resetwarnings() or catch_warnings(): the filters
-            # that other plugins have set meanwhile stay.
+            # By identity, and not by warnings.resetwarnings() or catch_warnings(): filters that
+            # other plugins have added since then stay.
             filters = _filters()
             filters[:] = [item for item in filters if item is not self._inserted]
             self._inserted = None
 
 
 def _filters() -> list[Any]:
-    """The filters in force: with context-aware warnings, those of the context."""
+    """The filters in force, which with context-aware warnings are those of the context."""
     of_context: Any = getattr(warnings, "_get_filters", None)  # from Python 3.14 on
     filters: Any = of_context() if of_context is not None else warnings.filters
     return cast("list[Any]", filters)
@@ -70,7 +70,7 @@ def _filters() -> list[Any]:
 def _is_raised(text: str, configure: FunctionType) -> bool:
     """Whether the filters in force raise pytest-asyncio's warning of ``text``."""
     category = pytest.PytestDeprecationWarning
-    told = (text, category) in getattr(warnings, "onceregistry", {})
+    shown_before = (text, category) in getattr(warnings, "onceregistry", {})
     try:
         with warnings.catch_warnings(record=True):
             warnings.warn_explicit(
@@ -84,6 +84,6 @@ def _is_raised(text: str, configure: FunctionType) -> bool:
     except category:
         return True
     finally:
-        if not told:  # by "once", it now counts as shown
+        if not shown_before:  # an action "once" has noted the warning as shown
             getattr(warnings, "onceregistry", {}).pop((text, category), None)
     return False

@@ -1,56 +1,63 @@
-"""Test runners that do not leave alone what the plugin goes by.
+"""Replacements of functions of test runners that hide from the plugin what it needs to know.
 
-anyio's context does not say which test is running; aiohttp's plugin records
-the warnings of each test; tornado's test case cancels what a test has left by
-itself, not by `asyncio.Runner`.
+anyio runs all tests in one task, whose context does not say which test is running. aiohttp's
+plugin records the warnings of each test. tornado's test case, not `asyncio.Runner`, cancels the
+tasks that a test leaves behind.
 """
 
-# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
+from __future__ import annotations
+
 import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Final
 
+from ..compat import runners
 from ..core.objects import ask, is_closed
 from ..core.ownership import TENURE
 from ..core.watch import Watch
 
 
 class RunnerHooks:
-    """Hooks into test runners, each as soon as somebody has imported it."""
+    """Replaces functions of test runners, each once the user's code has imported its module."""
 
-    #: How many modules were known when the hooks were last looked for.
+    #: How many modules were imported when `refresh` last looked for runners.
     known: int
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._missing = list(_HOOKS)
+        self._waiting = list(_REPLACEMENTS)
         self.known = -1
 
     def refresh(self) -> None:
-        """A test or fixture is about to begin: hook into what has been imported meanwhile."""
+        """Before a test or fixture: replace functions of modules imported since the last call."""
         self.known = len(sys.modules)
-        for hook in self._missing:
-            target: Any = sys.modules.get(hook.module)
-            if hook.cls is not None:
-                target = getattr(target, hook.cls, None)
+        for replacement in tuple(self._waiting):
+            function, make = replacement
+            target: Any = sys.modules.get(function.module)
+            if function.cls is not None:
+                target = getattr(target, function.cls, None)
             if target is None:
-                if hook.module in sys.modules:
-                    self.known = -1  # not imported to the end: look again
+                if function.module in sys.modules:
+                    self.known = -1  # the import of the module is under way: look again
                 continue
-            self._missing = [other for other in self._missing if other is not hook]
-            if hasattr(target, hook.name):
-                with self._watch.faults.guard(hook.module):
-                    self._watch.patches.wrap(target, hook.name, hook.make(self._watch))
+            self._waiting.remove(replacement)
+            with self._watch.faults.guard(function.module):
+                if hasattr(target, function.name):
+                    self._watch.patches.wrap(target, function.name, make(self._watch))
+                else:
+                    reason = f"this version has no {function.module}.{function.qualname}"
+                    self._watch.blind(function.lost, reason)
 
 
-def _make_call(watch: Watch) -> Callable[[Any], Any]:
+def _in_context_of_owner(watch: Watch) -> Callable[[Any], Any]:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
-        # One task runs all tests and fixtures of anyio's runner, each inheriting the
-        # context of the first: so each has to be told anew whose time it is.
-        # (A coroutine function on asyncio, a plain one on trio: handed on as it is.)
-        def _call_in_runner_task(self: Any, func: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # One task runs all tests and fixtures of anyio's runner, and each inherits the context of
+        # the first. So the context is set anew before each of them.
+        # (`original` is a coroutine function on asyncio and a plain one on trio; what it returns
+        # is passed on unchanged.)
+        def call_in_runner_task(self: Any, func: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not watch.active:
                 return original(self, func, *args, **kwargs)
             tenure = watch.ownership.running
@@ -62,16 +69,16 @@ def _make_call(watch: Watch) -> Callable[[Any], Any]:
 
             return original(self, owned, *args, **kwargs)
 
-        return _call_in_runner_task
+        return call_in_runner_task
 
     return make
 
 
-def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
-    # The warnings that aiohttp's plugin records pass for shown: no test asserts them.
+def _with_warnings_shown(watch: Watch) -> Callable[[Any], Any]:
+    # No test asserts the warnings that aiohttp's plugin records: they count as shown.
     def make(original: Callable[[], AbstractContextManager[None]]) -> Callable[..., Any]:
         @contextmanager
-        def _runtime_warning_context() -> Iterator[None]:
+        def warning_context() -> Iterator[None]:
             __tracebackhide__ = True
             with original():
                 before = None
@@ -83,39 +90,31 @@ def _make_warning_context(watch: Watch) -> Callable[[Any], Any]:
                     with watch.faults.guard("warnings"):
                         watch.warning_monitor.harness_ends(before)
 
-        return _runtime_warning_context
+        return warning_context
 
     return make
 
 
-def _make_tear_down(watch: Watch) -> Callable[[Any], Any]:
-    # The case is about to cancel the tasks that are left.
+def _after_a_look_at_tasks(watch: Watch) -> Callable[[Any], Any]:
+    # The test case is about to cancel the tasks that are left.
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
-        def tearDown(self: Any) -> None:
+        def tear_down(self: Any) -> None:
             __tracebackhide__ = True
-            with watch.faults.guard("tornado.testing"):
+            with watch.faults.guard(runners.TORNADO_TEAR_DOWN.module):
                 loop = ask(ask(self, "io_loop"), "asyncio_loop")
                 if watch.active and loop is not None and not is_closed(loop):
                     watch.events.loop_abandoned(loop)
             original(self)
 
-        return tearDown
+        return tear_down
 
     return make
 
 
-class _Hook(NamedTuple):
-    """A function ``name`` of a module, or of a class in it, and what takes its place."""
-
-    module: str
-    cls: str | None
-    name: str
-    make: Callable[[Watch], Callable[[Any], Any]]
-
-
-_HOOKS = (
-    _Hook("anyio._backends._asyncio", "TestRunner", "_call_in_runner_task", _make_call),
-    _Hook("anyio._backends._trio", "TestRunner", "_call_in_runner_task", _make_call),
-    _Hook("aiohttp.pytest_plugin", None, "_runtime_warning_context", _make_warning_context),
-    _Hook("tornado.testing", "AsyncTestCase", "tearDown", _make_tear_down),
+#: What is replaced, and by the result of which function.
+_REPLACEMENTS: Final = (
+    (runners.ANYIO_ON_ASYNCIO, _in_context_of_owner),
+    (runners.ANYIO_ON_TRIO, _in_context_of_owner),
+    (runners.AIOHTTP_WARNINGS, _with_warnings_shown),
+    (runners.TORNADO_TEAR_DOWN, _after_a_look_at_tasks),
 )
