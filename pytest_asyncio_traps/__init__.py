@@ -7,7 +7,7 @@ from .core.trap import CallSite, Trap
 from .fixtures import TrapRecorder
 from .model.finding import DROP, Drop, Finding, Owner, Place
 from .policy.filters import AsyncioTrapWarning
-from .session.lifecycle import TrapsFound
+from .session.phases import TrapsFound
 
 #: The same class, under the name that conftest.py files may import.
 Here = CallSite

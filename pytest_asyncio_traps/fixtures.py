@@ -15,7 +15,7 @@ from .core.faults import Faults
 from .model.finding import Finding
 from .policy.kinds import Kinds, kinds_of
 from .policy.rules import BadRuleError, check_kind, parse_pattern
-from .session.guards import faults_of
+from .session.fault_reports import faults_of
 from .session.lifecycle import Lifecycle, lifecycle_key
 
 _PART = "the fixture asyncio_traps"
@@ -24,7 +24,7 @@ _PART = "the fixture asyncio_traps"
 class TrapRecorder:
     """What the plugin has seen of the current test, so far."""
 
-    #: None if the plugin has failed to start.
+    #: None where the plugin has failed to start.
     _lifecycle: Lifecycle | None
     _faults: Faults
     _kinds: Kinds | None
@@ -35,10 +35,9 @@ class TrapRecorder:
         lifecycle = self._lifecycle
         with self._faults.guard(_PART):
             if lifecycle is not None and not self._faults.is_off(_PART):
-                nodeid = lifecycle.item.nodeid if lifecycle.item is not None else ""
-                found = [f for f, _ in lifecycle.pipeline.policy.settled] + list(
-                    lifecycle.watch.found
-                )
+                nodeid = lifecycle.owners.running or ""
+                decided = [finding for finding, _ in lifecycle.pipeline.decided.findings]
+                found = [*decided, *lifecycle.watch.found]
                 return [finding for finding in found if finding.owner.nodeid == nodeid]
         return []
 
@@ -62,10 +61,10 @@ class TrapRecorder:
 
     @contextmanager
     def expect(self, kind: str, match: str | re.Pattern[str] | None = None) -> Iterator[None]:
-        """Expect a trap of ``kind`` in this block, whose summary ``match`` finds, and consume it.
+        """Expect a trap of ``kind`` in this block, and consume it.
 
-        Fails the test when there was none. Raises `ValueError` for an unknown
-        kind or a bad regular expression.
+        ``match`` is a regular expression that is searched in its summary. Fails the test if there
+        was no such trap. Raises `ValueError` for an unknown kind or a wrong regular expression.
         """
         pattern: re.Pattern[str] | None = None
         bad = ""
@@ -90,7 +89,7 @@ class TrapRecorder:
             self._consume(kind, pattern, before)
             return
         if self._lifecycle is not None:
-            self._lifecycle.watch.found.clear()  # whatever it was: it was expected
+            self._lifecycle.watch.found.clear()  # after a fault, all of it counts as expected
 
     def _take(self) -> list[Finding]:
         return self._lifecycle.watch.take() if self._lifecycle is not None else []
@@ -107,7 +106,7 @@ class TrapRecorder:
             if finding.kind == kind and (pattern is None or pattern.search(finding.summary))
         ]
         self._put_back([*before, *(f for f in during if f not in met)])
-        # While a part of the plugin is off, that nothing was found is not the test's fault.
+        # A part of the plugin that is off finds nothing, which is not the test's fault.
         if not met and not self._faults.texts and not (self._kinds and self._kinds.faults.texts):
             wanted = f" matching {pattern.pattern!r}" if pattern is not None else ""
             seen = ", ".join(f"{f.kind}: {f.summary}" for f in during) or "none"
@@ -117,7 +116,7 @@ class TrapRecorder:
 def _checked(
     kind: str, match: str | re.Pattern[str] | None, kinds: Sequence[str]
 ) -> re.Pattern[str] | None:
-    """The pattern that ``match`` is. Raises `BadRuleError`."""
+    """``match`` as a compiled pattern. Raises `BadRuleError`."""
     check_kind(kind, kinds, "asyncio_traps.expect")
     return parse_pattern(match, "asyncio_traps.expect") if isinstance(match, str) else match
 

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class Settings(NamedTuple):
-    """What the user asked for. ``slow_after`` is in seconds."""
+    """The options of a run. ``slow_after`` is in seconds."""
 
     rules: tuple[Rule, ...]
     strict: bool
     slow_after: float
     reports: tuple[Path, ...]
-    #: The file of known findings, what it holds, and whether it is to be written anew.
+    #: The file of known findings, its entries, and whether this run rewrites it.
     baseline: Path | None = None
     known: "tuple[Entry, ...]" = ()
     update: bool = False
 
     def turns_on(self, trap: type[Trap]) -> bool:
-        """Whether ``trap`` is to be armed in this run."""
+        """Whether this run arms ``trap``."""
         if trap.enabled == "always" or (trap.enabled == "strict" and self.strict):
             return True
         return any(rule.kind == trap.kind and rule.action in (FAIL, WARN) for rule in self.rules)
@@ -107,10 +107,10 @@ def is_strict(config: pytest.Config, given: argparse.Namespace | None = None) ->
 def read_settings(
     config: pytest.Config, given: argparse.Namespace, kinds: Sequence[str] | None
 ) -> Settings:
-    """The settings of this run, from the ini file and from what the command line has ``given``.
+    """The settings of this run, from the ini file and from ``given``, the command line.
 
-    Raises `pytest.UsageError` for what cannot be understood, before any test runs. ``kinds`` None
-    means that not all kinds are known yet: any may be named.
+    Rules and baseline may name any of ``kinds``, or any kind at all where ``kinds`` is None. Raises
+    `pytest.UsageError` for a wrong value.
     """
     try:
         rules = tuple(
@@ -138,7 +138,7 @@ def read_settings(
 
 
 def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Path | None:
-    """The file of known findings; one on the command line, even an empty one, hides the ini's."""
+    """The file of known findings. The command line overrides the ini file, even with no path."""
     folder = config.invocation_params.dir
     if text is None:
         text = config.getini("asyncio_traps_baseline")
@@ -154,8 +154,8 @@ def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Pat
 
 
 def _known(path: Path, update: bool, kinds: Sequence[str] | None) -> "tuple[Entry, ...]":
-    """What the file holds. Only one that is to be written may be missing."""
-    from .baseline.file import BadBaselineError, parse  # most runs can do without
+    """The entries of the file, which has to exist unless this run writes it."""
+    from .baseline.file import BadBaselineError, parse  # not needed in most runs
 
     try:
         if update:

@@ -24,6 +24,7 @@ from pytest_asyncio_traps.model.sources import Sources
 from pytest_asyncio_traps.model.text import LIMIT, clean
 from pytest_asyncio_traps.policy import markers
 from pytest_asyncio_traps.policy.rules import BadRuleError, parse_rule, parse_threshold
+from pytest_asyncio_traps.reports.summary import Summary
 from pytest_asyncio_traps.reports.terminal import Reporter
 from pytest_asyncio_traps.traps import KINDS
 
@@ -206,7 +207,7 @@ def reporter() -> Reporter:
 def test_the_terminal(counted: list[tuple[Finding, int]], verbosity: int) -> None:
     """Each line is one line, and says nothing to the terminal."""
     words = reporter()
-    lines = words.summary(counted, verbosity)
+    lines = Summary(words).causes(counted, verbosity)
     for finding, count in counted:
         lines += [words.headline(finding, count), *words.details(finding)]
     lines += words.text(counted).split("\n")

@@ -25,9 +25,9 @@ def course(
     """A run in which ``done`` ran to their ends."""
     made = RunCoverage(covers=lambda file: covers, exists=lambda file: exists)
     for nodeid in done:
-        made.selected.add(nodeid)
+        made.collected.add(nodeid)
         for when in ("setup", "call", "teardown"):
-            made.note(nodeid, when, "passed")
+            made.add(nodeid, when, "passed")
     made.files = {nodeid.partition("::")[0] for nodeid in done}
     for name, value in changes.items():
         setattr(made, name, getattr(made, name) | value if isinstance(value, set) else value)
@@ -64,9 +64,9 @@ def test_an_entry_is_over_when_its_tests_ran_and_nobody_sprang_it() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"selected": {"t.py::test_c"}},
-        {"selected": {"t.py::test_c"}, "cut": {"t.py::test_c"}},
-        {"selected": {"t.py::test_c"}, "skipped": {"t.py::test_c"}},
+        {"collected": {"t.py::test_c"}},
+        {"collected": {"t.py::test_c"}, "deselected": {"t.py::test_c"}},
+        {"collected": {"t.py::test_c"}, "skipped": {"t.py::test_c"}},
         {"failed": {A}},
         {"skipped": {A}},
         {"broken": "a worker died"},
@@ -78,7 +78,7 @@ def test_a_test_that_did_not_end_by_itself_may_have_sprung_it(changes: dict[str,
 
 
 def test_only_the_tests_that_an_entry_names_matter() -> None:
-    run = course([A], selected={B, "u.py::test"}, cut={"u.py::test"}, failed={B})
+    run = course([A], collected={B, "u.py::test"}, deselected={"u.py::test"}, failed={B})
 
     assert stale((A,), run)
     assert not stale((B,), run)
@@ -90,7 +90,7 @@ def test_all_parameters_of_a_function_count() -> None:
     run = course(["t.py::test[1]", "t.py::test[a::b]"])
 
     assert stale(("t.py::test",), run)
-    run.selected.add("t.py::test[3]")
+    run.collected.add("t.py::test[3]")
     assert not stale(("t.py::test",), run)
 
 
@@ -108,9 +108,9 @@ def test_all_parameters_of_a_function_count() -> None:
 )
 def test_how_a_test_ends(phases: list[tuple[str, str]], over: bool) -> None:
     """An expected failure is an end; one that did not run, or ended early, is none."""
-    run = course(selected={A}, files={"t.py"})
+    run = course(collected={A}, files={"t.py"})
     for when, outcome in phases:
-        run.note(A, when, outcome)
+        run.add(A, when, outcome)
 
     assert stale((A,), run) == over
 
@@ -119,7 +119,9 @@ def test_a_test_that_is_gone_is_represented_by_its_file() -> None:
     assert stale(("t.py::gone",), course([A, B]))
     assert stale(("t.py::gone",), course([A, B], skipped={B}))
     assert not stale(("t.py::gone",), course([A, B], failed={B}))
-    assert not stale(("t.py::gone",), course([A, B], selected={"t.py::new"}, cut={"t.py::new"}))
+    assert not stale(
+        ("t.py::gone",), course([A, B], collected={"t.py::new"}, deselected={"t.py::new"})
+    )
     assert not stale(("u.py::test",), course([A, B]))
 
 
@@ -127,14 +129,14 @@ def test_a_file_that_is_gone_is_represented_by_the_run() -> None:
     """If the run was asked for its folder, and left nothing out."""
     assert stale(("gone.py::test",), course([A], exists=False))
     assert not stale(("gone.py::test",), course([A], exists=False, covers=False))
-    assert not stale(("gone.py::test",), course([A], exists=False, selected={B}, cut={B}))
-    assert not stale(("gone.py::test",), course([A], exists=False, selected={B}))
+    assert not stale(("gone.py::test",), course([A], exists=False, collected={B}, deselected={B}))
+    assert not stale(("gone.py::test",), course([A], exists=False, collected={B}))
 
 
 def test_what_belongs_to_no_test_takes_a_run_of_all() -> None:
     assert stale((), course([A]))
     assert not stale((), course([A], covers=False))
-    assert not stale((), course([A], selected={B}, cut={B}))
+    assert not stale((), course([A], collected={B}, deselected={B}))
 
 
 def test_kinds_that_the_run_did_not_look_for() -> None:
@@ -199,7 +201,7 @@ def test_an_update_keeps_what_the_run_could_not_see() -> None:
     entries = [Entry(KEY, (B, A), ("# mine",)), Entry(OTHER, (B,))]
 
     result = BaselineComparison(entries, key_of).updated(
-        [finding(KEY, A)], course([A], selected={B}, cut={B})
+        [finding(KEY, A)], course([A], collected={B}, deselected={B})
     )
 
     assert result.entries == tuple(entries)
@@ -225,4 +227,6 @@ def test_another_order_of_the_tests_changes_nothing() -> None:
     entry = Entry(KEY, (A,))
 
     assert updated([entry], course([A, B]), shared) == (entry,)
-    assert updated([entry], course([B], selected={A}, cut={A}), shared) == (Entry(KEY, (B, A)),)
+    assert updated([entry], course([B], collected={A}, deselected={A}), shared) == (
+        Entry(KEY, (B, A)),
+    )

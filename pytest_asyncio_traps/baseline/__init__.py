@@ -1,1 +1,1 @@
-"""Accepted findings: the file, its comparison with a run, and its part in one."""
+"""Accepted findings: the file, its comparison with a run, and its part in the run."""

@@ -1,16 +1,16 @@
-"""The baseline: known findings of an old suite, as text. Knows nothing of pytest.
+"""The file of a baseline: accepted findings, as text. Nothing here uses pytest.
 
-The file is made to be reviewed. An entry is a cause, named by words that outlive a
-shift of lines, with the tests that sprang it::
+People review the file. An entry is a cause, described so that it stays the same when lines shift,
+with the tests that show it::
 
     pending-task app/poller.py Poller.start
         code: self._task = asyncio.create_task(self._poll())
         about: Poller._poll
         test: tests/test_poller.py::test_start
 
-``number: 2`` says that the second of equal lines of the function is meant; ``sometimes: yes``,
-written by hand, that the cause does not show in each run. A value that is not plain text stands
-in double quotes, with escapes as in Python.
+``number: 2`` refers to the second of identical lines of the function. ``sometimes: yes``, which is
+written by hand, says that the cause does not show in every run. A value that is not plain text
+stands in double quotes, with escapes as in Python.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ HEADER = (
     "# fails for new ones only. Written by pytest --asyncio-traps-update-baseline. Entries may be",
     "# taken out by hand; comments of your own stay with the entry that follows them.",
 )
-#: Where text is cut: a key has to tell causes apart, not to tell all.
+#: The length, in characters, at which a text is cut: a key has to tell causes apart, no more.
 _LONGEST = 300
 
 
 class BadBaselineError(ValueError):
-    """A baseline that cannot be understood; the message says in which line, and why."""
+    """A baseline with an error; the message begins with the number of its line, and says why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
     """What tells one cause from another.
 
-    ``code`` is the text of the line, and ``number`` the how manieth of equal lines of the
-    function it is. ``subject`` is what the finding is about, which tells apart what comes from
-    one line of a helper: the coroutines that ``spawn()`` makes tasks of.
+    ``code`` is the text of the line, and ``number`` its ordinal, from 1 on, among identical lines
+    of the function. ``subject`` is what the finding is about: it tells apart the findings of one
+    line of a helper, such as the coroutines of which ``spawn()`` makes tasks.
     """
 
     kind: str
@@ -57,9 +57,9 @@ class Key:
 class Entry:
     """A known cause.
 
-    ``tests`` are beginnings of nodeids: a function, a class, or a file. None stands for what
-    belongs to no test. ``comments`` are the user's, and so is ``sometimes``: the cause is not
-    to be missed when it does not show.
+    ``tests`` are beginnings of nodeids: functions, classes or files. There are none where the
+    cause belongs to no test. ``comments`` and ``sometimes`` are written by the user; an entry with
+    ``sometimes`` is never stale.
     """
 
     key: Key
@@ -69,8 +69,8 @@ class Entry:
 
 
 def key_of(finding: Finding, relative: Callable[[str], str], sources: Sources) -> Key:
-    """The key of ``finding``. ``relative`` makes its path one that is the same elsewhere."""
-    # The line at which a slow step blocks is a sample, and another one next time.
+    """The key of ``finding``. ``relative`` makes its path the same on all machines."""
+    # The line at which a slow step blocks is a sample, and differs from run to run.
     place = finding.origin if finding.duration is not None else finding.place
     if place is None:
         path, function = owner_of(finding)
@@ -87,7 +87,7 @@ def key_of(finding: Finding, relative: Callable[[str], str], sources: Sources) -
 
 
 def _portable(path: str) -> str:
-    """The path of an installed library, wherever it is installed."""
+    """``path``, for an installed library from the folder ``site-packages`` on."""
     path = path.replace("\\", "/")
     for folder in ("site-packages/", "dist-packages/"):
         before, found, rest = path.rpartition(folder)
@@ -104,7 +104,7 @@ def _cut(text: str) -> str:
 
 
 def render(entries: Iterable[Entry]) -> str:
-    """``entries`` as the text of a file, in an order of their own."""
+    """``entries``, sorted, as the text of a file."""
     parts = ["\n".join(HEADER)]
     parts += ["\n".join(_written(entry)) for entry in sorted(entries, key=lambda e: e.key)]
     return "\n\n".join(parts) + "\n"
@@ -159,7 +159,7 @@ _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)",
 def parse(data: bytes, kinds: Sequence[str] | None) -> tuple[Entry, ...]:
     """The entries of a file. Raises `BadBaselineError`.
 
-    ``kinds`` None means that not all kinds are known yet: any may be named.
+    They may be of any of ``kinds``, or of any kind at all where ``kinds`` is None.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -168,7 +168,7 @@ def parse(data: bytes, kinds: Sequence[str] | None) -> tuple[Entry, ...]:
         raise BadBaselineError(f"{line}: not UTF-8 ({exc.reason})") from None
     entries: dict[Key, Entry] = {}
     for entry in _Reader(kinds).read(text):
-        before = entries.get(entry.key, entry)  # a merge may leave an entry twice
+        before = entries.get(entry.key, entry)  # a merge of branches may leave an entry twice
         tests = tuple(sorted({*before.tests, *entry.tests}))
         comments = tuple(dict.fromkeys((*before.comments, *entry.comments)))
         sometimes = before.sometimes or entry.sometimes

@@ -1,4 +1,4 @@
-"""The baseline in a run of pytest: what is known, what is over, and the file that is written."""
+"""The baseline in a run of pytest: known findings, stale entries, and the file to write."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ import pytest
 from ..model.files import write_whole
 from ..model.finding import Finding
 from ..model.sources import Sources
-from ..model.text import clean
 from ..policy.rules import OFF, Rule
 from .comparison import BaselineComparison, Result, RunCoverage
 from .file import Entry, key_of, render
 
 
 class BaselineRun:
-    """Holds the findings of a run against the baseline, where there is one."""
+    """The baseline of a run, and what the run has covered of the suite."""
 
+    #: The file of the baseline.
+    path: Path
+    #: Whether it matters which tests have run, and with what outcomes.
     follows: bool
     coverage: RunCoverage
+    #: The stale entries, which fail the run.
+    stale: list[Entry]
+    #: What was written, and why nothing was written.
+    result: Result | None
+    failure: str
 
     def __init__(
         self,
@@ -37,13 +44,13 @@ class BaselineRun:
         is_steady: Callable[[str], bool],
         relative: Callable[[str], str],
     ) -> None:
-        """``path`` is the file, and ``entries`` what it holds.
+        """``entries`` are those of the file ``path``, which the run rewrites if ``update``.
 
-        ``can_find`` and ``is_steady`` say of a kind whether it is armed in this run, and whether
-        it shows in every run; ``relative`` turns an absolute path into the one of the file.
+        ``can_find`` says of a kind whether it is armed in this run, and ``is_steady`` whether it
+        shows in every run. ``relative`` turns an absolute path into one relative to the rootdir.
         """
         self._config = config
-        self._path = path
+        self.path = path
         self._update = update
         self._rules = rules
         self._armed = can_find
@@ -54,72 +61,70 @@ class BaselineRun:
             lambda finding: key_of(finding, relative, sources),
             self._can_find,
         )
-        #: Whether it matters which tests ran, and to which end.
         self.follows = strict or update
         self.coverage = RunCoverage()
-        #: The entries that are over, and fail the run.
-        self.stale: list[Entry] = []
-        self._result: Result | None = None
-        self._failure = ""
+        self.stale = []
+        self.result = None
+        self.failure = ""
 
     def knows(self, finding: Finding) -> bool:
-        """Whether ``finding`` is to be listed only."""
+        """Whether the baseline has ``finding`` or, where the run rewrites it, is to have it."""
         return self._update or self._comparison.knows(finding)
 
-    # -- what the run takes up of the suite -------------------------------
+    # -- what the run covers of the suite ---------------------------------
 
-    def collected(self, collector: pytest.Collector, report: pytest.CollectReport) -> None:
-        """A file, or whatever holds tests, was collected."""
+    def file_collected(self, collector: pytest.Collector, report: pytest.CollectReport) -> None:
+        """A file, a folder or a class was collected."""
         if report.failed:
             self.coverage.broken = "a file could not be collected"
         elif report.passed and isinstance(collector, pytest.File):
             self.coverage.files.add(collector.nodeid)
 
-    def select(self, items: Iterable[pytest.Item]) -> None:
-        """These were found, and nothing has left out any of them yet."""
-        self.coverage.selected.update(item.nodeid for item in items)
+    def items_collected(self, items: Iterable[pytest.Item]) -> None:
+        """These tests were collected, and none of them is deselected yet."""
+        self.coverage.collected.update(item.nodeid for item in items)
 
-    def leave(self, items: Iterable[pytest.Item]) -> None:
-        """These are to run. Not every plugin says what it leaves out."""
-        left = {item.nodeid for item in items}
-        self.coverage.cut.update(self.coverage.selected - left)
-        self.coverage.selected |= left
+    def items_selected(self, items: Iterable[pytest.Item]) -> None:
+        """These tests will run. The others count as deselected, even if no plugin says so."""
+        selected = {item.nodeid for item in items}
+        self.coverage.deselected.update(self.coverage.collected - selected)
+        self.coverage.collected |= selected
 
-    def cut(self, items: Iterable[pytest.Item]) -> None:
-        """These will not run."""
-        self.coverage.cut.update(item.nodeid for item in items)
+    def items_deselected(self, items: Iterable[pytest.Item]) -> None:
+        """These tests will not run."""
+        self.coverage.deselected.update(item.nodeid for item in items)
 
-    def note(self, report: pytest.TestReport) -> None:
+    def add_report(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
         outcome: str = report.outcome
         if report.skipped and hasattr(report, "wasxfail"):
             outcome = "xfailed"
-        self.coverage.note(report.nodeid, report.when, outcome)
+        self.coverage.add(report.nodeid, report.when, outcome)
 
     def pack(self) -> dict[str, Any]:
-        """What the controller of pytest-xdist does not see."""
+        """In a worker of pytest-xdist: what the controller cannot know, as plain values."""
         coverage = self.coverage
         return {
-            "selected": sorted(coverage.selected),
-            "cut": sorted(coverage.cut),
+            "collected": sorted(coverage.collected),
+            "deselected": sorted(coverage.deselected),
             "files": sorted(coverage.files),
             "broken": coverage.broken,
         }
 
     def unpack(self, data: dict[str, Any]) -> None:
-        """In the controller: take over what a worker has packed."""
+        """In the controller: add what a worker has packed."""
         coverage = self.coverage
-        coverage.selected.update(data["selected"])
-        coverage.cut.update(data["cut"])
+        coverage.collected.update(data["collected"])
+        coverage.deselected.update(data["deselected"])
         coverage.files.update(data["files"])
         coverage.broken = coverage.broken or data["broken"]
 
     # -- the end of the run -------------------------------------------------
 
     def finish(self, findings: Iterable[Finding], interrupted: bool, broken: str) -> bool:
-        """Judge the entries, or write them anew; returns whether that fails the run.
+        """Find stale entries, or rewrite the file; returns whether that fails the run.
 
-        ``broken`` says why the run was not one to judge by, if it was not.
+        ``broken`` says why this run cannot show that an entry is stale; it is empty if it can.
         """
         if not self.follows:
             return False
@@ -135,13 +140,13 @@ class BaselineRun:
         if self._config.getoption("collectonly", False):
             return False
         if interrupted:
-            self._failure = f"{self._path}: not written, as the run was interrupted"
+            self.failure = f"{self.path}: not written, as the run was interrupted"
             return True
-        self._result = self._comparison.updated(findings, coverage)
-        return not self._write(self._result.entries)
+        self.result = self._comparison.updated(findings, coverage)
+        return not self._write(self.result.entries)
 
     def _write(self, entries: Iterable[Entry]) -> bool:
-        path = self._path
+        path = self.path
         text = render(entries)
         try:
             before = path.read_bytes() if path.exists() else b""
@@ -151,12 +156,12 @@ class BaselineRun:
             if data != before:
                 write_whole(path, data)
         except OSError as exc:
-            self._failure = f"{path}: not written, and left as it was: {exc.strerror or exc}"
+            self.failure = f"{path}: not written, and left as it was: {exc.strerror or exc}"
             return False
         return True
 
     def _narrowed(self) -> str:
-        """Why pytest itself may have left out tests without saying so."""
+        """Why pytest may have left out tests without deselecting them; empty if it has not."""
         if any("::" in arg for arg in self._config.args):
             return "single tests were asked for"
         if self._config.getoption("lf", False):
@@ -164,7 +169,7 @@ class BaselineRun:
         return ""
 
     def _covers(self, file: str) -> bool:
-        """Whether the run was asked for the folder of ``file``, with all that is in it."""
+        """Whether the command line asks for the whole folder of ``file``, or a folder above."""
         config = self._config
         if config.getoption("ignore", None) or config.getoption("ignore_glob", None):
             return False
@@ -178,36 +183,9 @@ class BaselineRun:
     def _can_find(self, kind: str) -> bool:
         return self._armed(kind) and not _hidden(kind, self._rules)
 
-    # -- wording --------------------------------------------------------------
-
-    def news(self) -> list[tuple[str, bool]]:
-        """What became of the baseline, as lines, and whether each of them is bad news."""
-        path = self._path
-        lines = []
-        name = clean(os.path.relpath(path, self._config.invocation_params.dir))
-        if self._failure:
-            lines.append((clean(self._failure), True))
-        elif self._result is not None:
-            result = self._result
-            text = (
-                f"{name}: {len(result.entries)} known "
-                f"({result.new} new, {result.gone} gone, {result.unseen} not judged by this run)"
-            )
-            lines.append((text, False))
-        for entry in self.stale:
-            key = entry.key
-            where = " ".join(part for part in (key.kind, key.path, key.function) if part)
-            code = f": {key.code}" if key.code else ""
-            lines.append((clean(f"No longer occurs: {where}{code}"), True))
-        if self.stale:
-            them = "it" if len(self.stale) == 1 else "them"
-            text = f"Take {them} out of {name}, or have --asyncio-traps-update-baseline do so. "
-            lines.append((f"{text}What shows in some runs only is kept by 'sometimes: yes'.", True))
-        return lines
-
 
 def _hidden(kind: str, rules: Iterable[Rule]) -> bool:
-    """Whether the rules may drop findings of ``kind`` without a trace."""
+    """Whether a rule ``off`` may hide findings of ``kind``."""
     hidden = False
     for rule in rules:
         if rule.kind in (None, kind):

@@ -1,4 +1,4 @@
-"""What the warning filters of a run say about findings that warn."""
+"""What the warning filters of a run make of findings that warn."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Literal
 
 import pytest
 
-from ..compat.pytest import WarningFilter, parse_filter
+from ..compat.pytest import WarningFilter, parse_filter, reads_filters
 
 #: ``error`` fails the test, ``ignore`` leaves it out of the summary of warnings.
 Verdict = Literal["error", "ignore", "once", "show"]
 
 
 class AsyncioTrapWarning(pytest.PytestWarning):
-    """A trap for which the rules say ``warn``."""
+    """The warning for a finding with the action ``warn``."""
 
 
 class Filters:
     """The filters of ``-W``, of ``filterwarnings`` in the ini file, and of the markers.
 
-    They are read here, and not left to `warnings.warn`: a trap may show while another test
-    runs, or none, and what a filter makes an error of is to fail the test that sprang it.
+    The plugin reads them instead of calling `warnings.warn`: a finding may show while another
+    test runs, or none, and if a filter turns it into an error, the test that caused it fails.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -31,8 +31,8 @@ class Filters:
         self._common: list[WarningFilter] | None = None
 
     def verdict(self, text: str, module: str, line: int, item: pytest.Item | None) -> Verdict:
-        """What is to be done about a warning ``text`` from a line, of the test ``item``."""
-        if not self._config.pluginmanager.hasplugin("warnings"):
+        """What the filters do with a warning ``text`` from ``line`` of ``module``, of ``item``."""
+        if not reads_filters(self._config):
             return "show"
         if self._common is None:
             self._common = list(self._read())
@@ -50,7 +50,7 @@ class Filters:
             if action == "error":
                 if message or issubclass(category, AsyncioTrapWarning):
                     return "error"
-                continue  # it speaks of warnings at large; the rule says warn
+                continue  # it is about all warnings; the rule asks for a warning
             if action in ("ignore", "once"):
                 return "ignore" if action == "ignore" else "once"
             return "show"
@@ -66,5 +66,5 @@ class Filters:
 
 
 def module_of(path: str, relative: Callable[[str], str]) -> str:
-    """The name of the module at ``path``, as near as that can be told from the path."""
+    """The name of the module at ``path``, as far as the path shows it."""
     return relative(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")

@@ -1,4 +1,4 @@
-"""The hook by which others look at findings, amend or drop them."""
+"""Calls the hook in which others may look at findings, amend or drop them."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _RAISED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 
 
 class FindingHook:
-    """Shows findings to each implementation of the hook, one after the other."""
+    """Passes findings through the implementations of the hook, one after the other."""
 
     def __init__(self, config: pytest.Config, kinds: Kinds) -> None:
         self._hook = config.hook
         self._kinds = kinds
 
-    def amended(self, finding: Finding, item: pytest.Item | None) -> Finding | None:
-        """What the hooks make of ``finding``, or None where one of them drops it."""
+    def amend(self, finding: Finding, item: pytest.Item | None) -> Finding | None:
+        """``finding`` as the hooks leave it, or None where one of them drops it."""
         caller: Any = self._hook.pytest_asyncio_traps_finding
         if not caller.get_hookimpls():
             return finding
         if item is not None:
             caller = item.ihook.pytest_asyncio_traps_finding  # no conftest.py of another folder
         impls = list(reversed(caller.get_hookimpls()))  # wrappers first, as pluggy has them
-        answer = self._shown_to(impls, finding, item)
+        answer = self._passed_through(impls, finding, item)
         return None if isinstance(answer, Drop) else answer
 
-    def _shown_to(
+    def _passed_through(
         self, impls: list[Any], finding: Finding, item: pytest.Item | None
     ) -> Finding | Drop:
-        """What ``impls`` make of ``finding``, each of what the one before it has left.
+        """What ``impls`` make of ``finding``: each gets what the one before it has returned.
 
-        Not by a call of the hook: that would give all of them the same finding, and the fault of
-        one would take the answers of the others.
+        A call of the hook itself would pass the same finding to all of them, and an exception of
+        one would lose the answers of the others.
         """
         for number, impl in enumerate(impls):
             if impl.wrapper or impl.hookwrapper:
@@ -63,7 +63,7 @@ class FindingHook:
     def _wrapped(
         self, impl: Any, inner: list[Any], finding: Finding, item: pytest.Item | None
     ) -> Finding | Drop:
-        """What the wrapper ``impl`` makes of what those within it make of ``finding``."""
+        """What the wrapper ``impl`` makes of the answer of the implementations in ``inner``."""
         wrapper: Generator[None, Any, Any] | None = None
         try:
             wrapper = self._call(impl, finding, item)
@@ -71,7 +71,7 @@ class FindingHook:
         except _RAISED as exc:
             wrapper = None
             self._failed(impl, exc)
-        answer = self._shown_to(inner, finding, item)
+        answer = self._passed_through(inner, finding, item)
         if wrapper is None:
             return answer
         result = pluggy.Result(answer, None)
@@ -97,7 +97,10 @@ class FindingHook:
         self._kinds.faults.record(f"{HOOK} of {clean(impl.plugin_name)}", exc)
 
     def _taken(self, answer: object, before: Finding | Drop) -> Finding | Drop:
-        """``answer`` as what takes the place of ``before``. Raises where it cannot."""
+        """What follows from the ``answer`` of a hook that was given ``before``.
+
+        Raises `TypeError`, `ValueError` or `BadRuleError` for an answer that cannot replace it.
+        """
         if answer is None or answer is before:
             return before
         if isinstance(answer, Drop):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from re import fullmatch as _fullmatch  # tests may replace it
+from re import fullmatch as _fullmatch  # tests of users may replace re.fullmatch
 from typing import Any, Final
 
 import pytest
@@ -19,40 +19,41 @@ _ID: Final = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
 
 
 class BadKindError(ValueError):
-    """A class that is no kind; the message says which, whose and why."""
+    """A class that cannot be a kind; the message names it, its plugin and the reason."""
 
 
 class Kinds:
-    """Which kinds there are in a run. Starts with the plugin's own."""
+    """The kinds of a run: at first the plugin's own."""
 
     faults: Faults
 
     def __init__(self) -> None:
         self.traps: tuple[type[Trap], ...] = TRAPS
         self.names: tuple[str, ...] = KINDS
-        #: What fails in hooks and kinds of others. It is theirs, and ends nothing else.
+        #: The faults of hooks and kinds of others, which leave the rest of the plugin on.
         self.faults = Faults()
         self._error = ""
-        self._asked: list[object] = []
+        #: The plugins whose hooks `collect` has called.
+        self._collected: list[object] = []
 
     @property
     def added(self) -> tuple[type[Trap], ...]:
-        """Those of others."""
+        """The kinds that others have added."""
         return self.traps[len(TRAPS) :]
 
     def find(self, kind: str) -> type[Trap] | None:
         """The class of ``kind``, if there is one."""
         return next((trap for trap in self.traps if trap.kind == kind), None)
 
-    def ask(self, config: pytest.Config) -> None:
-        """Take up the kinds of the plugins that were not asked before. Raises nothing: see `check`.
+    def collect(self, config: pytest.Config) -> None:
+        """Add the kinds of plugins that are new since the last call. `check` raises the errors.
 
-        Each is asked by itself, so that a fault of one takes nothing from the others.
+        Each hook is called on its own, so that a fault of one does not concern the others.
         """
         for impl in reversed(_implementations(config)):
-            if self._was_asked(impl.plugin):
+            if self._was_collected(impl.plugin):
                 continue
-            self._asked.append(impl.plugin)
+            self._collected.append(impl.plugin)
             where = f"{HOOK} of {clean(impl.plugin_name)}"
             try:
                 self._add(impl.function(), where)
@@ -62,28 +63,28 @@ class Kinds:
                 self.faults.record(where, exc)
 
     def check(self) -> None:
-        """Raise `pytest.UsageError` if something that was added is no kind."""
+        """Raise `pytest.UsageError` if a hook has returned something that is no kind."""
         if self._error:
             raise pytest.UsageError(f"asyncio-traps: {self._error}")
 
     def refuse_late(self, config: pytest.Config, plugin: object) -> None:
-        """Raise `pytest.UsageError` if ``plugin`` adds kinds, now that the run is armed."""
+        """Raise `pytest.UsageError` if ``plugin`` adds kinds after the run is armed."""
         for impl in _implementations(config):
-            if impl.plugin is plugin and not self._was_asked(plugin):
+            if impl.plugin is plugin and not self._was_collected(plugin):
                 raise pytest.UsageError(
                     f"asyncio-traps: {HOOK} of {clean(impl.plugin_name)} comes too late: kinds are "
                     "added by plugins, and by the conftest.py files that pytest loads at its start "
                     "(of the rootdir, of testpaths, and of what is named on the command line)"
                 )
 
-    def excuse(self) -> str:
-        """What to say besides where a kind is unknown: it may be one that could not be added."""
+    def hint(self) -> str:
+        """What to add to an error about an unknown kind: the faults of hooks that add kinds."""
         return "".join(
             f"\n{clean(part)} failed:\n{text}" for part, text in self.faults.texts.items()
         )
 
-    def _was_asked(self, plugin: object) -> bool:
-        return any(plugin is asked for asked in self._asked)
+    def _was_collected(self, plugin: object) -> bool:
+        return any(plugin is known for known in self._collected)
 
     def _add(self, given: object, where: str) -> None:
         if given is None:
@@ -108,7 +109,7 @@ kinds_key: pytest.StashKey[Kinds] = pytest.StashKey[Kinds]()
 
 
 def kinds_of(config: pytest.Config) -> Kinds:
-    """The kinds of a run."""
+    """The kinds of the run of ``config``."""
     if kinds_key not in config.stash:
         config.stash[kinds_key] = Kinds()
     return config.stash[kinds_key]

@@ -38,19 +38,27 @@ class Allowance(NamedTuple):
 
 
 def describe(mark: pytest.Mark) -> str:
-    """``mark`` as the user wrote it, or nearly so."""
+    """``mark`` about as the user has written it."""
     given = [shown(arg) for arg in mark.args]
     given += [f"{clean(name)}={shown(value)}" for name, value in mark.kwargs.items()]
     return f"{mark.name}({', '.join(given)})"
 
 
 def allowances(item: pytest.Item) -> list[Allowance]:
-    """The allow markers of ``item``, the closest first. Raises `BadRuleError`."""
+    """The allow markers of ``item``, the closest first. Raises `BadRuleError` for a wrong one."""
     marks = list(item.iter_markers("asyncio_allow"))
     if not marks:
         return []
     known = kinds_of(item.config).names
     return [_allowance(mark, item.nodeid, known) for mark in marks]
+
+
+def covering(item: pytest.Item | None, finding: Finding) -> list[Allowance]:
+    """The allow markers of ``item`` that allow ``finding``."""
+    try:
+        return [a for a in allowances(item) if a.covers(finding)] if item is not None else []
+    except BadRuleError:
+        return []  # a marker that was added too late to be a usage error
 
 
 def _allowance(mark: pytest.Mark, nodeid: str, known: Sequence[str]) -> Allowance:
@@ -73,7 +81,7 @@ def _allowance(mark: pytest.Mark, nodeid: str, known: Sequence[str]) -> Allowanc
 
 
 def threshold(item: pytest.Item) -> float | None:
-    """The seconds of the closest duration marker of ``item``. Raises `BadRuleError`."""
+    """The seconds in the closest duration marker of ``item``, or None. Raises `BadRuleError`."""
     mark = item.get_closest_marker("asyncio_slow_callback_duration")
     if mark is None:
         return None
@@ -85,7 +93,7 @@ def threshold(item: pytest.Item) -> float | None:
 
 
 def with_markers(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """Those of ``items`` that have markers of this plugin, their own or a class's or module's."""
+    """Those of ``items`` that carry this plugin's markers, also from their class or module."""
     marked: dict[pytest.Collector | None, bool] = {}
     for item in items:
         above = item.parent
@@ -98,9 +106,10 @@ def with_markers(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
 
 
 def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
-    """The thresholds that markers set, by nodeid.
+    """The thresholds that markers set, in seconds, by nodeid.
 
-    Raises `pytest.UsageError` for the first marker that cannot be understood.
+    Raises `pytest.UsageError` for the first marker that is wrong or, where ``strict``, lacks a
+    reason.
     """
     thresholds = {}
     try:

@@ -1,4 +1,4 @@
-"""What is done about a finding: rules, as text and as decisions. Knows nothing of pytest."""
+"""Rules, and the values of options and markers: from text to what is done. Without pytest."""
 
 # Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 import re
@@ -13,13 +13,13 @@ FAIL: Final = "fail"
 WARN: Final = "warn"
 ALLOW: Final = "allow"
 OFF: Final = "off"
-#: No rule says so: what fails or warns, and is known.
+#: The action for what would fail or warn, and is in the baseline. No rule can name it.
 BASELINE: Final = "baseline"
 ACTIONS: Final = (FAIL, WARN, ALLOW, OFF)
 
 
 class BadRuleError(ValueError):
-    """A rule, marker or threshold that cannot be understood; the message says why."""
+    """A rule, marker or threshold that is wrong; the message says why."""
 
 
 class Rule(NamedTuple):
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str] | None = None
 
     def matches(self, finding: Finding) -> bool:
-        """Whether the rule speaks of ``finding``."""
+        """Whether ``finding`` is of the rule's kind, and its summary fits the rule's pattern."""
         if self.kind is not None and self.kind != finding.kind:
             return False
         return self.pattern is None or self.pattern.search(finding.summary) is not None
@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 def parse_rule(text: str, kinds: Sequence[str] | None) -> Rule:
     """The rule that ``text`` stands for. Raises `BadRuleError`.
 
-    ``kinds`` None means that not all kinds are known yet: any may be named.
+    The rule may name any of ``kinds``, or any kind at all where ``kinds`` is None.
     """
     action, _, rest = text.strip().partition(":")
     kind, _, pattern = rest.partition(":")
@@ -65,7 +65,7 @@ def parse_rule(text: str, kinds: Sequence[str] | None) -> Rule:
 
 def check_kind(kind: object, kinds: Sequence[str], where: str) -> str:
     """``kind`` as a plain string. Raises `BadRuleError` unless it is one of ``kinds``."""
-    # Past what a class of somebody's own does when it is compared.
+    # A subclass of str may do anything when it is compared.
     plain = str.__str__(kind) if isinstance(kind, str) else None
     if plain is None or plain not in kinds:
         raise BadRuleError(
@@ -79,7 +79,7 @@ def parse_pattern(text: str, where: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except Exception as exc:
-        # re.error; or a number or nesting that is too large; or a warning that is an error here.
+        # Not only re.error: numbers and nesting may be too large, and warnings may be errors.
         why = clean(str(exc)) or type(exc).__name__
         raise BadRuleError(f"{where}: {shown(text)} is not a regular expression: {why}") from None
 
@@ -90,7 +90,7 @@ def parse_threshold(value: object, where: str) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise ValueError
         seconds = float(value)
-    except Exception:  # a number that is too large, or a class of somebody's own
+    except Exception:  # also a number that is too large, or whatever a class of the user's raises
         raise BadRuleError(f"{where}: {shown(value)} is not a number of seconds") from None
     if not 0 < seconds < float("inf"):
         raise BadRuleError(f"{where}: {shown(value)} must be more than 0 seconds, and finite")
@@ -98,7 +98,7 @@ def parse_threshold(value: object, where: str) -> float:
 
 
 class Rulebook:
-    """Rules in their order, the last match wins; remembers which ones matched."""
+    """Rules in their order, of which the last that matches wins; remembers those that matched."""
 
     rules: tuple[Rule, ...]
 
@@ -107,7 +107,7 @@ class Rulebook:
         self.matched: set[Rule] = set()
 
     def decide(self, finding: Finding) -> tuple[str, Rule | None]:
-        """`FAIL`, `WARN`, `ALLOW` or `OFF`, and the rule that says so, if it is one."""
+        """`FAIL`, `WARN`, `ALLOW` or `OFF`, and the rule that says so; None where none matches."""
         last = None
         for rule in self.rules:
             if rule.matches(finding):
@@ -115,6 +115,6 @@ class Rulebook:
                 last = rule
         return (FAIL if last is None else last.action), last
 
-    def idle_allows(self) -> list[Rule]:
-        """The ``allow`` rules that nothing has matched."""
+    def unused_allows(self) -> list[Rule]:
+        """The ``allow`` rules that have matched no finding."""
         return [rule for rule in self.rules if rule.action == ALLOW and rule not in self.matched]

@@ -1,43 +1,46 @@
-"""All wording: findings to failures, sections and summaries."""
+"""The words for findings, log records and warnings, as pytest prints them with a test.
 
-from __future__ import annotations
+`pytest_asyncio_traps.reports.summary` has the words for the end of a run.
+"""
 
+# Not `from __future__ import annotations`: each field of a named tuple would be compiled.
+import logging
 import os
 import re
 import textwrap
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from ..compat.pytest import Block, make_longrepr
+from ..core.reprs import text_of
 from ..model.finding import Finding, Place
 from ..model.lines import line_at
-from ..model.text import clean, shorten
+from ..model.text import LIMIT, clean, shorten
 
-if TYPE_CHECKING:
-    from ..model.causes import Group
-
-#: How many lines of code are shown before the one in question.
+#: How many lines of code are shown before the one that a finding points to.
 _CONTEXT = 2
-#: How many calls are named of those that led to a line.
+#: How many of the calls that led to a line are shown.
 _CALLS = 5
-#: Where longer sentences are folded.
+#: The width, in characters, at which sentences are wrapped.
 _WIDTH = 90
-#: How many causes the summary names, and how many of them it shows in full, without -v.
-_NAMED = 40
-_SHOWN = 5
-#: Where a line of source is cut.
+#: The length, in characters, at which a line of source is cut.
 _LONGEST = 500
-#: What was done about a finding, as the summary says it.
-_DONE = {"fail": "failed", "warn": "warned", "allow": "allowed", "baseline": "known"}
+
+
+class Failure(NamedTuple):
+    """A failed phase of a test: a ``message`` of a line per finding, and pytest's ``longrepr``."""
+
+    message: str
+    longrepr: Any
 
 
 class Reporter:
     """Words findings, with paths relative to ``root`` where they lie in it.
 
-    ``start`` is the folder in which pytest was started: where an editor, or whoever marks lines
-    in CI, looks for what a failure points to.
+    ``start`` is the folder in which pytest was started. Editors, and tools that annotate lines in
+    CI, resolve the path at the end of a failure from there.
     """
 
     def __init__(self, root: Path, start: Path) -> None:
@@ -45,8 +48,8 @@ class Reporter:
         self._start = str(start)
 
     def relative(self, path: str) -> str:
-        """``path`` as the reader knows it."""
-        if path.startswith("<"):  # no file
+        """``path`` relative to the root, with slashes, or as it is where it lies elsewhere."""
+        if path.startswith("<"):  # not the path of a file
             return path
         try:
             relative = os.path.relpath(path, self._root)
@@ -55,7 +58,7 @@ class Reporter:
         return path if relative.startswith("..") else relative.replace(os.sep, "/")
 
     def _from_start(self, path: str) -> str:
-        """``path`` as pytest itself writes it at the end of a failure."""
+        """``path`` as pytest writes it at the end of a failure."""
         if path.startswith("<"):
             return path
         try:
@@ -69,12 +72,12 @@ class Reporter:
         return clean(f"{self.relative(place.path)}:{place.line}, in {place.function}")
 
     def headline(self, finding: Finding, count: int = 1) -> str:
-        """The kind and the summary, on one line."""
+        """The kind and the summary on one line."""
         times = f" ({count} times)" if count > 1 else ""
         return clean(f"{finding.kind}: {finding.summary}{times}")
 
     def details(self, finding: Finding) -> list[str]:
-        """What follows the headline, one sentence or fact a line."""
+        """What follows the headline: where and how it happened, the fix, and how to allow it."""
         lines = []
         origin, location = finding.origin, finding.location
         if origin is not None:
@@ -92,20 +95,21 @@ class Reporter:
                 lines.append(f"    {_fit(code)}")
         lines += [clean(note) for note in finding.notes]
         lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
-        if finding.owner.type == "fixture":
-            # pytest takes no markers on fixtures, and the next run may charge another test.
-            about = re.escape(finding.subject[:80]) if finding.subject.isprintable() else ""
-            rule = ":".join(filter(None, ("allow", finding.kind, about)))
-            allow = f"the rule {rule} (ini asyncio_traps, or --asyncio-traps)"
-        elif finding.owner.nodeid:
-            allow = f'@pytest.mark.asyncio_allow("{finding.kind}", reason="...")'
-        else:
-            allow = f"the rule allow:{finding.kind} (see asyncio_traps in the docs)"
-        lines.append(f"To allow it: {allow}")
+        lines.append(f"To allow it: {self._way_to_allow(finding)}")
         return lines
 
+    def _way_to_allow(self, finding: Finding) -> str:
+        if finding.owner.type == "fixture":
+            # pytest takes no markers on fixtures, and another run may set it up for another test.
+            about = re.escape(finding.subject[:80]) if finding.subject.isprintable() else ""
+            rule = ":".join(filter(None, ("allow", finding.kind, about)))
+            return f"the rule {rule} (ini asyncio_traps, or --asyncio-traps)"
+        if finding.owner.nodeid:
+            return f'@pytest.mark.asyncio_allow("{finding.kind}", reason="...")'
+        return f"the rule allow:{finding.kind} (see asyncio_traps in the docs)"
+
     def _came_to(self, finding: Finding, origin: Place) -> list[str]:
-        """Where it was made and, where there is more to say, how the test came there."""
+        """The line that made the object and, where known, the calls from the test to it."""
         calls = [call for call in reversed(finding.trace) if not call.path.startswith("<")]
         if len(calls) < 2 or calls[0] != origin:
             return [f"{finding.origin_label} {self.where(origin)}"]
@@ -118,15 +122,17 @@ class Reporter:
         )
 
     def block(self, finding: Finding, count: int, fallback: Place) -> Block:
-        """A finding as pytest shows one entry of a traceback: code, then what is wrong with it."""
+        """A finding as an entry of a traceback: the code, and what is wrong with it."""
         place = finding.place or fallback
-        lines = list(_code(place))
+        lines = code_lines(place)
         lines.append(f"E   {self.headline(finding, count)}")
         lines += [f"E     {line}" for line in self.details(finding)]
         return lines, (clean(self._from_start(place.path)), place.line, finding.kind)
 
-    def failure(self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]) -> Any:
-        """The failure of a phase. ``fallback`` is the test's own (path, line)."""
+    def failure(
+        self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]
+    ) -> Failure:
+        """The failure of a phase. ``fallback`` is the path and line of the test itself."""
         first, count = findings[0]
         test = Place(*fallback, "")
         place = first.place or test
@@ -134,7 +140,12 @@ class Reporter:
         if len(findings) > 1:
             message += f" (and {len(findings) - 1} more)"
         blocks = [self.block(finding, n, test) for finding, n in findings]
-        return make_longrepr(blocks, (clean(place.path), place.line, message))
+        longrepr = make_longrepr(blocks, (clean(place.path), place.line, message))
+        return Failure("\n".join(self.headline(*counted) for counted in findings), longrepr)
+
+    def warning(self, finding: Finding, count: int) -> str:
+        """The text of a warning."""
+        return "\n".join([self.headline(finding, count), *self.details(finding)])
 
     def text(self, findings: Iterable[tuple[Finding, int]]) -> str:
         """Findings as plain text, for a section of a report."""
@@ -145,84 +156,40 @@ class Reporter:
             parts.append("\n".join(lines))
         return "\n\n".join(parts)
 
-    def summary(self, findings: Sequence[tuple[Finding, int]], verbosity: int = 0) -> list[str]:
-        """The causes, what most tests sprang first, and how many findings of each kind there were.
 
-        What was allowed, or is known, comes behind the rest. With ``-v`` nothing is left out,
-        with ``-q`` there is a line for each cause, with ``-qq`` there is none.
-        """
-        from ..model.causes import grouped  # not before there is something to group
-
-        groups = grouped(findings)
-        loud = [group for group in groups if group.actions.keys() & {"fail", "warn"}]
-        quiet = [group for group in groups if not group.actions.keys() & {"fail", "warn"}]
-        lines: list[str] = []
-        if verbosity > 0:
-            for group in loud + quiet:
-                lines += [self.cause(group), *self._sample(group)]
-                lines += [f"    {clean(nodeid)}" for nodeid in group.nodeids]
-        elif verbosity > -2:
-            for number, group in enumerate(loud[:_NAMED]):
-                lines.append(self.cause(group))
-                # What a single test sprang is told in that test's own report.
-                if verbosity == 0 and number < _SHOWN and len(group.nodeids) > 1:
-                    lines += [*self._sample(group), f"    {clean(group.sample.owner.nodeid)}"]
-                    lines.append(f"    and {len(group.nodeids) - 1} more (-v names them)")
-            lines += self._left_out(loud[_NAMED:])
-            lines += map(self.cause, quiet[:_NAMED])
-            lines += self._left_out(quiet[_NAMED:])
-        return lines + _tally(findings)
-
-    def cause(self, group: Group) -> str:
-        """A cause and how many tests sprang it, on one line."""
-        cause, actions = group.cause, group.actions
-        where = self.relative(cause.path) if cause.path else ""
-        if cause.line:
-            where += f":{cause.line}"
-        tests = _number(len(group.nodeids), "test") if group.nodeids else "no test"
-        times = f", {group.times} times" if group.times > max(1, len(group.nodeids)) else ""
-        done = ""
-        if len(actions) > 1:
-            done = f" ({_worded(actions)})"
-        elif "fail" not in actions:
-            done = f" ({', '.join(_DONE[action] for action in actions)})"
-        text = " ".join(part for part in (cause.kind, where, cause.function) if part)
-        return clean(f"{text}, {tests}{times}{done}")
-
-    def _sample(self, group: Group) -> list[str]:
-        sample, count = group.findings[0]
-        code = _code(sample.place) if sample.place is not None else []
-        lines = [*code, f"E   {self.headline(sample, count)}"]
-        lines += [f"E     {line}" for line in self.details(sample)]
-        return [f"    {line}" for line in lines]
-
-    def _left_out(self, groups: Sequence[Group]) -> list[str]:
-        if not groups:
-            return []
-        tests = len({nodeid for group in groups for nodeid in group.nodeids})
-        return [
-            f"... and {_number(len(groups), 'more cause')}, "
-            f"sprung by {_number(tests, 'test')} (-v names them)"
-        ]
+def log_text(records: Iterable[logging.LogRecord]) -> str:
+    """Log records as plain text, for a section of a report."""
+    return "\n".join(
+        clean(f"{shorten(str(record.levelname), 50)} {line}")
+        for record in records
+        for line in _lines(_message(record))
+    )
 
 
-def _tally(findings: Iterable[tuple[Finding, int]]) -> list[str]:
-    tally: dict[str, Counter[str]] = {}
-    for finding, count in findings:
-        tally.setdefault(finding.kind, Counter())[finding.action] += count
-    return [f"{kind}: {_worded(counter)}" for kind, counter in sorted(tally.items())]
+def warnings_text(shown: Iterable[warnings.WarningMessage]) -> str:
+    """Warnings as plain text, for a section of a report."""
+    return "\n".join(
+        clean(f"{w.category.__name__} {w.filename}:{w.lineno} {line}")
+        for w in shown
+        for line in _lines(text_of(w.message))
+    )
 
 
-def _worded(actions: Mapping[str, int]) -> str:
-    return ", ".join(f"{actions[act]} {word}" for act, word in _DONE.items() if actions.get(act))
+def _lines(text: str | None) -> list[str]:
+    """The lines of a message, cut to a length that a report can bear."""
+    return [shorten(line) for line in shorten(text or "", 10 * LIMIT).splitlines()]
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+def _message(record: logging.LogRecord) -> str | None:
+    """The text of ``record``, even if its arguments do not fit its format."""
+    try:
+        return str.__str__(record.getMessage())
+    except Exception:
+        return text_of(record.msg)
 
 
-def _code(place: Place) -> Iterable[str]:
-    """The line of ``place`` behind a ``>``, and what stands before it in its function."""
+def code_lines(place: Place) -> list[str]:
+    """The line of ``place`` behind a ``>``, and the lines before it in its function."""
     code = _fit(line_at(place).rstrip("\r\n"))
     if not code.strip():
         return []
@@ -240,7 +207,7 @@ def _code(place: Place) -> Iterable[str]:
 
 
 def _fit(code: str) -> str:
-    """A line of source, fit to be shown: there are files that are one line."""
+    """A line of source, cut: whole files may consist of one line."""
     return clean(shorten(code, _LONGEST))
 
 

@@ -1,4 +1,4 @@
-"""The ``asyncio`` logger's records, from DEBUG upwards, without anybody noticing."""
+"""Captures the records of the ``asyncio`` logger from DEBUG upwards, unnoticed by other code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..core.patches import Patches
 
 
 class AsyncioLog(logging.Filter):
-    """Sees each record of the ``asyncio`` logger, and hides those that nobody asked for.
+    """Keeps each record of the ``asyncio`` logger, and hides those that its level forbids.
 
-    The logger's level is left alone: its children inherit it, and code may ask for it. Only
-    `logging` itself, which asks whether to make a record, is told that DEBUG is enabled. A record
-    that would not have been made without the plugin goes no further than this filter.
+    The logger's level stays as it is, since its children inherit it, and code may read it. Only to
+    `logging` itself, where that asks whether to make a record, DEBUG appears enabled. A record
+    that logging would not make without the plugin goes no further than this filter.
     """
 
-    #: How many records of a test are kept.
+    #: How many records of a phase are kept, the last ones.
     KEEP = 1000
 
     def __init__(self, faults: Faults) -> None:
@@ -30,23 +30,23 @@ class AsyncioLog(logging.Filter):
         self._guard = faults.guard("the asyncio logger")
         self._logger = logging.getLogger("asyncio")
         self._is_enabled: Callable[[int], bool] = self._logger.isEnabledFor
-        #: How many records each thread is about to make for us alone, which others' levels forbid.
+        #: By thread: how many records it is about to make that the logger's level forbids.
         self._for_us: dict[int, int] = {}
         self.records: deque[logging.LogRecord] = deque(maxlen=self.KEEP)
 
     def arm(self, patches: Patches) -> None:
-        """Begin to capture."""
+        """Start capturing."""
         self._logger.addFilter(self)
         patches.wrap(self._logger, "isEnabledFor", self._make_is_enabled_for)
 
     def disarm(self) -> None:
-        """Put the logger back."""
+        """Remove the filter from the logger; the patches put back its method."""
         self._logger.removeFilter(self)
 
     def _make_is_enabled_for(self, original: Callable[[int], bool]) -> Callable[[int], bool]:
-        # Each selector loop says which selector it uses: a record that nobody wants unless
-        # they asked for it, and that takes longer to make than the rest of the loop.
-        chatter = function_code(selector_events.BaseSelectorEventLoop.__init__)
+        # Each selector loop logs the name of its selector. Making that record takes longer than
+        # making the rest of the loop, so it is only made where the level allows it.
+        loop_init = function_code(selector_events.BaseSelectorEventLoop.__init__)
         getframe = sys._getframe
         logger = self._logger
         methods = [function_code(getattr(logging.Logger, name)) for name in _MAKES_RECORDS]
@@ -54,10 +54,10 @@ class AsyncioLog(logging.Filter):
 
         def isEnabledFor(level: int) -> bool:  # noqa: N802
             enabled = original(level)
-            frame = getframe().f_back  # a thread may have been given the method itself
+            frame = getframe().f_back  # None where a thread runs the method itself
             if enabled or frame is None:
                 return enabled
-            if level == logging.DEBUG and frame.f_back and frame.f_back.f_code is chatter:
+            if level == logging.DEBUG and frame.f_back and frame.f_back.f_code is loop_init:
                 return enabled
             with self._guard:
                 if level >= logging.DEBUG and any(frame.f_code is method for method in methods):
@@ -82,9 +82,9 @@ class AsyncioLog(logging.Filter):
         return True
 
     def passes(self, record: logging.LogRecord) -> bool:
-        """Whether ``record`` goes on to the handlers that others have set up."""
+        """Whether the logger's level lets ``record`` pass to the handlers."""
         return self._is_enabled(record.levelno)
 
 
-#: The methods of a logger that ask whether a record is to be made.
+#: The methods of a logger that call `isEnabledFor` before they make a record.
 _MAKES_RECORDS = ("debug", "info", "warning", "error", "critical", "log")

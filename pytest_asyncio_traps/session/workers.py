@@ -1,11 +1,10 @@
-"""Findings from a worker of pytest-xdist to the controller.
+"""Sends the findings of a worker of pytest-xdist to the controller.
 
-They travel with the next report of a test, so that a worker that dies takes
-little with it, and the rest with the worker's last words. A worker may send
-reports only of the test that it is running: what failed an earlier one travels
-in the same way, and the controller reports it.
+They travel with the next report of a test, so that little is lost with a worker that dies, and the
+rest when the worker ends. A worker may send reports only of the test that it is running: what
+fails an earlier test travels in the same way, and the controller reports it.
 
-They travel as JSON, which holds text that pytest-xdist's own format refuses.
+They travel as JSON, since they may hold text that pytest-xdist's own format refuses.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..compat import xdist
 from ..model.finding import from_plain, to_plain
 from ..policy.rules import WARN
 from .guards import Guarded
@@ -24,14 +24,14 @@ from .lifecycle import Lifecycle
 if TYPE_CHECKING:
     from ..model.causes import Counted
 
-#: Where the news of a worker travel: an attribute of a report, a key of its last words.
+#: The attribute of a report, and the key of a worker's output, that holds the findings.
 _KEY = "_asyncio_traps"
-#: What the controller tells the first worker that it sets up: to say what was collected.
+#: The key by which the controller has the first worker that it starts say what was collected.
 _FIRST = "asyncio_traps_first"
 
 
 class WorkerHooks(Guarded):
-    """In a worker of pytest-xdist."""
+    """The hook of a worker of pytest-xdist."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         super().__init__(lifecycle.watch.faults)
@@ -39,11 +39,11 @@ class WorkerHooks(Guarded):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        send_along(self.lifecycle, report)
+        send_with(report, self.lifecycle)
 
 
 class ControllerHooks(Guarded):
-    """In the controller of pytest-xdist."""
+    """The hooks of the controller of pytest-xdist."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         super().__init__(lifecycle.watch.faults)
@@ -52,48 +52,51 @@ class ControllerHooks(Guarded):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput[_FIRST] = self._nodes == 0
+        xdist.input_of(node)[_FIRST] = self._nodes == 0
         self._nodes += 1
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         yield
-        take_from(self.lifecycle, report)
+        receive_with(report, self.lifecycle)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        hear_last_words(self.lifecycle, node)
+        receive_rest(node, self.lifecycle)
 
 
-def send_along(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
-    """In a worker: hand over with ``report`` what was found since the last one."""
-    settled = lifecycle.pipeline.policy.unsent()
-    if settled:
-        setattr(report, _KEY, _pack(lifecycle, settled))
+def send_with(report: pytest.TestReport, lifecycle: Lifecycle) -> None:
+    """In a worker: send with ``report`` what was decided since the last one."""
+    decided = lifecycle.pipeline.decided.take_unsent()
+    if decided:
+        setattr(report, _KEY, _pack(lifecycle, decided))
 
 
-def say_last_words(lifecycle: Lifecycle) -> None:
-    """In a worker: hand over the rest."""
-    config: Any = lifecycle.config
-    policy = lifecycle.pipeline.policy
-    marked = {name: sorted(nodeids) for name, nodeids in policy.marked.items()}
-    # Each worker has collected the same, and one of them may say so.
+def send_rest(lifecycle: Lifecycle) -> None:
+    """In a worker that ends: send what no report has taken along."""
+    output = xdist.output_of(lifecycle.config)
+    if output is None:
+        return
+    expected = lifecycle.pipeline.usage.expected
+    markers = {name: sorted(nodeids) for name, nodeids in expected.items()}
+    # All workers have collected the same, so that one of them is enough to say what.
     baseline = lifecycle.pipeline.baseline
-    first = baseline and baseline.follows and config.workerinput.get(_FIRST)
+    first = baseline and baseline.follows and xdist.input_of(lifecycle.config).get(_FIRST)
     coverage = baseline.pack() if baseline and first else None
-    config.workeroutput[_KEY] = _pack(lifecycle, policy.unsent(), marked, coverage)
+    decided = lifecycle.pipeline.decided.take_unsent()
+    output[_KEY] = _pack(lifecycle, decided, markers, coverage)
 
 
-def take_from(lifecycle: Lifecycle, report: pytest.TestReport) -> None:
+def receive_with(report: pytest.TestReport, lifecycle: Lifecycle) -> None:
     """In the controller: take over what came with ``report``."""
     text = report.__dict__.pop(_KEY, None)
     if text is not None:
-        _unpack(lifecycle, text, getattr(report, "node", None))
+        _unpack(lifecycle, text, xdist.node_of(report))
 
 
-def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
-    """In the controller: take over what the worker behind ``node`` had left, unless it died."""
-    text = getattr(node, "workeroutput", {}).get(_KEY)
+def receive_rest(node: Any, lifecycle: Lifecycle) -> None:
+    """In the controller: take over what the worker behind ``node`` has sent at its end."""
+    text = (xdist.output_of(node) or {}).get(_KEY)
     if text is not None:
         _unpack(lifecycle, text, node)
     elif lifecycle.pipeline.baseline is not None:
@@ -102,52 +105,49 @@ def hear_last_words(lifecycle: Lifecycle, node: Any) -> None:
 
 def _pack(
     lifecycle: Lifecycle,
-    settled: list[Counted],
-    marked: dict[str, list[str]] | None = None,
+    decided: list[Counted],
+    markers: dict[str, list[str]] | None = None,
     coverage: dict[str, Any] | None = None,
 ) -> str:
     config: Any = lifecycle.config
-    policy, watch = lifecycle.pipeline.policy, lifecycle.watch
+    pipeline, watch = lifecycle.pipeline, lifecycle.watch
     return json.dumps(
         {
-            "worker": config.workerinput["workerid"],
-            "settled": [(to_plain(finding), count) for finding, count in settled],
-            "late": [
+            "worker": xdist.worker_id(config),
+            "decided": [(to_plain(finding), count) for finding, count in decided],
+            "deferred": [
                 config.hook.pytest_report_to_serializable(config=config, report=report)
-                for report in lifecycle.pipeline.late_reports()
+                for report in pipeline.deferred.take_reports()
             ],
             "blind_spots": watch.blind_spots,
             "faults": watch.faults.all(),
             "third_party": watch.third_party.all(),
-            "rules": [rule.text for rule in policy.rulebook.matched],
-            "marked": marked or {},
-            "used": sorted(policy.used),
+            "rules": [rule.text for rule in pipeline.policy.rulebook.matched],
+            "markers": markers or {},
+            "used": sorted(pipeline.usage.used),
             "coverage": coverage,
         }
     )
 
 
 def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
-    config, policy, watch = lifecycle.config, lifecycle.pipeline.policy, lifecycle.watch
+    config, pipeline, watch = lifecycle.config, lifecycle.pipeline, lifecycle.watch
     data = json.loads(text)
-    for plain, count in data["settled"]:
+    for plain, count in data["decided"]:
         finding = from_plain(plain)
-        news = policy.take_over(finding, count, data["worker"])
-        if news and finding.action == WARN and not finding.owner.nodeid:
-            lifecycle.pipeline.warn(finding, count)
+        new = pipeline.decided.add(finding, count, data["worker"])
+        if new and finding.action == WARN and not finding.owner.nodeid:
+            pipeline.warn(finding, count)
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
     watch.faults.receive(data["faults"])
     watch.third_party.receive(data["third_party"])
-    policy.rulebook.matched.update(
-        rule for rule in policy.rulebook.rules if rule.text in data["rules"]
-    )
-    for name, nodeids in data["marked"].items():
-        policy.marked.setdefault(name, set()).update(nodeids)
-    policy.used.update(data["used"])
-    if data["coverage"] is not None and lifecycle.pipeline.baseline is not None:
-        lifecycle.pipeline.baseline.unpack(data["coverage"])
-    for plain in data["late"]:
+    rulebook = pipeline.policy.rulebook
+    rulebook.matched.update(rule for rule in rulebook.rules if rule.text in data["rules"])
+    pipeline.usage.add_of_worker(data["markers"], data["used"])
+    if data["coverage"] is not None and pipeline.baseline is not None:
+        pipeline.baseline.unpack(data["coverage"])
+    for plain in data["deferred"]:
         report = config.hook.pytest_report_from_serializable(config=config, data=plain)
-        report.node = node
+        xdist.set_node(report, node)
         config.hook.pytest_runtest_logreport(report=report)

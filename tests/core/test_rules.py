@@ -51,7 +51,7 @@ def test_allows_that_nothing_matched() -> None:
     book = Rulebook(parse_rule(text, KINDS) for text in ("allow:leak", "allow:block", "warn:block"))
     book.decide(finding())
 
-    assert [rule.text for rule in book.idle_allows()] == ["allow:block"]
+    assert [rule.text for rule in book.unused_allows()] == ["allow:block"]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "soon", "", None, True, [1]])

@@ -28,7 +28,13 @@ NAME = "pytest_asyncio_traps"
 REACHED = "__asyncio_traps_point__"
 
 #: What catches and tells the faults of all others. Where it fails, nobody is left to do so.
-GUARDS = ("core.faults:", "session.guards:", "core.events:_make_notify", "core.events:part_of")
+GUARDS = (
+    "core.faults:",
+    "session.guards:",
+    "session.fault_reports:",
+    "core.events:_make_notify",
+    "core.events:part_of",
+)
 
 #: What C code calls, of Python or of uvloop: to look at, it is called by whoever calls that.
 CALLED_BY_C = {

@@ -45,9 +45,9 @@ def left():
     until = monotonic() + 5
     while _thread._count() and monotonic() < until:
         pass
-    from pytest_asyncio_traps.session import lifecycle
+    from pytest_asyncio_traps.session import arming
     with open("left.txt", "w") as file:
-        print(_thread._count(), len(lifecycle._watches), file=file)
+        print(_thread._count(), len(arming._watches), file=file)
 
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):

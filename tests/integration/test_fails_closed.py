@@ -45,8 +45,9 @@ FAULTS = {
     ),
     "a hook": (
         """
-        from pytest_asyncio_traps.session.lifecycle import Lifecycle
-        Lifecycle.begin_call = lambda *args: 1 / 0
+        from pytest_asyncio_traps.session.phases import Phases
+        close = Phases.close
+        Phases.close = lambda self, when: 1 / 0 if when == "call" else close(self, when)
         """,
         ("pytest_runtest_call", "all kinds"),
     ),

@@ -20,6 +20,7 @@ import pytest
 
 from pytest_asyncio_traps import plugin
 from pytest_asyncio_traps.core.trap import Trap
+from pytest_asyncio_traps.session import hooks, optional_hooks, workers
 from pytest_asyncio_traps.traps import TRAPS
 
 from ..faulty import points, runs
@@ -153,10 +154,11 @@ def test_everything_that_matters_is_reached(faulty: Faulty) -> None:
     """Each hook, each method of a trap, and each function that stands in for another."""
     reached = set().union(*(survey.reached for survey in faulty.surveys.values()))
     hooks = {
-        f"plugin:{owner}{name}"
-        for owner, names in [("", vars(plugin)), *_classes_of_hooks()]
-        for name in names
+        point
+        for names in [plugin, *_classes_of_hooks()]
+        for name, hook in vars(names).items()
         if name.startswith("pytest_")
+        and (point := points.point_of(inspect.unwrap(hook).__code__)) is not None
     }
     methods = {
         point
@@ -171,18 +173,20 @@ def test_everything_that_matters_is_reached(faulty: Faulty) -> None:
     assert len(methods) > 15
     assert len(stand_ins) > 40
     assert hooks - reached == {
-        "plugin:Hooks.pytest_enter_pdb",  # somebody debugs
-        "plugin:BaselineHooks.pytest_deselected",
+        "session.hooks:Hooks.pytest_enter_pdb",  # somebody debugs
+        "session.optional_hooks:BaselineHooks.pytest_deselected",
     }
     assert methods - reached == set()
-    unreached = {point for point in stand_ins - reached if not point.startswith("harness:")}
+    unreached = {point for point in stand_ins - reached if not point.startswith("session.runners:")}
     assert unreached == set()
     assert "others" not in faulty.ways or stand_ins <= reached
 
 
-def _classes_of_hooks() -> list[tuple[str, dict[str, object]]]:
+def _classes_of_hooks() -> list[type]:
+    modules = [hooks, optional_hooks, workers]
     return [
-        (f"{name}.", dict(vars(cls)))
-        for name, cls in vars(plugin).items()
-        if inspect.isclass(cls) and cls.__module__ == plugin.__name__
+        cls
+        for module in modules
+        for cls in vars(module).values()
+        if inspect.isclass(cls) and cls.__module__ == module.__name__
     ]

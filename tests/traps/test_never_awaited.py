@@ -202,7 +202,7 @@ def test_nobody_takes_note_of_a_coroutine_that_is_being_destroyed(suite: Suite, 
     suite.write(
         test_it="""
         import gc, types, warnings, weakref
-        from pytest_asyncio_traps.session import lifecycle
+        from pytest_asyncio_traps.session import arming
 
         STATE = "STATE"
         COUNTS = []
@@ -216,7 +216,7 @@ def test_nobody_takes_note_of_a_coroutine_that_is_being_destroyed(suite: Suite, 
                     COUNTS.append(weakref.getweakrefcount(obj))
 
         async def test_it(monkeypatch):
-            (watch,) = lifecycle._watches
+            (watch,) = arming._watches
             if STATE == "after a fault":
                 watch.faults.record("loops", ZeroDivisionError("made up"))
             assert watch.active is (STATE == "at work")
