@@ -12,7 +12,13 @@ from ..model.text import shorten
 from .rules import ALLOW, BASELINE, FAIL, OFF, WARN, Rule, Rulebook
 
 if TYPE_CHECKING:
-    from .markers import Allowance
+    from typing import Protocol
+
+    class Reasoned(Protocol):
+        """What the policy needs of a marker that allows a finding, see `markers.Allowance`."""
+
+        @property
+        def reason(self) -> str | None: ...
 
 
 class Decision(NamedTuple):
@@ -34,7 +40,7 @@ class Policy:
     def decide(
         self,
         finding: Finding,
-        allowances: "Sequence[Allowance]" = (),
+        allowances: "Sequence[Reasoned]" = (),
         *,
         known: bool = False,
         raised: bool = False,
