@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Final
 
+from ..compat import asyncio as private
 from .objects import function_code
 from .paths import ASYNCIO, BOUNDARY, HARNESS, HERE, LIBRARY, STDLIB, USER
 
@@ -72,9 +73,14 @@ KINDS: Final = _Kinds()
 
 #: Code of the functions that run a step of a loop. A search for the user's line ends there: frames
 #: further out belong to the code that runs the loop, not to the code that scheduled the step.
-#: `add_step` adds more.
+#: `add_step` adds more. Where handles are run by C code, the function that calls them stands in.
 STEP_CODES: Final[list[CodeType]] = [
-    code for code in (function_code(asyncio.Handle._run),) if code is not None
+    code
+    for code in (
+        function_code(getattr(asyncio.Handle, private.STEP, None))
+        or function_code(getattr(asyncio.BaseEventLoop, private.RUN_ONCE, None)),
+    )
+    if code is not None
 ]
 
 #: Files whose frames a search for the user's line skips: asyncio, the standard library and test

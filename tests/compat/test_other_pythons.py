@@ -188,6 +188,26 @@ def test_last(): pass
 
 _PRIVATE = "import pytest_asyncio_traps.compat.asyncio as private\n"
 
+#: Renames a function or method of asyncio everywhere, as its authors would.
+_RENAME = """
+import sys, types
+import asyncio
+
+def rename(old, new):
+    for module in [m for name, m in sys.modules.items() if name.startswith("asyncio")]:
+        for owner in [module, *(c for c in vars(module).values() if isinstance(c, type))]:
+            if old in vars(owner) and getattr(owner, "__module__", "asyncio").startswith("asyncio"):
+                setattr(owner, new, vars(owner)[old])
+                delattr(owner, old)
+            for function in list(vars(owner).values()):
+                if isinstance(function, types.FunctionType):
+                    code = function.__code__
+                    names = tuple(new if name == old else name for name in code.co_names)
+                    if names != code.co_names:
+                        function.__code__ = code.replace(co_names=names)
+
+"""
+
 #: How a Python differs, by the name of the assumption.
 DIFFERENT = {
     "order of the youngest generation": (
@@ -250,54 +270,12 @@ DIFFERENT = {
         "soon = b.BaseEventLoop._call_soon\n"
         "b.BaseEventLoop._call_soon = lambda self, *args: soon(self, *args)"
     ),
-    "BaseEventLoop._run_once": (
-        "from pytest_asyncio_traps.compat import asyncio as private\n"
-        "private.LOOP_RUNS.probe = lambda: False"
-    ),
-    "asyncio.coroutines._is_debug_mode": (
-        "import asyncio.coroutines as c, asyncio.base_events as b\n"
-        "import types\n"
-        "b.coroutines = types.SimpleNamespace(**vars(c))\n"
-        "del c._is_debug_mode"
-    ),
-    "hooks for async generators": (
-        "import asyncio.base_events as b\n"
-        "loop = b.BaseEventLoop\n"
-        "first, last = loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook\n"
-        "del loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook\n"
-        "names = {'_asyncgen_firstiter_hook': first, '_asyncgen_finalizer_hook': last}\n"
-        "def __getattr__(self, name):\n"
-        "    if name in names: return lambda agen: names[name](self, agen)\n"
-        "    raise AttributeError(name)\n"
-        "loop.__getattr__ = __getattr__"
-    ),
-    "BaseEventLoop._check_thread": (
-        "import asyncio.base_events as b\n"
-        "check = b.BaseEventLoop._check_thread\n"
-        "del b.BaseEventLoop._check_thread\n"
-        "def __getattr__(self, name):\n"
-        "    if name == '_check_thread': return lambda: check(self)\n"
-        "    raise AttributeError(name)\n"
-        "b.BaseEventLoop.__getattr__ = __getattr__"
-    ),
-    "the method _start_serving of loops": (
-        "import asyncio.selector_events as s\n"
-        "loop = s.BaseSelectorEventLoop\n"
-        "serve = loop._start_serving\n"
-        "del loop._start_serving\n"
-        "def __getattr__(self, name):\n"
-        "    if name == '_start_serving': return lambda *a, **k: serve(self, *a, **k)\n"
-        "    raise AttributeError(name)\n"
-        "loop.__getattr__ = __getattr__"
-    ),
-    "asyncio.runners._cancel_all_tasks": (
-        "import asyncio.runners as r\n"
-        "cancel = r._cancel_all_tasks\n"
-        "r.Runner.close.__globals__['__builtins__'] = {\n"
-        "    **__builtins__, '_cancel_all_tasks': cancel\n"
-        "}\n"
-        "del r._cancel_all_tasks"
-    ),
+    "BaseEventLoop._run_once": _RENAME + "rename('_run_once', '_turn')",
+    "asyncio.coroutines._is_debug_mode": _RENAME + "rename('_is_debug_mode', '_debug_is_on')",
+    "hooks for async generators": _RENAME + "rename('_asyncgen_firstiter_hook', '_asyncgen_began')",
+    "BaseEventLoop._check_thread": _RENAME + "rename('_check_thread', '_verify_thread')",
+    "the method _start_serving of loops": _RENAME + "rename('_start_serving', '_serve')",
+    "asyncio.runners._cancel_all_tasks": _RENAME + "rename('_cancel_all_tasks', '_cancel_tasks')",
     "attributes of futures": _PRIVATE + "private.FUTURE_UNRETRIEVED = '_complains'",
     "attributes of tasks": _PRIVATE + "private.TASK_WAITER = '_awaits'",
     "closure of asyncio.wait()": _PRIVATE + "private.WAIT_CELL = 'awaited'",
@@ -337,7 +315,11 @@ USUAL: Found = Counter(
 
 def run(suite: Suite, different: str) -> tuple[Outcome, Found]:
     suite.write(test_it=SUITE)
-    Path(suite.pytester.path, "different.py").write_text(different)
+    # As code of asyncio's: what a user's own code puts in the place of a function is the user's.
+    Path(suite.pytester.path, "different.py").write_text(
+        "import asyncio.events\n"
+        f"exec(compile({different!r}, asyncio.events.__file__, 'exec'), globals())\n"
+    )
     outcome = suite.run(
         *("-v", "--asyncio-strict", "-o", "asyncio_slow_callback_duration=60"),
         plugins=("different", "pytest_asyncio.plugin", "asyncio_traps"),
