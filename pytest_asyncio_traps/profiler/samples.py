@@ -1,8 +1,8 @@
 """The samples of a loop, and what can be derived from them once a step has turned out slow.
 
-The sampler thread adds samples while steps run. Adding one must cost next to nothing and must not
-look up files or lines: a file look-up lets the sampled thread go on. So a sample keeps the stack as
-marks, and places are looked up only in the methods that a slow step calls.
+The sampler thread adds samples while steps run. Adding one must cost next to nothing, and must not
+look up files or lines: during a file look-up, the sampled thread goes on. So a sample keeps the
+stack as marks. Only the methods that are called for a slow step look up places.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SampleBuffer:
         """At ``now``, the step begun at ``step`` is at ``stack``.
 
         Of a long step, every second sample is kept, then every fourth, and so on. Each kept sample
-        stands for as many samples as the others do, so the lines keep their shares.
+        stands for the same number of samples, so the lines keep their shares.
         """
         self._latest = sample = Sample(now, step, stack)
         if self._taken % self._stride == 0:
@@ -87,7 +87,7 @@ class SampleBuffer:
         self._taken += 1
 
     def lines(self) -> Counter[Place]:
-        """The user's lines at which the step was, each with its number of samples."""
+        """The user's lines at which the step was, each with the number of kept samples."""
         lines: Counter[Place] = Counter()
         for sample in list(self._samples):  # the sampler thread goes on
             place = place_of(user_mark_of(marks_of(sample.stack)))
@@ -96,7 +96,7 @@ class SampleBuffer:
         return lines
 
     def first_time(self) -> str:
-        """What most of the step did that a process does only once; empty if there is no such thing.
+        """What most samples of the step are at that a process does only once, or an empty string.
 
         See `stacks.first_time`.
         """

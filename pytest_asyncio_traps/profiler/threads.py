@@ -12,10 +12,10 @@ from .samples import SampleBuffer
 class Reading(NamedTuple):
     """What was read of a thread shortly before a step began.
 
-    ``at`` is a time of `clock.REAL`. By then, the thread had ``waited`` for a processor, had been
-    ``paused`` by the collector and had ``worked``, each in seconds. It had been given a processor
-    ``turns`` times. Where the system does not count the waiting time, ``waited`` is 0 and ``turns``
-    is -1.
+    ``at`` is a time of `clock.REAL`. The other figures are totals up to that time, in seconds: how
+    long the thread has ``waited`` for a processor, how long the collector has ``paused`` it, and
+    how much processor time it has used (``worked``). It was given a processor ``turns`` times.
+    Where the system does not count the waiting time, ``waited`` is 0 and ``turns`` is -1.
     """
 
     at: float
@@ -53,8 +53,15 @@ class SampledThread:
         "thread_id",
     )
 
+    thread_id: int
+    #: The system's id of the thread, if the system counts the waiting time of threads.
+    native_id: int | None
     #: The loop that the thread runs; None once it has left it.
     loop: Any
+    #: The reading that the current step is measured against.
+    start_reading: Reading
+    #: From this moment on, ``start_reading`` is too old for a step that begins.
+    due: float
     #: When the step began that the sampler has met last; 0 if it met the loop between two steps.
     step: float
     _step_source: Any
@@ -64,9 +71,7 @@ class SampledThread:
         self.thread_id = thread_id
         self.native_id = native_id
         self.enter(loop)
-        #: The reading that the step is measured against.
         self.start_reading = NO_READING
-        #: From this moment on, ``start_reading`` is too old for a step that begins.
         self.due = 0.0
         # At the last sample: the time, the waiting time and the number of turns.
         self._sampled_at = 0.0
@@ -121,11 +126,11 @@ class SampledThread:
     def update_waiting(
         self, first: bool, sleeps: bool, waited: float, turns: int, now: float
     ) -> None:
-        """What was read of the thread at a sample, which may be the ``first`` of the step.
+        """Note what was read of the thread at a sample, which may be the ``first`` of the step.
 
-        From 6.12 on, Linux may count a whole sleep as waiting once the sleep is over; before, the
-        beginning of it. A thread that ``sleeps`` and was given no processor since the last sample
-        has not waited in between, whatever Linux counts.
+        Linux may count the beginning of a sleep as waiting. From 6.12 on, it may count a whole
+        sleep as waiting, once the sleep is over. But a thread that ``sleeps`` and was given no
+        processor since the last sample has not waited in between, whatever Linux counts.
         """
         if first:
             since, turns_before = self.step, self.start_reading.turns
@@ -140,8 +145,8 @@ class SampledThread:
     def waited_in(self, step: float, waited: float, lasted: float) -> float:
         """For how many seconds the thread has waited for a processor in the step begun at ``step``.
 
-        By now, Linux counts ``waited`` seconds since the thread started, and the step has
-        ``lasted`` for so many.
+        ``waited`` is the total that Linux counts for the thread by now. ``lasted`` is how long ago
+        the step began. Both are in seconds.
         """
         in_step = waited - self.start_reading.waited
         if self.step == step:

@@ -47,7 +47,7 @@ class SlowCallback(BuiltinTrap):
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
         self.sampler = StepSampler(watch.tracker.paused, watch.faults, watch.due)
-        #: Whether a debugger has stopped the step that runs: the time is the person's.
+        #: Whether a debugger is active in the step that runs, which then takes a person's time.
         self.exempted = False
 
     def arm(self) -> None:
@@ -68,7 +68,7 @@ class SlowCallback(BuiltinTrap):
         }
 
     def exempt(self) -> None:
-        """A debugger is active: the step that runs is not reported. Ends with the test."""
+        """Do not report the next slow step of this test: a debugger is active in it."""
         if not self.exempted:
             self.exempted = True
             self.watch.at_next_test.append(self._end_exemption)
