@@ -225,7 +225,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "getattr(sys.modules[f'asyncio.{module}'], name, None)": "a module",
     },
     "loops/stdlib/steps.py": {"run.__code__": "a function of the plugin's"},
-    "loops/uvloop/steps.py": {
+    "loops/uvloop/callbacks.py": {
         "getattr(self.args[-1], name)": "it passes for the callback, in every respect",
         "repr(self.args[-1])": "likewise",
         "str(self.args[-1])": "likewise",

@@ -1,4 +1,8 @@
-"""Hooks into the implementations of event loops, one file for each."""
+"""Hooks into the implementations of event loops, one package for each.
+
+`stdlib` is for asyncio's own loops, `uvloop` for uvloop. The modules beside them hold what both
+use.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,12 @@ from . import stdlib
 
 
 def arm(watch: Watch) -> None:
-    """Hook into every implementation that can be found; name those that cannot be watched."""
+    """Hook into each implementation that is installed; report loops of others as a blind spot."""
     stdlib.arm(watch)
     _arm_for_uvloop(watch)
 
-    def meet(loop: asyncio.AbstractEventLoop) -> bool:
-        # A subclass of uvloop's lies in a module of its own.
+    def check(loop: asyncio.AbstractEventLoop) -> bool:
+        # A subclass of uvloop's loop may be in any module.
         of_uvloop = any("uvloop" in str(ask(base, "__module__")) for base in type(loop).__mro__)
         if not is_a(loop, base_events.BaseEventLoop) and not of_uvloop:
             watch.blind(
@@ -33,28 +37,28 @@ def arm(watch: Watch) -> None:
             )
         return False
 
-    watch.tracker.watch_type(asyncio.AbstractEventLoop, meet)
+    watch.tracker.watch_type(asyncio.AbstractEventLoop, check)
 
 
 def _arm_for_uvloop(watch: Watch) -> None:
-    """Hook in now, or as soon as uvloop is imported: importing it is not for us to do."""
+    """Hook in now if uvloop is imported, else when somebody imports it: the plugin never does."""
 
     def ready(module: ModuleType) -> None:
         with watch.faults.guard("uvloop"):
-            from . import uvloop  # most runs can do without
+            from . import uvloop  # most runs do not need it
 
             uvloop.hook(watch, module.Loop)
 
     if "uvloop" in sys.modules:
         ready(sys.modules["uvloop"])
     else:
-        finder = _WhenImported(ready, watch.faults)
+        finder = _ImportHook(ready, watch.faults)
         sys.meta_path.insert(0, finder)
         watch.at_end.append(finder.remove)
 
 
-class _WhenImported:
-    """Calls back once uvloop has been imported by whoever needs it."""
+class _ImportHook:
+    """A finder that calls ``ready`` with the module after the first import of uvloop."""
 
     def __init__(self, ready: Callable[[ModuleType], None], faults: Faults) -> None:
         self._ready = ready
@@ -68,15 +72,15 @@ class _WhenImported:
             self.remove()
             removed = True
         if not removed:
-            return None  # the finders after this one go on
+            return None  # the next finder is asked
         spec = importlib.util.find_spec(name)
         if spec is None or spec.loader is None:
             return spec
         with self._guarded:
-            self._attend(spec.loader)
+            self._wrap(spec.loader)
         return spec
 
-    def _attend(self, loader: Any) -> None:
+    def _wrap(self, loader: Any) -> None:
         execute, ready, guarded = loader.exec_module, self._ready, self._guarded
 
         def exec_module(module: ModuleType) -> None:

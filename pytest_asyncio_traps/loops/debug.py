@@ -35,8 +35,8 @@ _OURS: Final = (
     "debug", "futures", "generators", "handles", "tasks",
     "stdlib", "stdlib.debug_mode", "stdlib.futures", "stdlib.lifecycle", "stdlib.scheduling",
     "stdlib.servers", "stdlib.steps",
-    "uvloop", "uvloop.debug_mode", "uvloop.endpoints", "uvloop.futures", "uvloop.lifecycle",
-    "uvloop.runner", "uvloop.scheduling", "uvloop.steps",
+    "uvloop", "uvloop.callbacks", "uvloop.debug_mode", "uvloop.endpoints", "uvloop.futures",
+    "uvloop.lifecycle", "uvloop.runner", "uvloop.scheduling",
 )  # fmt: skip
 
 #: Modules that call ``get_debug()``, or make futures and tasks, on asyncio's behalf: they read
@@ -88,6 +88,6 @@ def by_harness(frame: FrameType | None) -> bool:
 
 def hide_frame(obj: Any) -> None:
     """Drop the plugin's frame from the traceback that asyncio's own debug mode took for ``obj``."""
-    made_at = ask(obj, "_source_traceback")
-    if made_at:
-        del made_at[-1]
+    frames = ask(obj, "_source_traceback")
+    if frames:
+        del frames[-1]

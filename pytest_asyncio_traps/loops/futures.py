@@ -1,8 +1,8 @@
-"""A future that remembers where it was completed, and where that was tried again.
+"""A future that notes where it is completed, and where somebody tries to complete it again.
 
-A bare future tells nobody who made or completed it, and a class in C cannot be
-hooked. What ``loop.create_future()`` returns is therefore this subclass. It does
-what the original does, and passes for it in every text.
+asyncio's future does not tell what completes it, and methods of its class, which is in C, cannot
+be replaced. ``loop.create_future()`` therefore returns an instance of a subclass. The subclass does
+what the original does and has its name in every text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ else:
     _Base = asyncio.Future
 
 
-# Not in a closure, each variable of which is copied at each call.
+# Globals, not variables of a closure, each of which Python copies at each call.
 _getframe = sys._getframe
 _set_result = _Base.set_result
 _set_exception = _Base.set_exception
@@ -34,13 +34,15 @@ _cancel = _Base.cancel
 def make_future_class(watch: Watch, runner: str) -> type[Any]:
     """The subclass of `asyncio.Future` for one run.
 
-    ``runner`` is where, from a future, to find the object whose ``_thread_id`` says in which
-    thread its loop runs.
+    ``runner`` is the path of attributes from a future to the object whose ``_thread_id`` says in
+    which thread its loop runs. The function is long since each method reads ``watch`` from it,
+    which is quicker than from an attribute.
     """
     thread_of = attrgetter(f"{runner}._thread_id")
 
     class Future(_Base):
-        # The instruction that completed it, in two parts: not yet the user's own, to be cheap.
+        # The instruction that completed it, in two parts. It may be asyncio's: finding the
+        # user's is left to a report.
         __slots__ = ("_asyncio_traps_code", "_asyncio_traps_lasti")
         _asyncio_traps_code: CodeType
         _asyncio_traps_lasti: int
@@ -91,9 +93,8 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
             try:
                 if watch.active:
                     frame = _getframe(1)
-                    if (
-                        watch.created_at(self) is None
-                    ):  # a job of an executor says where that was given
+                    # The future of a job for an executor has noted where the job was submitted.
+                    if watch.created_at(self) is None:
                         watch.remember(self, frame)
                     self._asyncio_traps_code = frame.f_code
                     self._asyncio_traps_lasti = frame.f_lasti
@@ -139,5 +140,5 @@ def make_future_class(watch: Watch, runner: str) -> type[Any]:
         method.__qualname__ = f"Future.{method.__name__}"
     Future.__module__ = _Base.__module__
     Future.__qualname__ = _Base.__qualname__
-    watch.tracker.while_they_live.add(Future)  # set_exception() notes whose it is
+    watch.tracker.while_they_live.add(Future)  # set_exception() notes the owner
     return Future

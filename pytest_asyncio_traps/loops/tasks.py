@@ -57,15 +57,15 @@ def make_create_task(watch: Watch, original: Callable[..., Any]) -> Callable[...
                     back = None
                     parent = _parent(self)
                     if type(parent) is _Task:
-                        made = getattr(parent, "_asyncio_traps_code", None)
-                        if made is not None:
-                            outer += (made, parent._asyncio_traps_lasti)
+                        origin = getattr(parent, "_asyncio_traps_code", None)
+                        if origin is not None:
+                            outer += (origin, parent._asyncio_traps_lasti)
                             outer += getattr(parent, "_asyncio_traps_outer", ())[:64]
                         else:
-                            made = getattr(parent, "_asyncio_traps_made", None)
-                            if type(made) is tuple and made[0] is not None:
+                            origin = getattr(parent, "_asyncio_traps_made", None)
+                            if type(origin) is tuple and origin[0] is not None:
                                 behind = getattr(parent, "_asyncio_traps_outer", ())
-                                outer += made[0] + behind[:64]
+                                outer += origin[0] + behind[:64]
                     elif parent is not None:  # a class of the user's, asked with care
                         outer += watch.creation_stack(parent)
                     parent = None

@@ -39,8 +39,8 @@ GUARDS = (
 #: What C code calls, of Python or of uvloop: to look at, it is called by whoever calls that.
 CALLED_BY_C = {
     "loops.handles:AtHandle.__lt__",
-    "loops.uvloop.steps:make_step.step",
-    *(f"loops.uvloop.steps:Step.__{name}__" for name in ("getattr", "repr", "str", "format")),
+    "loops.uvloop.callbacks:make_step.step",
+    *(f"loops.uvloop.callbacks:Step.__{name}__" for name in ("getattr", "repr", "str", "format")),
 }
 
 #: By qualified name, what passes for a function of asyncio's: see `_pass_for` in loops/stdlib/steps.py.

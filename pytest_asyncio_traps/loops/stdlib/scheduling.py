@@ -108,23 +108,23 @@ def make_call_at(watch: Watch, original: Callable[..., Any]) -> Callable[..., An
             if self._asyncio_traps_plain and not self._closed and when is not None:
                 if frame.f_code is _CALL_LATER:
                     frame = frame.f_back
-                made = _new(AtHandle)
+                handle = _new(AtHandle)
                 code = frame.f_code
                 if KINDS[code.co_filename] == USER:
-                    made._asyncio_traps_asked = code, frame.f_lasti
+                    handle._asyncio_traps_asked = code, frame.f_lasti
                 else:
-                    made._asyncio_traps_asked = mark_of(frame)
-                    made._asyncio_traps_librarys = is_made_by_library(frame)
-                made._context = copy_context() if context is None else context
-                made._loop = self
-                made._callback = callback
-                made._args = args
-                made._cancelled = False
-                made._repr = None
-                made._source_traceback = None
-                made._when = when
-                made._scheduled = True
-                timer = made
+                    handle._asyncio_traps_asked = mark_of(frame)
+                    handle._asyncio_traps_librarys = is_made_by_library(frame)
+                handle._context = copy_context() if context is None else context
+                handle._loop = self
+                handle._callback = callback
+                handle._args = args
+                handle._cancelled = False
+                handle._repr = None
+                handle._source_traceback = None
+                handle._when = when
+                handle._scheduled = True
+                timer = handle
         except Exception as exc:
             note(watch, self, exc)
         if timer is None:

@@ -15,7 +15,7 @@ from ...core.watch import Watch
 from .. import generators
 from ..tasks import make_create_task
 from . import debug_mode, endpoints, futures, lifecycle, scheduling
-from .steps import make_step
+from .callbacks import make_step
 
 #: What of a uvloop cannot be watched, and why.
 BLIND_SPOTS: Final = {

@@ -15,8 +15,8 @@ from typing import Any
 from ...core.creation import scheduled_mark
 from ...core.watch import Watch
 from ..debug import hide_frame
+from .callbacks import Step
 from .runner import runner_of
-from .steps import Step
 
 _getframe = sys._getframe
 
