@@ -105,7 +105,7 @@ OWN = frozenset(
         "plain_call_soon",
         "importlib.import_module(f'asyncio.{module}')",
         "self",
-        "self._wishes",
+        "self._visible",
         "self._local",
         "self.__slots__",
         "cls",

@@ -1,7 +1,8 @@
-"""Whether anything but asyncio and installed code's own globals refers to an object.
+"""Whether user code can reach an object.
 
-A task that installed code has begun and keeps nowhere, or in its globals, is one that the user has
-no means to end. It takes a look at all objects, so ask it of what is about to be reported only.
+The user cannot end a task that a library has started, if the task is referred to by asyncio and by
+the library's globals only, or not at all. The search goes through all objects of the process: call
+it only for an object that is about to be reported.
 """
 
 from __future__ import annotations
@@ -18,32 +19,33 @@ from .objects import ask_text, is_any
 from .paths import LIBRARY, USER
 from .stacks import KINDS
 
-#: Containers, and what goes through them, that may be held by nothing but a module or a frame.
+#: Containers and their iterators. What matters is which object refers to them.
 _CONTAINERS: Final = (
     *(dict, list, set, tuple, deque),
     *(type(iter(each())) for each in (dict, list, set, tuple, deque)),
     *(type(iter({}.values())), type(iter({}.items()))),
 )
-#: How many containers are followed to whatever holds them.
+#: For how many objects, the first one and containers, the referrers are searched.
 _MOST: Final = 20
 
 
 def is_held(obj: object, own: Iterable[object]) -> bool:
-    """Whether something refers to ``obj`` by which the user can reach it.
+    """Whether the user can reach ``obj`` through one of its referrers.
 
-    ``own`` are containers of the caller's, which do not count.
+    Referrers that are part of asyncio, frames and globals of installed modules do not count, nor do
+    those in ``own``: containers of the caller. True if there are too many containers to follow.
     """
     skipped = {id(each) for each in own}
-    looked_at = 0
+    searched = 0
     waiting: list[Any] = [obj]
     skipped.add(id(waiting))
-    while waiting and looked_at < _MOST:
-        looked_at += 1
+    while waiting and searched < _MOST:
+        searched += 1
         held = waiting.pop()
         referrers = gc.get_referrers(held)
         skipped.add(id(referrers))
         for referrer in referrers:
-            if id(referrer) in skipped or _is_asyncios(referrer):
+            if id(referrer) in skipped or _is_asyncio_or_frame(referrer):
                 continue
             skipped.add(id(referrer))
             if type(referrer) is dict and (module := _module_of(referrer)) is not None:
@@ -54,21 +56,21 @@ def is_held(obj: object, own: Iterable[object]) -> bool:
             else:
                 return True
         del referrers
-    return bool(waiting)  # more than could be followed
+    return bool(waiting)
 
 
-def _is_asyncios(obj: object) -> bool:
-    """Whether ``obj`` is a part of asyncio's by which a task is run, or a frame."""
+def _is_asyncio_or_frame(obj: object) -> bool:
+    """Whether ``obj`` is of a class of asyncio's, a method of such an object, or a frame."""
     if is_any(obj, FrameType):
         return True
-    if type(obj) is BuiltinMethodType:  # the wake-up of a C task, which a future keeps
+    if type(obj) is BuiltinMethodType:  # the wake-up method of a C task, held by a future
         return ask_text(type(obj.__self__), "__module__") == private.C_MODULE
     module = ask_text(type(obj), "__module__")
     return module == private.C_MODULE or module.startswith("asyncio.")
 
 
 def _module_of(names: dict[str, Any]) -> ModuleType | None:
-    """The module whose globals ``names`` are."""
+    """The module whose globals are ``names``, or None."""
     name = names.get("__name__")
     module = sys.modules.get(name) if type(name) is str else None
     return module if module is not None and vars(module) is names else None

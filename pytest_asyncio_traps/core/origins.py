@@ -1,8 +1,8 @@
-"""Where coroutines are made: Python notes it, once told how deep to look.
+"""Turns on origin tracking: Python then notes in ``cr_origin`` where each coroutine is created.
 
-A depth of one is all that is needed, and costs little. To everybody else the
-depth reads as if nobody had set it, and setting it to nothing (as asyncio does
-when a loop stops to run) leaves one.
+The tracking depth is a setting of each thread. The plugin needs a depth of one, which costs little.
+Other code does not see this: it reads the depth that it has set itself, and a depth that it sets
+(asyncio sets zero when a loop stops) is raised to one at least.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DEPTH = 1
 
 
 class OriginTracking:
-    """Has `sys` track the origin of coroutines, at least one frame deep, thread by thread."""
+    """Keeps the origin tracking depth of threads at one or more."""
 
     active: bool
 
@@ -26,12 +26,12 @@ class OriginTracking:
         self._faults = faults if faults is not None else Faults()
         self._get = sys.get_coroutine_origin_tracking_depth
         self._set = sys.set_coroutine_origin_tracking_depth
-        # What others have set in each thread in which we track.
-        self._wishes = threading.local()
+        # By thread, for those that are tracked: the depth that other code has set.
+        self._visible = threading.local()
         self.active = False
 
     def arm(self, patches: Patches) -> None:
-        """Track in the current thread, and hide that from others."""
+        """Track in the current thread, and hide that from other code."""
         self._get = sys.get_coroutine_origin_tracking_depth
         self._set = sys.set_coroutine_origin_tracking_depth
         patches.wrap(sys, "get_coroutine_origin_tracking_depth", self._make_get)
@@ -40,33 +40,33 @@ class OriginTracking:
         self.track()
 
     def disarm(self) -> None:
-        """In the current thread, go back to what others have set."""
+        """In the current thread, restore the depth that other code has set."""
         self.active = False
         self.untrack()
 
     def track(self) -> bool:
-        """Track in the current thread. Returns whether it did not before."""
-        if not self.active or hasattr(self._wishes, "depth"):
+        """Track in the current thread. False if it was tracked already, or if tracking is off."""
+        if not self.active or hasattr(self._visible, "depth"):
             return False
-        self._wishes.depth = self._get()
-        self._set(max(_DEPTH, self._wishes.depth))
+        self._visible.depth = self._get()
+        self._set(max(_DEPTH, self._visible.depth))
         return True
 
     def untrack(self) -> None:
-        """Stop to track in the current thread."""
-        if hasattr(self._wishes, "depth"):
-            self._set(self._wishes.depth)
-            del self._wishes.depth
+        """Stop tracking in the current thread."""
+        if hasattr(self._visible, "depth"):
+            self._set(self._visible.depth)
+            del self._visible.depth
 
-    def wished(self) -> int:
-        """The depth that others have set in the current thread."""
-        depth: int = getattr(self._wishes, "depth", -1)
+    def visible_depth(self) -> int:
+        """The depth that other code has set in the current thread."""
+        depth: int = getattr(self._visible, "depth", -1)
         return depth if depth >= 0 else self._get()
 
     def _make_get(self, original: Any) -> Any:
         def get_coroutine_origin_tracking_depth() -> int:
             with self._faults.guard("origins"):
-                return self.wished()
+                return self.visible_depth()
             depth = int(original())
             return 0 if self.active and depth == _DEPTH else depth
 
@@ -74,9 +74,9 @@ class OriginTracking:
 
     def _make_set(self, original: Any) -> Any:
         def set_coroutine_origin_tracking_depth(depth: int) -> None:
-            if self.active and hasattr(self._wishes, "depth"):
+            if self.active and hasattr(self._visible, "depth"):
                 original(max(_DEPTH, depth) if isinstance(depth, int) and depth >= 0 else depth)
-                self._wishes.depth = depth
+                self._visible.depth = depth
             else:
                 original(depth)
 

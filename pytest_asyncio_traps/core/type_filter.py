@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain, repeat
+from operator import is_
 from typing import Any, Final
 
 Keep = Callable[[Any], bool]
@@ -86,10 +87,10 @@ class TypeFilter:
 
     def is_watched(self, cls: type) -> bool:
         """Whether instances of ``cls`` are of interest."""
-        # By identity, since `cls in self.exact` hashes it.
-        return any(cls is exact for exact in self.exact) or any(
-            _is_subclass(base, cls) for base, _ in self._watched
-        )
+        # Not `cls in self.exact`, which hashes the class.
+        if any(map(is_, self.exact, repeat(cls))):
+            return True
+        return any(_is_subclass(base, cls) for base, _ in self._watched)
 
     def find(self, objects: list[Any]) -> list[tuple[Any, Keep]]:
         """The instances of watched types among ``objects``, in order, each with its ``keep``.

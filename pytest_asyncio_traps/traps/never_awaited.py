@@ -75,7 +75,7 @@ class NeverAwaited(BuiltinTrap):
             hidden = False
             try:
                 with watch.faults.guard("origins"):
-                    hidden = plain and not watch.origins.wished()
+                    hidden = plain and not watch.origins.visible_depth()
                 if watch.active and not watch.faults.is_off(self.kind):
                     with watch.faults.guard(self.kind):
                         found = self._begin_warning(coro, sys._getframe(1))

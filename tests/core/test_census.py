@@ -7,13 +7,15 @@ import gc
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from pytest_asyncio_traps.core import type_filter
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.core.object_tracker import ObjectTracker
+from pytest_asyncio_traps.core.object_tracker import ObjectTracker, are_origins_unique
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
 
 
@@ -414,3 +416,199 @@ def test_a_metaclass_that_is_made_while_those_are_looked_at(
     assert first
     assert thing
     assert asked == []
+
+
+@pytest.fixture
+def shared_origins(tracker: ObjectTracker) -> ObjectTracker:
+    """A tracker for a Python in which coroutines share their ``cr_origin``."""
+    tracker.origins_unique = False
+    tracker.watch_type(types.CoroutineType, _is_new)
+    return tracker
+
+
+def _is_new(coro: Any) -> bool:
+    return coro.cr_frame is not None and not coro.cr_suspended
+
+
+@contextmanager
+def dying_coroutines(tracker: ObjectTracker) -> Iterator[list[str | None]]:
+    """Collects the owners of coroutines that are destroyed before they were awaited."""
+    found: list[str | None] = []
+
+    def hook(coro: Any) -> None:
+        tenure = tracker.tenure_of(coro)
+        found.append(tenure.owner.name if tenure is not None else None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings._warn_unawaited_coroutine", hook)
+        yield found
+
+
+async def f() -> None: ...
+
+
+@pytest.mark.parametrize("function", [coroutine, f])
+def test_coroutines_with_shared_origins_keep_their_owners(
+    shared_origins: ObjectTracker, function: Callable[[], Any]
+) -> None:
+    """While they live, and when a count of zero or a collection destroys them."""
+    tracker = shared_origins
+    tracker.mark(tenure("a"))
+    first, cycle = function(), [function()]
+    cycle.append(cycle)
+    tracker.mark(tenure("b"))
+    second = function()
+    tracker.scan()
+    tracker.mark(tenure("c"))
+
+    assert owners(tracker) == ["a", "a", "b"]
+    with dying_coroutines(tracker) as found:
+        del first
+        del second
+        del cycle
+        gc.collect()
+    assert found == ["a", "b", "a"]
+
+
+def test_a_coroutine_at_the_address_of_a_dead_one_does_not_get_its_owner(
+    shared_origins: ObjectTracker,
+) -> None:
+    tracker = shared_origins
+    met = 0
+    with dying_coroutines(tracker) as found:
+        for function in [coroutine, f] * 10:
+            tracker.mark(tenure("a"))
+            first = function()
+            tracker.scan()
+            tracker.mark(tenure("b"))
+            address = id(first)
+            first.close()
+            del first
+            second = function()
+            met += id(second) == address
+            del second
+
+    assert found == [None] * 20
+    if not met:
+        pytest.skip("no coroutine was created at the address of another")
+
+
+def test_a_name_of_a_tracked_coroutine_stays_the_same(shared_origins: ObjectTracker) -> None:
+    tracked: list[Any] = [coroutine(), f()]
+    shared_origins.scan()
+
+    for coro in tracked:
+        assert type(coro.__qualname__) is str
+        coro.close()
+    assert [coro.__qualname__ for coro in tracked] == ["coroutine", "f"]
+
+
+def test_a_coroutine_that_is_read_twice_keeps_its_first_owner(
+    shared_origins: ObjectTracker,
+) -> None:
+    """A collection in the sampler's thread has everything read again."""
+    tracker = shared_origins
+    tracker.mark(tenure("a"))
+    coro = coroutine()
+    tracker.scan()
+    tracker.mark(tenure("b"))
+    tracker.sampler_thread = threading.get_ident
+    gc.collect(0)
+    tracker.sampler_thread = lambda: None
+    tracker.scan()
+
+    assert owners(tracker) == ["a"]
+    with dying_coroutines(tracker) as found:
+        del coro
+    assert found == ["a"]
+
+
+def test_origins_are_unique() -> None:
+    assert are_origins_unique()
+
+
+def test_without_generations_a_collection_is_preceded_by_a_reading(
+    tracker: ObjectTracker,
+) -> None:
+    tracker.generational = False
+    tracker.mark(tenure("a"))
+    tracker.scan()
+    kept = [Thing()]
+    gc.collect(0)
+
+    assert owners(tracker) == ["a"]
+    kept.append(Thing())
+    tracker.mark(tenure("b"))
+    kept.append(Thing())
+    tracker.scan()
+    assert owners(tracker) == ["a", "a", "b"]
+
+
+def test_collections_while_a_debugger_is_open(tracker: ObjectTracker) -> None:
+    """They run no code of the tracker; what they have moved is read later."""
+    tracker.mark(tenure("a"))
+    tracker.scan()
+    kept = [Thing()]
+    tracker.suspend()
+    gc.collect(0)
+    assert owners(tracker) == []
+    gc.collect()
+    kept.append(Thing())
+    tracker.mark(tenure("b"))
+    tracker.resume()
+    kept.append(Thing())
+    tracker.scan()
+
+    assert owners(tracker) == ["a", "a", "b"]
+    assert len(kept) == 3
+
+
+def test_a_debugger_without_a_collection(tracker: ObjectTracker) -> None:
+    tracker.mark(tenure("a"))
+    tracker.scan()
+    kept = [Thing()]
+    tracker.mark(tenure("b"))
+    gc.disable()
+    tracker.suspend()
+    tracker.resume()
+    kept.append(Thing())
+    tracker.scan()
+    gc.enable()
+
+    assert owners(tracker) == ["a", "b"]
+    assert len(kept) == 2
+
+
+def test_what_is_created_during_a_reading_is_read_next(tracker: ObjectTracker) -> None:
+    """By another thread, for example."""
+    created: list[Thing] = []
+
+    def keep(obj: object) -> bool:
+        if not created:
+            created.append(Thing())
+        return True
+
+    class Other: ...
+
+    tracker.watch_type(Other, keep)
+    tracker.mark(tenure("a"))
+    kept = [Other()]
+    tracker.scan()
+    tracker.mark(tenure("b"))
+    tracker.scan()
+
+    assert kept
+    assert owners(tracker) == ["a", "a"]
+
+
+def test_many_dead_objects_are_forgotten(tracker: ObjectTracker) -> None:
+    tracker.mark_judged()
+    for _ in range(5):
+        kept = [Thing() for _ in range(1_000)]
+        tracker.scan()
+        del kept
+    living = [Thing()]
+    tracker.scan()
+
+    assert len(tracker.arrived()) < 2_100
+    assert [obj for obj, _ in tracker.living()] == living
