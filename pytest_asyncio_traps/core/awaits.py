@@ -23,7 +23,7 @@ from .objects import (
 )
 from .places import chain_of
 
-#: Where a search ends: chains of awaits built by hand may be cyclic.
+#: The length at which a search gives up: chains of awaits built by hand may be cyclic.
 _DEEPEST = 100
 
 

@@ -34,8 +34,8 @@ CREATION_LABEL = "_asyncio_traps_made_as"
 #: ... on a loop or task: whether installed code made it on its own behalf.
 LIBRARYS = "_asyncio_traps_librarys"
 
-#: On a task or handle that the shortest way made: its mark in two parts. The context of a task
-#: says whose it is; before Python 3.12, which hides that context, a third attribute does.
+#: On a task or handle made on the fast path: its mark in two parts. The context of a task says
+#: whose it is; up to Python 3.11, which does not show that context, a third attribute does.
 _CODE = "_asyncio_traps_code"
 _LASTI = "_asyncio_traps_lasti"
 _TENURE = "_asyncio_traps_tenure"
@@ -50,7 +50,7 @@ _DEEPEST = 64
 
 
 class CreationRecords:
-    """Takes and reads the notes on objects."""
+    """Writes and reads the notes on objects."""
 
     __slots__ = ("handovers", "ownership", "tracker")
 
@@ -58,7 +58,7 @@ class CreationRecords:
     tracker: ObjectTracker
     handovers: Handovers
 
-    # -- taking notes -----------------------------------------------------
+    # -- writing notes ----------------------------------------------------
 
     def remember(self, obj: object, frame: FrameType | None) -> None:
         """Note on ``obj`` that it was made in ``frame``, and in whose tenure."""
@@ -157,7 +157,10 @@ class CreationRecords:
         return tuple(reversed(places_of(pairs)))
 
     def tenure_of(self, obj: object) -> Tenure:
-        """Whose ``obj`` is: by its own note, its context or the tracker, else whose turn it is."""
+        """Whose ``obj`` is: by its note, its context or the tracker.
+
+        Else it belongs to the tenure that drops it now.
+        """
         creation = self.created_at(obj)
         if creation is not None:
             return creation[1]
