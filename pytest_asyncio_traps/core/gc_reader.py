@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import _thread
 import gc
+import sys
 from collections.abc import Callable
 from itertools import compress, count, repeat
 from operator import is_

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from pytest_asyncio_traps.compat import cpython
 from pytest_asyncio_traps.core import type_filter
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.core.object_tracker import ObjectTracker, are_origins_unique
+from pytest_asyncio_traps.core.object_tracker import ObjectTracker
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
 
 
@@ -524,7 +525,7 @@ def test_a_coroutine_that_is_read_twice_keeps_its_first_owner(
 
 
 def test_origins_are_unique() -> None:
-    assert are_origins_unique()
+    assert cpython.UNIQUE_ORIGINS.probe()
 
 
 def test_without_generations_a_collection_is_preceded_by_a_reading(
