@@ -86,6 +86,8 @@ BUILTINS = frozenset({"getattr", "hasattr", "setattr", "isinstance", "issubclass
 OWN = frozenset(
     [
         "asyncio",
+        "asyncio.BaseEventLoop",
+        "asyncio.Handle",
         "asyncio.Task",
         "asyncio.coroutines",
         "asyncio.tasks",
@@ -184,9 +186,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "core/ownership.py": {"isinstance(tenure, Tenure)": "after `ask`"},
     "core/threads.py": {
-        "getattr(executors, '_WorkItem', None)": "a module",
-        "isinstance(job, type)": "what a module of Python's holds",
-        "hasattr(job, 'run')": "likewise",
         "get.__code__": "a function of the plugin's",
         "put_.__code__": "likewise",
     },
@@ -238,6 +237,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "str(frame.f_globals.get('__name__', ''))": "a module's name",
     },
     "traps/invalid_state.py": {"completion.cancelled": "the plugin's own"},
+    "traps/unclosed_loop.py": {"getattr(loop, private.LOOP_CLOSED)": "in a try of its own"},
     "traps/unclosed_transport.py": {"watch.is_running": "the plugin's own"},
     "traps/never_awaited.py": {
         "watch.is_running": "the plugin's own",
