@@ -473,6 +473,7 @@ def test_a_failure_that_is_debugged(suite: Suite) -> None:
 
 def debug(suite: Suite, text: str, *args: str, unnamed: bool = True) -> Outcome:
     """`end`, with somebody at the keyboard who says continue."""
+    suite.fresh = True
     run = suite.pytester.run
 
     def run_with_answers(*cmd: str | os.PathLike[str], timeout: float) -> pytest.RunResult:

@@ -284,6 +284,7 @@ def test_what_could_not_be_watched_and_what_failed(tmp_path: Path) -> None:
 
 def test_without_jinja2_the_run_does_not_begin(suite: Suite) -> None:
     """One error, which says what to install; and the other formats do without."""
+    suite.fresh = True
     suite.write(
         sitecustomize="""
         import importlib.machinery
