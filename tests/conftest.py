@@ -6,18 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from .run import Forks, Suite
+from .run import Launcher, Suite
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """The server whose forks run the suites."""
-    forks = Forks()
-    yield forks
-    forks.close()
+def launcher() -> Iterator[Launcher]:
+    """What runs pytest on the suites."""
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture(scope="session")
+def every_case(pytestconfig: pytest.Config) -> bool:
+    """Whether to run every case, rather than those that stand for the others."""
+    return bool(pytestconfig.getoption("--all"))
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, forks: Forks) -> Suite:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, launcher: Launcher) -> Suite:
     """An empty suite, with pytest-asyncio in auto mode."""
-    return Suite(pytester, monkeypatch, forks)
+    return Suite(pytester, monkeypatch, launcher)

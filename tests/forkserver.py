@@ -18,6 +18,7 @@ import runpy
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ _START = ("PYTHON", "LC_", "LANG")
 _LATER = ("PYTHONPATH",)
 
 
-def start_of(environ: dict[str, str]) -> dict[str, str]:
+def start_of(environ: Mapping[str, str]) -> dict[str, str]:
     """The part of ``environ`` that has to be in force when an interpreter starts."""
     return {
         name: value

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,40 +62,64 @@ _IMPORTED = (
     "pytest_asyncio.plugin",
     "pytest_asyncio_traps_loader.entry",
 )
+_LOADED = [part for name in PLUGINS for part in ("-p", name)]
+#: Seconds after which a run hangs.
+_TIMEOUT = 120
 #: What a suite is not to inherit.
-_UNSET = ("PYTEST_ADDOPTS", "PYTHONASYNCIODEBUG", "PYTHONWARNINGS", "PYTHONDEVMODE")
+UNSET = ("PYTEST_ADDOPTS", "PYTHONASYNCIODEBUG", "PYTHONWARNINGS", "PYTHONDEVMODE")
 
 
-class Forks:
-    """Runs of pytest in forks; the server starts when the first of them is wanted."""
+class Launcher:
+    """Runs pytest in a process of its own: in a fork, or in a new interpreter.
+
+    A fork of a process that has imported pytest, pytest-asyncio and the plugin
+    shares nothing with other runs either, and takes a quarter of the time. A
+    new interpreter runs what a fork would run differently: where another plugin
+    is loaded first, and where the environment says something to the interpreter.
+    """
 
     def __init__(self) -> None:
-        self._env = {name: value for name, value in os.environ.items() if name not in _UNSET}
+        self._env = {name: value for name, value in os.environ.items() if name not in UNSET}
         self._server: ForkServer | None = None
 
-    def can_run(self, plugins: tuple[str, ...]) -> bool:
-        """Whether a fork is what a new interpreter would be: see `Suite`."""
-        return (
-            hasattr(os, "fork")
-            and plugins[:2] == PLUGINS
-            and os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") == "1"
-            and start_of(dict(os.environ)) == start_of(self._env)
-        )
+    def run(
+        self,
+        folder: Path,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        fresh: bool = False,
+        answers: bytes | None = None,
+    ) -> pytest.RunResult:
+        """Run ``pytest *words`` with the plugins that it names, and no others.
 
-    def run(self, folder: Path, args: list[str], timeout: float) -> pytest.RunResult:
-        """Run pytest in this process's folder, as `pytest.Pytester.runpytest_subprocess` does.
-
-        The output goes to files in ``folder``.
+        ``folder`` takes the files with the output. That is where it runs, too,
+        if there is no ``cwd``. ``fresh`` asks for a new interpreter, as do
+        ``answers``, which are its standard input.
         """
-        if self._server is None:
-            self._server = ForkServer(*_IMPORTED, env=self._env)
-        cwd = str(Path.cwd())
-        path = os.pathsep.join(filter(None, [cwd, os.environ.get("PYTHONPATH", "")]))
-        env = {**os.environ, "PYTHONPATH": path}
-        out, err = folder / "stdout", folder / "stderr"
-        job = Job("pytest", args, cwd, env, str(out), str(err))
+        where, out, err = str(cwd or folder), folder / "stdout", folder / "stderr"
+        path = os.pathsep.join(filter(None, [where, env.get("PYTHONPATH", "")]))
+        env = {**env, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path}
+        fresh = fresh or answers is not None or not self._can_fork(words, env)
         began = time.perf_counter()
-        status: int | pytest.ExitCode = self._server.run(job, timeout)
+        status: int | pytest.ExitCode
+        if fresh:
+            with out.open("wb") as stdout, err.open("wb") as stderr:
+                status = subprocess.run(
+                    [sys.executable, "-m", "pytest", *words],
+                    cwd=where,
+                    env=env,
+                    input=answers or b"",
+                    stdout=stdout,
+                    stderr=stderr,
+                    timeout=_TIMEOUT,
+                ).returncode
+        else:
+            if self._server is None:
+                self._server = ForkServer(*_IMPORTED, env=self._env)
+            job = Job("pytest", list(words), where, env, str(out), str(err))
+            status = self._server.run(job, _TIMEOUT)
         duration = time.perf_counter() - began
         if status in {code.value for code in pytest.ExitCode}:
             status = pytest.ExitCode(status)
@@ -102,8 +128,15 @@ class Forks:
         sys.stdout.write(text.encode("utf-8", "replace").decode())  # shown if the test fails
         return pytest.RunResult(status, lines[0], lines[1], duration)
 
+    def _can_fork(self, words: Sequence[str], env: Mapping[str, str]) -> bool:
+        return (
+            hasattr(os, "fork")
+            and list(words[: len(_LOADED)]) == _LOADED
+            and start_of(env) == start_of(self._env)
+        )
+
     def close(self) -> None:
-        """End the server."""
+        """End the server, if there is one."""
         if self._server is not None:
             self._server.close()
 
@@ -115,24 +148,21 @@ class Suite:
     complain in the test that runs it. Only the plugins that are named are
     loaded, which makes a run three times as fast.
 
-    That process is a fork of one that has imported pytest, pytest-asyncio and
-    the plugin, which makes it four times as fast again. A new interpreter takes
-    its place where the difference could matter: where another plugin is loaded
-    first, where the environment says something to the interpreter, where there
-    is no fork, and where a test sets ``fresh``. A test does so if it is about
-    imports, the start of the interpreter, its standard input, or what the
-    garbage collector sees of objects that are older than the run.
+    See `Launcher` for what kind of process it is. A test sets ``fresh`` if it is
+    about imports, the start of the interpreter, or what the garbage collector
+    sees of objects that are older than the run; ``answers`` if something reads
+    its standard input.
     """
 
     def __init__(
-        self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, forks: Forks
+        self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, launcher: Launcher
     ) -> None:
         self.pytester = pytester
         self.fresh = False
-        self._forks = forks
+        self.answers: bytes | None = None
+        self._launcher = launcher
         self._runs = 0
-        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        for name in _UNSET:
+        for name in UNSET:
             monkeypatch.delenv(name, raising=False)
         pytester.makeini(
             "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
@@ -149,13 +179,21 @@ class Suite:
         loaded = [part for name in plugins for part in ("-p", name)]
         if "asyncio_traps" in plugins:
             loaded.append(f"--asyncio-traps-report={path}")
-        words = [*loaded, "-p", "no:cacheprovider", *args]
-        if self.fresh or not self._forks.can_run(plugins):
-            result = self.pytester.runpytest_subprocess(*words, timeout=120)
-        else:
-            self._runs += 1
-            temp = f"--basetemp={self.pytester.path / f'forked-{self._runs}'}"
-            result = self._forks.run(self.pytester.path, [temp, *words], timeout=120)
+        self._runs += 1
+        result = self._launcher.run(
+            self.pytester.path,
+            [
+                *loaded,
+                "-p",
+                "no:cacheprovider",
+                f"--basetemp={self.pytester.path}/run{self._runs}",
+                *args,
+            ],
+            os.environ,
+            cwd=Path.cwd(),
+            fresh=self.fresh,
+            answers=self.answers,
+        )
         report = json.loads(path.read_text()) if path.exists() else {"findings": []}
         return Outcome(result, report)
 

@@ -1,8 +1,9 @@
 """A fault in the plugin is the plugin's: in whatever function of it, the tests keep their outcomes.
 
 The points at which a fault is injected are found by introspection, one at a time, each in a
-run of its own: see `tests.faulty.points` and `tests.faulty.runs.to_inject`. With
-``ASYNCIO_TRAPS_EVERY_FAULT=1`` every function that a run reaches is failed, which takes long.
+run of its own: see `tests.faulty.points` and `tests.faulty.runs.to_inject`. Without ``--all``,
+every third of a module's functions stands for the others. With ``ASYNCIO_TRAPS_EVERY_FAULT=1``
+every function that a run reaches is failed, which takes long.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from pytest_asyncio_traps.traps import TRAPS
 
 from ..faulty import points, runs
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork"),
+    pytest.mark.xdist_group("faults"),  # the surveys serve all of them
+]
 
 #: Ways to run the suite, of which each reaches what others do not.
 REPORT = "--asyncio-traps-report=OUT/report.json"
@@ -138,15 +142,26 @@ def test_without_a_fault(faulty: Faulty) -> None:
 
 
 @pytest.mark.parametrize("module", [module for module in points.modules() if module])
-def test_a_fault_in(faulty: Faulty, module: str) -> None:
+def test_a_fault_in(faulty: Faulty, module: str, every_case: bool) -> None:
     """Each of the module's functions, one at a time."""
     failed = [point for point in faulty.injections if points.module_of(point) == module]
+    if not every_case and not faulty.every:
+        failed = representatives(failed, faulty.injections)
     assert faulty.plain  # once, and not by several threads
 
     wrong = zip(failed, faulty.at_once(faulty.wrongs, failed), strict=True)
 
     text = "\n\n".join(f"{point}: " + "\n".join(found) for point, found in wrong if found)
     assert not text, text
+
+
+def representatives(failed: list[str], injections: dict[str, tuple[str, str]]) -> list[str]:
+    """Every function that has to guard itself, and every third of the others.
+
+    They are sorted, so that it does not matter in which order a run reaches them.
+    """
+    others = sorted(point for point in failed if injections[point][0] != "blocks")
+    return [point for point in failed if point in others[::3] or point not in others]
 
 
 def test_everything_that_matters_is_reached(faulty: Faulty) -> None:

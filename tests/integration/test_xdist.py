@@ -414,7 +414,15 @@ def failed_cases(junit: ElementTree.Element) -> Counter[tuple[str, ...]]:
     )
 
 
-both = pytest.mark.parametrize("strict", [False, True], ids=["plain", "strict"])
+#: A run serves many tests, so one worker of pytest-xdist takes them.
+strict_ones = pytest.mark.xdist_group("xdist-strict")
+both = pytest.mark.parametrize(
+    "strict",
+    [
+        pytest.param(False, id="plain", marks=pytest.mark.xdist_group("xdist-plain")),
+        pytest.param(True, id="strict", marks=strict_ones),
+    ],
+)
 ways = pytest.mark.parametrize("way", WAYS)
 
 
@@ -479,6 +487,7 @@ def test_junit_is_equal(way: str, strict: bool) -> None:
     assert failed_cases(spread.junit) == failed_cases(alone.junit)
 
 
+@strict_ones
 @pytest.mark.parametrize("way", ["alone", *WAYS])
 def test_idle_rules_and_markers(way: str) -> None:
     """In strict, exactly those are named that had their chance and allowed nothing."""
