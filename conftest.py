@@ -13,3 +13,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run every case, as .ci/run does; without it, a few stand for many",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        # A worker of pytest-xdist does not see that addopts has --dist=loadgroup.
+        config.option.loadgroup = True

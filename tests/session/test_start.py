@@ -15,7 +15,7 @@ import pytest
 from benchmarks.start import PACKAGES, install
 from pytest_asyncio_traps_loader.finder import Finder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 #: Notes the file of everything that the process compiles, by import or by pytest.
 SPY = """
