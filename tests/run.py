@@ -55,7 +55,9 @@ class Outcome:
 
 #: The plugins of every run. What they import is there when a forked run begins.
 PLUGINS = ("asyncio", "asyncio_traps")
-#: What an interpreter imports for them, before anything of a suite.
+#: The plugins of a run that pytest-xdist may spread over workers.
+XDIST = (*PLUGINS, "xdist")
+#: What an interpreter imports for `PLUGINS`, before anything of a suite.
 _IMPORTED = (
     "pytest",
     *(f"_pytest.{name}" for name in default_plugins),

@@ -30,7 +30,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import Suite
+from ..run import XDIST, Suite
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed"
@@ -541,7 +541,7 @@ def test_a_worker_that_dies(suite: Suite, workers: int) -> None:
     """What was found until then is told, and the test that killed it fails by itself."""
     suite.write(test_it=CRASH)
     warn = "--asyncio-traps=warn:never-awaited:'quiet'"
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
 
     alone = suite.run(warn, "-k", "not crash", plugins=plugins)
     spread = suite.run(warn, f"-n{workers}", plugins=plugins)
@@ -592,7 +592,7 @@ async def test_third(shared): work()
 """
     for name in ("test_one", "test_two", "test_three"):
         suite.write(**{name: head + text})
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
 
     alone = suite.run(plugins=plugins)
     spread = suite.run("-n2", f"--dist={dist}", plugins=plugins)
@@ -608,7 +608,7 @@ def test_markers_of_a_part_of_the_tests_are_not_judged(suite: Suite) -> None:
     text = f"import pytest\n{mark}\nclass TestIt:\n"
     text += "    def test_a(self): assert FINE\n    def test_b(self): pass\nFINE = True\n"
     suite.write(test_it=text)
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
 
     for workers in ("-n0", "-n1"):
         run_all = suite.run(workers, "--asyncio-strict", plugins=plugins)

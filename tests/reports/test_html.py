@@ -28,17 +28,7 @@ from pytest_asyncio_traps.traps import KINDS, TRAPS
 
 from ..browser import ask, needs_browser
 from ..run import Suite
-
-TRAP = """
-import asyncio
-
-async def poll():
-    await asyncio.sleep(3600)
-
-async def test_it():
-    task = asyncio.create_task(poll())  # here
-    await asyncio.sleep(0)
-"""
+from .samples import PENDING_TASK
 
 #: What the parser of HTML is not to take for more than text.
 HOSTILE = (
@@ -159,7 +149,7 @@ def slow(number: int, folder: Path, text: str = "plain") -> Finding:
 
 def test_a_cause(suite: Suite) -> None:
     """Kind, line, code with the guilty line marked, what to do, how to allow it, and the tests."""
-    suite.test(TRAP, "--asyncio-traps-report=traps.html").no_fault()
+    suite.test(PENDING_TASK, "--asyncio-traps-report=traps.html").no_fault()
 
     page = read(suite)
     line = suite.line_of("here")
