@@ -19,7 +19,7 @@ from _pytest.config import default_plugins
 from .forkserver import ForkServer, Job, start_of
 
 #: Kinds whose line is where something happens, rather than where something was made.
-AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
+_AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
 
 
 @dataclass
@@ -207,6 +207,16 @@ class Suite:
     def line_of(self, tag: str, name: str = "test_it.py") -> int:
         """The number of the line of ``name`` that ends in ``# tag``."""
         return line_of(self.pytester.path / name, tag)
+
+
+def place_of(finding: dict[str, Any]) -> Any:
+    """The place that a finding points to, if there is one."""
+    return finding["location" if finding["kind"] in _AT_LOCATION else "origin"]
+
+
+def environment(*, without: tuple[str, ...] = ("PYTEST", "PYTHONASYNCIO")) -> dict[str, str]:
+    """This process's environment, without the variables whose names start so."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(without)}
 
 
 def line_of(path: Path, tag: str) -> int:

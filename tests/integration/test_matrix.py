@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import AT_LOCATION, Launcher, line_of
+from ..run import Launcher, environment, line_of, place_of
 
 HEAD = """
 import asyncio
@@ -293,10 +292,7 @@ def ran(launcher: Launcher, runner: str) -> Run:
         words += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
         if runner == "anyio":
             words += ["-p", "anyio"]
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))
-        }
-        done = launcher.run(Path(folder), words, kept)
+        done = launcher.run(Path(folder), words, environment())
         report = Path(folder, "report.json")
         return Run(
             done.ret,
@@ -332,7 +328,7 @@ def test_found_charged_and_placed(launcher: Launcher, kind: str, runner: str) ->
     assert finding["action"] == "fail"
     assert finding["count"] == 1
     assert finding["nodeid"].endswith(name)
-    place = finding["location"] if kind in AT_LOCATION else finding["origin"]
+    place = place_of(finding)
     function = INNER.get(kind, f"spring_{kind.replace('-', '_')}")
     assert place == {"path": "test_it.py", "line": run.lines[kind], "function": function}
     if runner.startswith("async-fixture"):

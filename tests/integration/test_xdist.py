@@ -30,7 +30,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import XDIST, Suite
+from ..run import XDIST, Suite, environment
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed"
@@ -366,11 +366,10 @@ def run(folder: Path, *args: str, timeout: int = 120) -> Run:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "asyncio"]
     command += ["-p", "xdist", "-p", "asyncio_traps"]
     command += ["--asyncio-traps-report=report.json", "--junitxml=junit.xml", *args]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))}
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
+        env={**environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
         capture_output=True,
         encoding="utf-8",
         timeout=timeout,
