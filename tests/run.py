@@ -209,6 +209,10 @@ class Suite:
         return line_of(self.pytester.path / name, tag)
 
 
+def guilty(outcome: Outcome) -> list[tuple[str, str, str]]:
+    return [(f["kind"], f["nodeid"].rpartition("::")[2], f["action"]) for f in outcome.findings]
+
+
 def place_of(finding: dict[str, Any]) -> Any:
     """The place that a finding points to, if there is one."""
     return finding["location" if finding["kind"] in _AT_LOCATION else "origin"]

@@ -268,6 +268,8 @@ def test_examples(suite: Suite, seed: str) -> None:
         @given(strategies.integers())
         async def test_innocent_3(number): await work()
         """,
+        "-o",
+        "asyncio_slow_callback_duration=5",  # a busy machine takes its time for an example
         f"--hypothesis-seed={seed}",
         plugins=("_hypothesis_pytestplugin",),
     )
