@@ -11,11 +11,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all",
         action="store_true",
-        help="run every case, as .ci/run does; without it, a few stand for many",
+        help="run every case, as .ci/run does, and not a selection",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        # A worker of pytest-xdist does not see that addopts has --dist=loadgroup.
+        # Workers of pytest-xdist ignore --dist=loadgroup in addopts.
         config.option.loadgroup = True

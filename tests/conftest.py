@@ -11,7 +11,7 @@ from .run import Launcher, Suite
 
 @pytest.fixture(scope="session")
 def launcher() -> Iterator[Launcher]:
-    """What runs pytest on the suites."""
+    """Runs pytest on the suites."""
     launcher = Launcher()
     yield launcher
     launcher.close()
@@ -19,7 +19,7 @@ def launcher() -> Iterator[Launcher]:
 
 @pytest.fixture(scope="session")
 def every_case(pytestconfig: pytest.Config) -> bool:
-    """Whether to run every case, rather than those that stand for the others."""
+    """Whether ``--all`` was given: run every case, and not a selection."""
     return bool(pytestconfig.getoption("--all"))
 
 

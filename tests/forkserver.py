@@ -1,11 +1,11 @@
-"""Runs pytest in forks of a process that has imported what every run imports.
+"""Runs modules such as pytest in forks of a process that has already imported them.
 
-A fork shares nothing with the runs before it, as a new interpreter would, and saves the better part
-of what one costs: its start, and the imports of pytest and of the plugin. It ends as an interpreter
-does, with its finalization.
+A fork shares no state with other runs, like a new interpreter, but skips the interpreter's start
+and the imports, which take most of the time of a short run. It ends with the interpreter's usual
+finalization.
 
-Run as a module, this file is the server: it imports the modules named in its arguments, reads one
-job per line and answers with the process id, then with the exit status, of its fork.
+Run as a module, this file is the server. It imports the modules named in its arguments. For each
+job, a line of its input, it answers with the process id of the fork, and later with its exit status.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 
-#: What reads the environment when an interpreter starts, and not later.
+#: Prefixes of the variables that an interpreter reads when it starts.
 _START = ("PYTHON", "LC_", "LANG")
-#: The exceptions: the server sets `sys.path` for each fork.
+#: Exceptions: the server sets `sys.path` for each fork.
 _LATER = ("PYTHONPATH",)
 
 
 def start_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of ``environ`` that has to be in force when an interpreter starts."""
+    """The variables in ``environ`` that only affect an interpreter at its start."""
     return {
         name: value
         for name, value in environ.items()
@@ -40,7 +40,7 @@ def start_of(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Job(NamedTuple):
-    """One run: ``python -m module *args`` in a folder, with its output in two files."""
+    """One run of ``python -m module *args``, with its output in two files."""
 
     module: str
     args: list[str]
@@ -51,7 +51,7 @@ class Job(NamedTuple):
 
 
 class ForkServer:
-    """A server, as the process that started it sees it."""
+    """Starts a server, and sends it jobs."""
 
     def __init__(self, *modules: str, env: dict[str, str] | None = None) -> None:
         self.env = dict(os.environ) if env is None else env
@@ -64,7 +64,7 @@ class ForkServer:
         )
 
     def run(self, job: Job, timeout: float) -> int:
-        """Run ``job`` and return its exit status, which is negative if a signal ended it."""
+        """Run ``job`` and return its exit status, or minus the signal that killed it."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(job).encode() + b"\n")
         self._process.stdin.flush()
@@ -94,7 +94,7 @@ _WIDTH = 16
 
 
 def _serve() -> Job | None:
-    """Fork for each job. Returns the job in the fork, and nothing at the end of the input."""
+    """Fork for each job. Returns the job in the fork, and None at the end of the input."""
     jobs, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     with os.fdopen(jobs) as lines:
@@ -116,7 +116,7 @@ def _redirect(number: int, path: str, flags: int) -> None:
 
 
 def _become(job: Job) -> None:
-    """Be a process that was started for ``job``."""
+    """Set this process up as if it had been started for ``job``."""
     os.chdir(job.cwd)
     _redirect(0, os.devnull, os.O_RDONLY)
     for number, path in ((1, job.stdout), (2, job.stderr)):
@@ -138,13 +138,13 @@ def main() -> None:
         try:
             importlib.import_module(name)
         except ImportError:
-            pass  # it is not installed
+            pass  # not installed
     if (asyncio := sys.modules.get("asyncio")) is not None:
-        # `-p asyncio`, which names pytest-asyncio, has pytest look for a module of that name, too,
-        # and complain that it is too late to rewrite its assertions. This says that none are wanted.
+        # `-p asyncio` means pytest-asyncio, but pytest also marks a module of that name for
+        # assertion rewriting, and warns if it is already imported. This opts the module out.
         asyncio.__doc__ = f"{asyncio.__doc__} PYTEST_DONT_REWRITE"
     gc.collect()
-    gc.freeze()  # a fork does not write to what is there already by looking for garbage
+    gc.freeze()  # collections in a fork then leave the shared memory alone
     job = _serve()
     if job is None:
         return

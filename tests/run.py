@@ -53,11 +53,11 @@ class Outcome:
         self.result.stdout.no_fnmatch_line("*a fault of pytest-asyncio-traps*")
 
 
-#: The plugins of every run. What they import is there when a forked run begins.
+#: The plugins that a run loads by default.
 PLUGINS = ("asyncio", "asyncio_traps")
-#: The plugins of a run that pytest-xdist may spread over workers.
+#: The same with pytest-xdist.
 XDIST = (*PLUGINS, "xdist")
-#: What an interpreter imports for `PLUGINS`, before anything of a suite.
+#: The modules that pytest imports for `PLUGINS` before it looks at a suite.
 _IMPORTED = (
     "pytest",
     *(f"_pytest.{name}" for name in default_plugins),
@@ -67,17 +67,18 @@ _IMPORTED = (
 _LOADED = [part for name in PLUGINS for part in ("-p", name)]
 #: Seconds after which a run hangs.
 _TIMEOUT = 120
-#: What a suite is not to inherit.
+#: Variables that a suite must not inherit.
 UNSET = ("PYTEST_ADDOPTS", "PYTHONASYNCIODEBUG", "PYTHONWARNINGS", "PYTHONDEVMODE")
 
 
 class Launcher:
-    """Runs pytest in a process of its own: in a fork, or in a new interpreter.
+    """Runs pytest in a separate process: a fork, or a new interpreter.
 
-    A fork of a process that has imported pytest, pytest-asyncio and the plugin
-    shares nothing with other runs either, and takes a quarter of the time. A
-    new interpreter runs what a fork would run differently: where another plugin
-    is loaded first, and where the environment says something to the interpreter.
+    The fork is one of a process that has already imported pytest, pytest-asyncio
+    and the plugin. It is as isolated as a new interpreter, and takes a quarter of
+    the time. A run gets a new interpreter where a fork would differ: if another
+    plugin is loaded first, if a variable in the environment configures the
+    interpreter, or if the platform cannot fork.
     """
 
     def __init__(self) -> None:
@@ -92,18 +93,18 @@ class Launcher:
         *,
         cwd: Path | None = None,
         fresh: bool = False,
-        answers: bytes | None = None,
+        stdin: bytes | None = None,
     ) -> pytest.RunResult:
-        """Run ``pytest *words`` with the plugins that it names, and no others.
+        """Run ``pytest *words``, without plugins that ``words`` do not name.
 
-        ``folder`` takes the files with the output. That is where it runs, too,
-        if there is no ``cwd``. ``fresh`` asks for a new interpreter, as do
-        ``answers``, which are its standard input.
+        The output goes to files in ``folder``, which is also the working
+        directory unless ``cwd`` is given. ``fresh`` asks for a new interpreter;
+        so does ``stdin``, the bytes on its standard input.
         """
         where, out, err = str(cwd or folder), folder / "stdout", folder / "stderr"
         path = os.pathsep.join(filter(None, [where, env.get("PYTHONPATH", "")]))
         env = {**env, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path}
-        fresh = fresh or answers is not None or not self._can_fork(words, env)
+        fresh = fresh or stdin is not None or not self._can_fork(words, env)
         began = time.perf_counter()
         status: int | pytest.ExitCode
         if fresh:
@@ -112,7 +113,7 @@ class Launcher:
                     [sys.executable, "-m", "pytest", *words],
                     cwd=where,
                     env=env,
-                    input=answers or b"",
+                    input=stdin or b"",
                     stdout=stdout,
                     stderr=stderr,
                     timeout=_TIMEOUT,
@@ -150,10 +151,10 @@ class Suite:
     complain in the test that runs it. Only the plugins that are named are
     loaded, which makes a run three times as fast.
 
-    See `Launcher` for what kind of process it is. A test sets ``fresh`` if it is
-    about imports, the start of the interpreter, or what the garbage collector
-    sees of objects that are older than the run; ``answers`` if something reads
-    its standard input.
+    That process is a fork or a new interpreter: see `Launcher`. A test sets
+    ``fresh`` to get an interpreter if it is about imports, the start of the
+    interpreter, or the garbage collector's view of objects that are older than
+    the run. It sets ``stdin`` if the suite reads its standard input.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class Suite:
     ) -> None:
         self.pytester = pytester
         self.fresh = False
-        self.answers: bytes | None = None
+        self.stdin: bytes | None = None
         self._launcher = launcher
         self._runs = 0
         for name in UNSET:
@@ -194,7 +195,7 @@ class Suite:
             os.environ,
             cwd=Path.cwd(),
             fresh=self.fresh,
-            answers=self.answers,
+            stdin=self.stdin,
         )
         report = json.loads(path.read_text()) if path.exists() else {"findings": []}
         return Outcome(result, report)

@@ -129,7 +129,7 @@ def compare(
 
 @pytest.fixture
 def few_repeats(monkeypatch: pytest.MonkeyPatch, every_case: bool) -> None:
-    """As many runs as it takes to tell a real difference from chance, unless ``--all`` is given."""
+    """Without ``--all``, repeat a test only as often as the verdict needs."""
     if not every_case:
         monkeypatch.setattr(conformance, "ALONE", 1)
         monkeypatch.setattr(conformance, "IN_ITS_FILE", 1)

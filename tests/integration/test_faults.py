@@ -2,7 +2,7 @@
 
 The points at which a fault is injected are found by introspection, one at a time, each in a
 run of its own: see `tests.faulty.points` and `tests.faulty.runs.to_inject`. Without ``--all``,
-every third of a module's functions stands for the others. With ``ASYNCIO_TRAPS_EVERY_FAULT=1``
+only every third function of a module is failed, besides those that guard themselves. With ``ASYNCIO_TRAPS_EVERY_FAULT=1``
 every function that a run reaches is failed, which takes long.
 """
 
@@ -27,7 +27,7 @@ from ..faulty import points, runs
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork"),
-    pytest.mark.xdist_group("faults"),  # the surveys serve all of them
+    pytest.mark.xdist_group("faults"),  # they share the surveys
 ]
 
 #: Ways to run the suite, of which each reaches what others do not.
@@ -156,10 +156,7 @@ def test_a_fault_in(faulty: Faulty, module: str, every_case: bool) -> None:
 
 
 def representatives(failed: list[str], injections: dict[str, tuple[str, str]]) -> list[str]:
-    """Every function that has to guard itself, and every third of the others.
-
-    They are sorted, so that it does not matter in which order a run reaches them.
-    """
+    """Every function that guards itself, and every third of the others by name."""
     others = sorted(point for point in failed if injections[point][0] != "blocks")
     return [point for point in failed if point in others[::3] or point not in others]
 

@@ -238,7 +238,7 @@ def loop():
 STRICT_MODE = {"pytest-asyncio-strict", "anyio"}
 
 
-#: A run serves all tests of its runner, so one worker of pytest-xdist takes them.
+#: The tests of a runner share one run, so they go to the same worker of pytest-xdist.
 each_runner = pytest.mark.parametrize(
     "runner",
     [pytest.param(name, marks=pytest.mark.xdist_group(f"matrix-{name}")) for name in RUNNERS],

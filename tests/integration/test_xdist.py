@@ -413,7 +413,7 @@ def failed_cases(junit: ElementTree.Element) -> Counter[tuple[str, ...]]:
     )
 
 
-#: A run serves many tests, so one worker of pytest-xdist takes them.
+#: The tests share their runs, so they go to the same worker of pytest-xdist.
 strict_ones = pytest.mark.xdist_group("xdist-strict")
 both = pytest.mark.parametrize(
     "strict",

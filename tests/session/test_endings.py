@@ -473,7 +473,7 @@ def test_a_failure_that_is_debugged(suite: Suite) -> None:
 
 def debug(suite: Suite, text: str, *args: str, unnamed: bool = True) -> Outcome:
     """`end`, with somebody at the keyboard who says continue."""
-    suite.answers = b"c\n" * 50
+    suite.stdin = b"c\n" * 50
     return end(suite, text, *args, unnamed=unnamed)
 
 
