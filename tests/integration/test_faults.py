@@ -25,10 +25,7 @@ from pytest_asyncio_traps.traps import TRAPS
 
 from ..faulty import points, runs
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork"),
-    pytest.mark.xdist_group("faults"),  # they share the surveys
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork")
 
 #: Ways to run the suite, of which each reaches what others do not.
 REPORT = "--asyncio-traps-report=OUT/report.json"

@@ -238,13 +238,6 @@ def loop():
 STRICT_MODE = {"pytest-asyncio-strict", "anyio"}
 
 
-#: The tests of a runner share one run, so they go to the same worker of pytest-xdist.
-each_runner = pytest.mark.parametrize(
-    "runner",
-    [pytest.param(name, marks=pytest.mark.xdist_group(f"matrix-{name}")) for name in RUNNERS],
-)
-
-
 @dataclass
 class Run:
     """One run of pytest, with its report."""
@@ -316,7 +309,7 @@ def test_every_kind_is_here() -> None:
     assert set(SPRINGS) == set(KINDS)
 
 
-@each_runner
+@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("kind", SPRINGS)
 def test_found_charged_and_placed(launcher: Launcher, kind: str, runner: str) -> None:
     """Found once, charged to the guilty test or fixture, at the line that did it."""
@@ -348,7 +341,7 @@ def test_found_charged_and_placed(launcher: Launcher, kind: str, runner: str) ->
         assert f"test_it.py:{run.lines[kind]}: {kind}" in run.text
 
 
-@each_runner
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_the_innocent_stay_green(launcher: Launcher, runner: str) -> None:
     """Exactly the guilty tests fail, each once, and the run with them."""
     skip_unless_there(runner)
@@ -369,7 +362,6 @@ def test_the_innocent_stay_green(launcher: Launcher, runner: str) -> None:
     assert "a fault of pytest-asyncio-traps" not in run.text
 
 
-@pytest.mark.xdist_group("matrix-uvloop")
 def test_uvloop_says_what_it_cannot_show(launcher: Launcher) -> None:
     """Where uvloop was used, the report names its blind spots."""
     skip_unless_there("uvloop")

@@ -413,15 +413,7 @@ def failed_cases(junit: ElementTree.Element) -> Counter[tuple[str, ...]]:
     )
 
 
-#: The tests share their runs, so they go to the same worker of pytest-xdist.
-strict_ones = pytest.mark.xdist_group("xdist-strict")
-both = pytest.mark.parametrize(
-    "strict",
-    [
-        pytest.param(False, id="plain", marks=pytest.mark.xdist_group("xdist-plain")),
-        pytest.param(True, id="strict", marks=strict_ones),
-    ],
-)
+both = pytest.mark.parametrize("strict", [False, True], ids=["plain", "strict"])
 ways = pytest.mark.parametrize("way", WAYS)
 
 
@@ -486,7 +478,6 @@ def test_junit_is_equal(way: str, strict: bool) -> None:
     assert failed_cases(spread.junit) == failed_cases(alone.junit)
 
 
-@strict_ones
 @pytest.mark.parametrize("way", ["alone", *WAYS])
 def test_idle_rules_and_markers(way: str) -> None:
     """In strict, exactly those are named that had their chance and allowed nothing."""
