@@ -128,15 +128,15 @@ OWN = frozenset(
 
 #: What is found wrongly, by module, with the reason.
 ALLOWED: dict[str, dict[str, str]] = {
-    "core/census.py": {
+    "core/tracker.py": {
         "getattr(hash_, '__module__', None)": "a metaclass's function, looked at before it is run",
         "isinstance(sighting, _Sighting)": "the plugin's own references",
     },
     "core/faults.py": {
         "isinstance(exc, Exception)": "what was raised in the plugin's code",
         "isinstance(exc, self.passes)": "likewise",
-        "getattr(exc, _THEIRS, None)": "in a try of its own",
-        "setattr(exc, _THEIRS, True)": "likewise",
+        "getattr(exc, _FROM_USER_CODE, None)": "in a try of its own",
+        "setattr(exc, _FROM_USER_CODE, True)": "likewise",
     },
     "core/holders.py": {"obj.__self__": "of a built-in method, which no class can change"},
     "core/interruptions.py": {
@@ -168,7 +168,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "getattr(callback, '__self__', None)": "a method of a kind",
         "getattr(getattr(callback, '__self__', None), 'kind', 'loops')": "likewise",
         "isinstance(tenure, Tenure)": "after `ask`",
-        "isinstance(late, Late)": "after `ask`",
+        "isinstance(late, DoubleCompletion)": "after `ask`",
     },
     "core/ownership.py": {
         "isinstance(tenure, Tenure)": "after `ask`",
@@ -179,7 +179,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "put_.__code__": "likewise",
     },
     "core/origins.py": {"isinstance(depth, int)": "an argument, in the place of Python's check"},
-    "core/witness.py": {
+    "core/warning_monitor.py": {
         "sink.__self__": "a method of a built-in class, by its exact type",
         "getattr(type(value), '__module__', None)": "of its class",
     },

@@ -28,7 +28,7 @@ def test_a_kind_is_complete(kind: str) -> None:
     assert f"``{kind}``" in readme, f"{kind} lacks a row in README.rst"
     index = (ROOT / "docs/traps/index.rst").read_text(encoding="utf-8")
     assert kind in index, f"{kind} lacks an entry in docs/traps/index.rst"
-    for example in ("test_broken.py", "test_mended.py"):
+    for example in ("test_broken.py", "test_fixed.py"):
         text = (ROOT / "examples/tests" / example).read_text(encoding="utf-8")
         assert re.search(rf"def test_{name}\b", text), f"{kind} lacks a test in {example}"
 

@@ -192,7 +192,7 @@ def test_a_run_that_crashes_is_no_equal(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_plugin_is_no_equal() -> None:
-    """Outcomes may be alike: a fault is told all the same."""
+    """FindingPipeline may be alike: a fault is told all the same."""
     good = Run({"t": Outcome("passed")}, 1.0, 0, "1 passed")
     bad = Run({"t": Outcome("passed")}, 1.0, 0, "= a fault of pytest-asyncio-traps =\nIts part")
     suite = SUITES["cpython"]

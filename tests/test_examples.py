@@ -14,7 +14,7 @@ from .run import Outcome, Suite, place_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 BROKEN = "tests/test_broken.py"
-MENDED = "tests/test_mended.py"
+MENDED = "tests/test_fixed.py"
 
 
 #: Of each kind: the file and the start of the line that its finding points to.

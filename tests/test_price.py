@@ -20,7 +20,7 @@ COUNTER = """
 import asyncio, gc, json, os, sys, threading
 from pathlib import Path
 import pytest
-from pytest_asyncio_traps.core.watchdog import Watchdog
+from pytest_asyncio_traps.profiler.sampler import Watchdog
 
 Watchdog.FRESH = 3600.0  # what is due by the clock is no price of a test
 HERE = os.path.join("pytest_asyncio_traps", "")

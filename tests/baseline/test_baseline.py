@@ -9,8 +9,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pytest_asyncio_traps.baseline.file import HEADER, parse, render
 
-from pytest_asyncio_traps.baseline import HEADER, parse, render
 from pytest_asyncio_traps.traps import KINDS
 
 from ..run import XDIST, Outcome, Suite

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from pytest_asyncio_traps.baseline import (
+from pytest_asyncio_traps.baseline.file import (
     HEADER,
     BadBaselineError,
     Entry,
@@ -18,8 +17,9 @@ from pytest_asyncio_traps.baseline import (
     parse,
     render,
 )
-from pytest_asyncio_traps.core.finding import Finding, Owner, Place
-from pytest_asyncio_traps.core.sources import Sources
+from pytest_asyncio_traps.model.finding import Finding, Owner, Place
+from pytest_asyncio_traps.model.sources import Sources
+
 from pytest_asyncio_traps.traps import KINDS
 
 #: The same ones in each run, however slow the machine.

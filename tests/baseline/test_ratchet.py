@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-
-from pytest_asyncio_traps.baseline import Entry, Key
-from pytest_asyncio_traps.core.finding import Finding, Owner
-from pytest_asyncio_traps.ratchet import Course, Ratchet
+from pytest_asyncio_traps.baseline.comparison import BaselineComparison, RunCoverage
+from pytest_asyncio_traps.baseline.file import Entry, Key
+from pytest_asyncio_traps.model.finding import Finding, Owner
 
 KEY, OTHER = Key("pending-task", "app.py", "start"), Key("unclosed-loop", "app.py", "stop")
 A, B = "t.py::test_a", "t.py::T::test_b"
@@ -21,9 +20,9 @@ def course(
     covers: bool = True,
     exists: bool = True,
     **changes: Any,
-) -> Course:
+) -> RunCoverage:
     """A run in which ``done`` ran to their ends."""
-    made = Course(covers=lambda file: covers, exists=lambda file: exists)
+    made = RunCoverage(covers=lambda file: covers, exists=lambda file: exists)
     for nodeid in done:
         made.selected.add(nodeid)
         for when in ("setup", "call", "teardown"):
@@ -43,9 +42,9 @@ def key_of(finding: Finding) -> Key:
     return Key(finding.kind, "app.py", finding.summary)
 
 
-def stale(tests: tuple[str, ...], of: Course, *findings: Finding) -> bool:
+def stale(tests: tuple[str, ...], of: RunCoverage, *findings: Finding) -> bool:
     """Whether an entry that names ``tests`` is over after a run."""
-    ratchet = Ratchet([Entry(KEY, tests)], key_of)
+    ratchet = BaselineComparison([Entry(KEY, tests)], key_of)
     return bool(ratchet.stale(findings, of, lambda kind: True))
 
 
@@ -140,15 +139,17 @@ def test_what_belongs_to_no_test_takes_a_run_of_all() -> None:
 def test_kinds_that_the_run_did_not_look_for() -> None:
     run, entry = course([A]), Entry(KEY, (A,))
 
-    assert not Ratchet([entry], key_of, lambda kind: False).stale([], run, lambda kind: True)
-    assert not Ratchet([entry], key_of).stale([], run, lambda kind: False)
+    assert not BaselineComparison([entry], key_of, lambda kind: False).stale(
+        [], run, lambda kind: True
+    )
+    assert not BaselineComparison([entry], key_of).stale([], run, lambda kind: False)
 
 
 def test_what_shows_in_some_runs_only_is_never_over() -> None:
     """And an update leaves it as it is, but for further tests."""
     entry = Entry(KEY, (A,), sometimes=True)
 
-    assert not Ratchet([entry], key_of).stale([], course([A]), lambda kind: True)
+    assert not BaselineComparison([entry], key_of).stale([], course([A]), lambda kind: True)
     assert updated([entry], course([A])) == (entry,)
     assert updated([entry], course([A, B]), finding(KEY, B)) == (
         Entry(KEY, (B, A), sometimes=True),
@@ -158,8 +159,8 @@ def test_what_shows_in_some_runs_only_is_never_over() -> None:
 # -- the next file ----------------------------------------------------------------
 
 
-def updated(entries: Iterable[Entry], of: Course, *findings: Finding) -> tuple[Entry, ...]:
-    return Ratchet(entries, key_of).updated(findings, of).entries
+def updated(entries: Iterable[Entry], of: RunCoverage, *findings: Finding) -> tuple[Entry, ...]:
+    return BaselineComparison(entries, key_of).updated(findings, of).entries
 
 
 def test_a_new_file_names_the_functions() -> None:
@@ -196,7 +197,9 @@ def test_who_has_to_run_for_it_to_show_again(owner: dict[str, str], tests: tuple
 def test_an_update_keeps_what_the_run_could_not_see() -> None:
     entries = [Entry(KEY, (B, A), ("# mine",)), Entry(OTHER, (B,))]
 
-    result = Ratchet(entries, key_of).updated([finding(KEY, A)], course([A], selected={B}, cut={B}))
+    result = BaselineComparison(entries, key_of).updated(
+        [finding(KEY, A)], course([A], selected={B}, cut={B})
+    )
 
     assert result.entries == tuple(entries)
     assert (result.new, result.gone, result.unseen) == (0, 0, 1)
@@ -205,7 +208,7 @@ def test_an_update_keeps_what_the_run_could_not_see() -> None:
 def test_an_update_drops_what_the_run_saw_to_be_over() -> None:
     entries = [Entry(KEY, (B, A), ("# mine",)), Entry(OTHER, (B,))]
 
-    result = Ratchet(entries, key_of).updated([finding(KEY, A)], course([A, B]))
+    result = BaselineComparison(entries, key_of).updated([finding(KEY, A)], course([A, B]))
 
     assert result.entries == (Entry(KEY, (A,), ("# mine",)),)
     assert (result.new, result.gone, result.unseen) == (0, 1, 0)

@@ -13,11 +13,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from pytest_asyncio_traps.model.text import shown, text_of
 
 from pytest_asyncio_traps.core.faults import Faults
 from pytest_asyncio_traps.core.interruptions import is_interruption
 from pytest_asyncio_traps.core.objects import ask, call, is_closed, is_done, put
-from pytest_asyncio_traps.core.text import shown, text_of
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="there is no SIGALRM")
 
@@ -154,7 +154,7 @@ def test_note_raises_what_is_no_fault() -> None:
         try:
             alarm()
         except Exception as exc:
-            faults.note("a part", exc)
+            faults.record("a part", exc)
 
     interrupted(plain, code)
     assert faults.texts == {}

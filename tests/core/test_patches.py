@@ -61,6 +61,6 @@ def test_a_fault_is_kept_once_and_leaves_no_block() -> None:
         with faults.guard("part"):
             raise ValueError(text)
 
-    assert faults.off("part")
-    assert not faults.off("other")
+    assert faults.is_off("part")
+    assert not faults.is_off("other")
     assert "ValueError: first" in faults.texts["part"]

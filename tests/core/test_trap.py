@@ -7,9 +7,9 @@ import inspect
 import sys
 
 import pytest
+from pytest_asyncio_traps.model.finding import Owner, Place
 
 from pytest_asyncio_traps import DROP, Drop, Finding, Trap
-from pytest_asyncio_traps.core.finding import Owner, Place
 from pytest_asyncio_traps.core.trap import checked
 from pytest_asyncio_traps.core.watch import Watch
 

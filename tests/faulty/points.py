@@ -162,7 +162,8 @@ def _blocks(node: _Function) -> list[list[ast.stmt]]:
             if isinstance(child, ast.With) and any("guard" in ast.unparse(i) for i in child.items):
                 found.append(child.body)
             if isinstance(child, ast.Try) and any(
-                isinstance(statement, ast.Expr) and "note(" in ast.unparse(statement)
+                isinstance(statement, ast.Expr)
+                and any(name in ast.unparse(statement) for name in ("record(", "note("))
                 for handler in child.handlers
                 for statement in handler.body
             ):

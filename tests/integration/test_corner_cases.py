@@ -407,7 +407,7 @@ def test_a_bad_marker_under_xdist_says_so(suite: Suite) -> None:
 
 
 def test_classes_that_do_not_want_to_be_looked_at(suite: Suite) -> None:
-    """The census runs no code of the user's."""
+    """The tracker runs no code of the user's."""
     outcome = suite.test(
         HEAD
         + """

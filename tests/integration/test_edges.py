@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
+from pytest_asyncio_traps.core.object_tracker import ObjectTracker
+from pytest_asyncio_traps.model.files import write_whole
 
-from pytest_asyncio_traps.core.census import Census
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.core.files import write_whole
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
 
 from ..run import XDIST, Suite
@@ -178,17 +178,17 @@ def pytest_asyncio_traps_finding(item, finding):
 def test_no_marks_where_nobody_reads_them() -> None:
     """On a free-threaded build the collector keeps no order, and so nothing has to be marked."""
     faults = Faults()
-    census = Census(Ownership(faults), faults)
-    census.blind = True
-    census.arm()
+    tracker = ObjectTracker(Ownership(faults), faults)
+    tracker.blind = True
+    tracker.arm()
     try:
         for number in range(100):
             nodeid = f"test_x.py::test_{number}"
-            census.mark(Tenure("test", nodeid, "function", nodeid))
-            census.scan()
-        assert len(census._markers) == 1
+            tracker.mark(Tenure("test", nodeid, "function", nodeid))
+            tracker.scan()
+        assert len(tracker._markers) == 1
     finally:
-        census.disarm()
+        tracker.disarm()
 
 
 def test_explain_on_a_terminal_without_the_letters(

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_asyncio_traps.baseline.file import BadBaselineError, Entry, Key, key_of, parse, render
+from pytest_asyncio_traps.model.finding import Finding, Owner, Place, bounded
+from pytest_asyncio_traps.model.sources import Sources
+from pytest_asyncio_traps.model.text import LIMIT, clean, shown
+from pytest_asyncio_traps.policy import markers
+from pytest_asyncio_traps.policy.rules import BadRuleError, parse_rule, parse_threshold
+from pytest_asyncio_traps.reports.terminal import Reporter
 
-from pytest_asyncio_traps import markers
-from pytest_asyncio_traps.baseline import BadBaselineError, Entry, Key, key_of, parse, render
-from pytest_asyncio_traps.core.finding import Finding, Owner, Place, bounded
-from pytest_asyncio_traps.core.sources import Sources
-from pytest_asyncio_traps.core.text import LIMIT, clean, shown
-from pytest_asyncio_traps.reporting import Reporter
-from pytest_asyncio_traps.rules import BadRuleError, parse_rule, parse_threshold
 from pytest_asyncio_traps.traps import KINDS
 
 #: The same examples each time, and not too many of them.

@@ -244,7 +244,7 @@ def test_nothing_lives_longer_or_dies_earlier(suite: Suite) -> None:
 PRUNED = {
     "weakref.ReferenceType": 15_000,
     "pytest_asyncio_traps.core.ownership.Tenure": 2_500,
-    "pytest_asyncio_traps.core.finding.Owner": 2_500,
+    "pytest_asyncio_traps.model.finding.Owner": 2_500,
 }
 
 

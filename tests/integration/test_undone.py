@@ -206,14 +206,14 @@ def test_a_run_within_a_run(suite: Suite) -> None:
             assert TENURE.get() is tenure is not None
 
         def test_with_a_fault(tmp_path, monkeypatch):
-            from pytest_asyncio_traps.core.census import Census
+            from pytest_asyncio_traps.core.object_tracker import ObjectTracker
             path = tmp_path / "test_with_a_fault.py"
             path.write_text("def test_inner(): pass")
             monkeypatch.chdir(tmp_path)
             before = snapshot()
             out = io.StringIO()
             with monkeypatch.context() as patch, contextlib.redirect_stdout(out):
-                patch.setattr(Census, "arm", lambda self: 1 / 0)
+                patch.setattr(ObjectTracker, "arm", lambda self: 1 / 0)
                 status = pytest.main(["-p", "asyncio", "-p", "asyncio_traps", "-q", "-p",
                                       "no:cacheprovider", "--import-mode=importlib", "--rootdir", str(tmp_path), str(path)])
             assert (status, out.getvalue().count("a fault of")) == (0, 1)

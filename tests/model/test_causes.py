@@ -7,9 +7,8 @@ import random
 from typing import Any
 
 import pytest
-
-from pytest_asyncio_traps.core.causes import Cause, cause_of, grouped, without_parameters
-from pytest_asyncio_traps.core.finding import Finding, Owner, Place
+from pytest_asyncio_traps.model.causes import Cause, cause_of, grouped, without_parameters
+from pytest_asyncio_traps.model.finding import Finding, Owner, Place
 
 HERE, THERE = Place("/a.py", 3, "start"), Place("/b.py", 5, "poll")
 

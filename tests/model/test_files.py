@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from pytest_asyncio_traps.core.files import write_whole
+from pytest_asyncio_traps.model.files import write_whole
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from pytest_asyncio_traps.core.finding import Place
-from pytest_asyncio_traps.core.lines import line_at, lines_of
-from pytest_asyncio_traps.core.sources import Sources, Spot
+from pytest_asyncio_traps.model.finding import Place
+from pytest_asyncio_traps.model.lines import line_at, lines_of
+from pytest_asyncio_traps.model.sources import SourceLine, Sources
 
 #: The same ones in each run, however slow the machine.
 examples = settings(
@@ -49,30 +48,30 @@ work()
 '''
 
 
-def spot(line: int, function: str, code: str = CODE) -> Spot:
-    return Sources(lambda path: code.splitlines(keepends=True)).spot(Place("/a.py", line, function))
+def spot(line: int, function: str, code: str = CODE) -> SourceLine:
+    return Sources(lambda path: code.splitlines(keepends=True)).find(Place("/a.py", line, function))
 
 
 @pytest.mark.parametrize(
     ("line", "function", "expected"),
     [
-        (2, "<module>", Spot("<module>", "work()", 1)),
-        (5, "spawn", Spot("spawn", "return asyncio.create_task(coro)", 1)),
-        (4, "spawn", Spot("spawn", "def spawn(coro):", 1)),
-        (8, "Poller", Spot("Poller", "task = work()", 1)),
-        (11, "start", Spot("Poller.start", "work() # a comment", 1)),
-        (13, "start", Spot("Poller.start", "work()", 1)),
-        (14, "start", Spot("Poller.start", "work()", 2)),
-        (16, "inner", Spot("Poller.start.inner", "work()", 1)),
-        (23, "Poller", Spot("Poller", "@deco(work())", 1)),
-        (24, "stop", Spot("Poller.stop", "async def stop(self):", 1)),
-        (25, "<lambda>", Spot("Poller.stop.<lambda>", "call = lambda: work()", 1)),
-        (30, "<module>", Spot("<module>", "work()", 2)),
-        (99, "gone", Spot("gone", "", 1)),
-        (0, "none", Spot("none", "", 1)),
+        (2, "<module>", SourceLine("<module>", "work()", 1)),
+        (5, "spawn", SourceLine("spawn", "return asyncio.create_task(coro)", 1)),
+        (4, "spawn", SourceLine("spawn", "def spawn(coro):", 1)),
+        (8, "Poller", SourceLine("Poller", "task = work()", 1)),
+        (11, "start", SourceLine("Poller.start", "work() # a comment", 1)),
+        (13, "start", SourceLine("Poller.start", "work()", 1)),
+        (14, "start", SourceLine("Poller.start", "work()", 2)),
+        (16, "inner", SourceLine("Poller.start.inner", "work()", 1)),
+        (23, "Poller", SourceLine("Poller", "@deco(work())", 1)),
+        (24, "stop", SourceLine("Poller.stop", "async def stop(self):", 1)),
+        (25, "<lambda>", SourceLine("Poller.stop.<lambda>", "call = lambda: work()", 1)),
+        (30, "<module>", SourceLine("<module>", "work()", 2)),
+        (99, "gone", SourceLine("gone", "", 1)),
+        (0, "none", SourceLine("none", "", 1)),
     ],
 )
-def test_a_line_in_words(line: int, function: str, expected: Spot) -> None:
+def test_a_line_in_words(line: int, function: str, expected: SourceLine) -> None:
     assert spot(line, function) == expected
 
 
@@ -88,7 +87,7 @@ def test_new_indentation_of_a_line_changes_nothing() -> None:
 
 
 def test_no_source() -> None:
-    assert Sources().spot(Place("<string>", 3, "f")) == Spot("f", "", 1)
+    assert Sources().find(Place("<string>", 3, "f")) == SourceLine("f", "", 1)
 
 
 def test_the_file_is_read_once() -> None:
@@ -100,7 +99,7 @@ def test_the_file_is_read_once() -> None:
 
     sources = Sources(read)
 
-    assert [sources.spot(Place("/a.py", n, "f")).code for n in (1, 2, 3)] == ["a", "b", ""]
+    assert [sources.find(Place("/a.py", n, "f")).code for n in (1, 2, 3)] == ["a", "b", ""]
     assert reads == ["/a.py"]
 
 

@@ -50,7 +50,7 @@ def test_a_finding_is_dropped(suite: Suite) -> None:
 
 @pytest.mark.parametrize("args", [(), ("-n2",)])
 def test_each_finding_is_shown_once(suite: Suite, args: tuple[str, ...]) -> None:
-    """Late ones too, and those of no test; under pytest-xdist by the worker that made it."""
+    """DoubleCompletion ones too, and those of no test; under pytest-xdist by the worker that made it."""
     suite.write(
         conftest="""
         def pytest_configure(config):

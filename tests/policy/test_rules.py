@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from pytest_asyncio_traps.core.finding import Finding, Owner, from_plain, to_plain
-from pytest_asyncio_traps.rules import BadRuleError, Rulebook, parse_rule, parse_threshold
+from pytest_asyncio_traps.model.finding import Finding, Owner, from_plain, to_plain
+from pytest_asyncio_traps.policy.rules import BadRuleError, Rulebook, parse_rule, parse_threshold
 
 KINDS = ("leak", "block")
 OWNER = Owner("test", "t.py::test", "function", "t.py::test")

@@ -7,8 +7,8 @@ import sys
 from types import CodeType
 
 import pytest
-
-from pytest_asyncio_traps.core.finding import (
+from pytest_asyncio_traps.core.places import line_of
+from pytest_asyncio_traps.model.finding import (
     Consent,
     Earlier,
     Finding,
@@ -19,8 +19,9 @@ from pytest_asyncio_traps.core.finding import (
     from_plain,
     to_plain,
 )
-from pytest_asyncio_traps.core.stacks import Mark, line_of
-from pytest_asyncio_traps.core.timeline import BEFORE, MOST, Film
+from pytest_asyncio_traps.profiler.samples import BEFORE, MOST, SampleBuffer
+
+from pytest_asyncio_traps.core.stacks import Mark
 
 
 def here() -> Mark:
@@ -50,7 +51,7 @@ ONE, OTHER = inner()
 
 def test_looks_at_the_same_lines_are_one_span() -> None:
     """From the first to the last of them, with the lines from the outermost to the innermost."""
-    film = Film()
+    film = SampleBuffer()
     film.cut(10.01, 10.0)
     for now, mark in ((10.01, ONE), (10.03, ONE), (10.06, OTHER)):
         film.add(now, 10.0, [*mark, *OUTER])
@@ -72,7 +73,7 @@ def test_looks_at_the_same_lines_are_one_span() -> None:
 
 def test_what_was_seen_before_the_step() -> None:
     """A loop that waited, and a step that was over before; the last look at it counts."""
-    film = Film()
+    film = SampleBuffer()
     film.cut(9.0, 0.0)
     film.cut(9.5, 9.4)
     film.add(9.5, 9.4, [*ONE])
@@ -91,7 +92,7 @@ def test_what_was_seen_before_the_step() -> None:
 
 def test_a_long_step_is_thinned_out() -> None:
     """It keeps no more looks than so many, from its beginning to its end, evenly."""
-    film = Film()
+    film = SampleBuffer()
     film.cut(0.0, 1.0)
     count = 10 * MOST
     for number in range(count):
@@ -99,13 +100,13 @@ def test_a_long_step_is_thinned_out() -> None:
 
     spans = film.develop(1.0, 1.0 + count, 0.1, 0.0, 0.0).spans
 
-    assert sum(span.looks for span in spans) <= MOST
+    assert sum(span.samples for span in spans) <= MOST
     assert spans[0].first == 0.0
     assert spans[-1].last >= count * (1 - 2 / MOST)
 
 
 def test_no_more_is_kept_of_the_time_before() -> None:
-    film = Film()
+    film = SampleBuffer()
     for number in range(10 * BEFORE):
         film.cut(float(number), 0.0)
 
@@ -118,7 +119,7 @@ def test_no_more_is_kept_of_the_time_before() -> None:
 @pytest.mark.parametrize("consent", [None, Consent("rule", "allow:slow-callback")])
 def test_a_finding_crosses_processes_whole(consent: Consent | None) -> None:
     """As JSON, which knows no tuples."""
-    film = Film()
+    film = SampleBuffer()
     film.cut(9.0, 0.0)
     film.cut(10.0, 10.0)
     film.add(10.5, 10.0, [*ONE, *OUTER])

@@ -10,10 +10,10 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
+from pytest_asyncio_traps.profiler.sampler import ThreadSampler, Watchdog, asleep, waited
 
 from pytest_asyncio_traps.core import watchdog as watchdog_module
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.core.watchdog import Sentry, Watchdog, asleep, waited
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ def until(condition: Callable[[], object]) -> None:
 def test_it_notes_where_a_step_stands(watchdog: Watchdog) -> None:
     loop = types.SimpleNamespace(_asyncio_traps_step=0.0)
     watchdog.enter(loop)
-    sentry = watchdog.sentry()
-    assert sentry is not None
+    sampler = watchdog.sampler()
+    assert sampler is not None
     loop._asyncio_traps_step = time.perf_counter()
 
-    until(lambda: sum(sentry.lines().values()) > 2)
+    until(lambda: sum(sampler.lines().values()) > 2)
 
     watchdog.leave()
-    assert watchdog.sentry() is None
-    assert {place.path for place in sentry.lines()} == {__file__}
+    assert watchdog.sampler() is None
+    assert {place.path for place in sampler.lines()} == {__file__}
 
 
 def test_it_stands_still_without_a_loop(watchdog: Watchdog) -> None:
@@ -105,14 +105,14 @@ def test_a_look_keeps_no_object_of_the_thread_alive(watchdog: Watchdog) -> None:
     thread.start()
     assert standing.wait(20)
     assert thread.ident is not None
-    sentry = Sentry(types.SimpleNamespace(_asyncio_traps_step=0.0), thread.ident, None)
+    sampler = ThreadSampler(types.SimpleNamespace(_asyncio_traps_step=0.0), thread.ident, None)
 
-    watchdog._sample(sentry)
+    watchdog._sample(sampler)
     go_on.set()
     assert gone.wait(20)
 
     assert weak[0]() is None
-    assert [place.function for place in sentry.lines()] == ["work"]
+    assert [place.function for place in sampler.lines()] == ["work"]
     thread.join()
 
 
@@ -137,13 +137,13 @@ class Told:
         self.waited, self.turns, self.asleep, self.now = 1.0, 7, False, 100.0
         monkeypatch.setattr(watchdog_module, "waited", lambda native_id: (self.waited, self.turns))
         monkeypatch.setattr(watchdog_module, "asleep", lambda native_id: self.asleep)
-        monkeypatch.setattr(Watchdog, "_sample", lambda self, sentry: None)
+        monkeypatch.setattr(Watchdog, "_sample", lambda self, sampler: None)
         watchdog._now = lambda: self.now
         watchdog._knows_waiting = True
         loop = types.SimpleNamespace(_asyncio_traps_step=100.0)
-        self.sentry = Sentry(loop, threading.get_ident(), 1)
+        self.sampler = ThreadSampler(loop, threading.get_ident(), 1)
         self._watchdog = watchdog
-        watchdog._sentries[threading.get_ident()] = [self.sentry]
+        watchdog._samplers[threading.get_ident()] = [self.sampler]
         watchdog.renew(loop, 100.0)
 
     def look(self, after: float) -> None:
@@ -153,13 +153,13 @@ class Told:
 
     def excused(self) -> float:
         """What is excused if the step is over at this moment."""
-        return self._watchdog.excused(self.sentry, 100.0)
+        return self._watchdog.excused(self.sampler, 100.0)
 
 
 @pytest.fixture
 def told(watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     yield Told(watchdog, monkeypatch)
-    watchdog._sentries.clear()
+    watchdog._samplers.clear()
 
 
 def test_what_counts_as_waiting_while_asleep_is_no_excuse(told: Told) -> None:
@@ -223,15 +223,15 @@ def test_where_nothing_tells_who_waits(watchdog: Watchdog, worked: float, excuse
     watchdog._now = lambda: clock["now"]
     watchdog._worked = lambda: clock["worked"]
     loop = types.SimpleNamespace(_asyncio_traps_step=10.0)
-    sentry = Sentry(loop, threading.get_ident(), None)
-    watchdog._sentries[threading.get_ident()] = [sentry]
+    sampler = ThreadSampler(loop, threading.get_ident(), None)
+    watchdog._samplers[threading.get_ident()] = [sampler]
     watchdog.renew(loop, 10.0)
 
     clock["now"] += 0.3
     clock["worked"] += worked
 
-    assert watchdog.excused(sentry, 10.0) == pytest.approx(excused)
-    watchdog._sentries.clear()
+    assert watchdog.excused(sampler, 10.0) == pytest.approx(excused)
+    watchdog._samplers.clear()
 
 
 def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
@@ -243,8 +243,8 @@ def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
 
     loop = types.SimpleNamespace(_asyncio_traps_step=0.0)
     watchdog.enter(loop)
-    sentry = watchdog.sentry()
-    assert sentry is not None
+    sampler = watchdog.sampler()
+    assert sampler is not None
     gc.collect()
     kept: list[list[None]] = []
     gc.callbacks.append(collector)
@@ -253,7 +253,7 @@ def test_no_collection_begins_in_the_thread(watchdog: Watchdog) -> None:
             kept.append([])
         loop._asyncio_traps_step = time.perf_counter()  # the next object has all collected
         before = len(collected_in)
-        until(lambda: sum(sentry.looks().values()) > 2)
+        until(lambda: sum(sampler.looks().values()) > 2)
         there = watchdog.thread_id in collected_in[before:]
     finally:
         gc.callbacks.remove(collector)
@@ -271,11 +271,11 @@ def test_a_step_that_only_the_clock_calls_slow(
     watchdog: Watchdog, looks: int, worked: float, doubtful: bool
 ) -> None:
     """On a machine that stood still, neither the step nor the watchdog did anything."""
-    sentry = Sentry(None, threading.get_ident(), None)
-    sentry.step = 1.0
-    sentry.worked = 5.0
+    sampler = ThreadSampler(None, threading.get_ident(), None)
+    sampler.step = 1.0
+    sampler.worked = 5.0
     watchdog._worked = lambda: 5.0 + worked
     for _ in range(looks):
-        sentry.note([])
+        sampler.note([])
 
-    assert watchdog.is_doubtful(sentry, 1.0, 0.2) is doubtful
+    assert watchdog.is_doubtful(sampler, 1.0, 0.2) is doubtful

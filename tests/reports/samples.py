@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pytest_asyncio_traps.core.finding import (
+from pytest_asyncio_traps.model.finding import (
     Earlier,
     Finding,
     Owner,
@@ -16,6 +16,7 @@ from pytest_asyncio_traps.core.finding import (
     Span,
     Timeline,
 )
+
 from pytest_asyncio_traps.reports.run import Run
 from pytest_asyncio_traps.reports.writing import write
 from pytest_asyncio_traps.traps import KINDS

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from pytest_asyncio_traps.core.finding import (
+from pytest_asyncio_traps.model.finding import (
     Earlier,
     Finding,
     Owner,
@@ -14,6 +13,7 @@ from pytest_asyncio_traps.core.finding import (
     Span,
     Timeline,
 )
+
 from pytest_asyncio_traps.reports.drawing import Bar, Drawing, draw
 from pytest_asyncio_traps.reports.run import Run
 
@@ -46,7 +46,10 @@ def test_calls_last_as_long_as_they_were_seen() -> None:
     assert drawing.limit == 10.0
     assert rows(drawing, 1) == [(0.0, 100.0, "outer")]
     assert rows(drawing, 2) == [(0.0, 40.0, "one"), (40.0, 60.0, "other"), (60.0, 100.0, "one")]
-    assert [(line.function, line.share) for line in drawing.stood] == [("one", 83), ("other", 17)]
+    assert [(line.function, line.share) for line in drawing.sampled_lines] == [
+        ("one", 83),
+        ("other", 17),
+    ]
     assert [frame.function for frame in drawing.stack] == ["outer", "one"]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from pytest_asyncio_traps.policy.rules import BadRuleError
+from pytest_asyncio_traps.reports.explain import explain, overview, plain
 
-from pytest_asyncio_traps.explain import explain, overview, plain
-from pytest_asyncio_traps.rules import BadRuleError
 from pytest_asyncio_traps.traps import KINDS
 
 from ..run import Suite

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-
-from pytest_asyncio_traps.core.faults import Fault
-from pytest_asyncio_traps.core.finding import (
+from pytest_asyncio_traps.model.finding import (
     Consent,
     Owner,
     Place,
 )
+
+from pytest_asyncio_traps.core.faults import Fault
 from pytest_asyncio_traps.reports.run import Run
 from pytest_asyncio_traps.traps import KINDS, TRAPS
 

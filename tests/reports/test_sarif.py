@@ -296,12 +296,12 @@ def test_what_could_not_be_watched_and_what_failed(suite: Suite) -> None:
     """A blind spot is a note of the run; a fault of ours is an error of it."""
     suite.pytester.makeconftest(
         """
-        from pytest_asyncio_traps.lifecycle import lifecycle_key
+        from pytest_asyncio_traps.session.lifecycle import lifecycle_key
 
         def pytest_sessionstart(session):
             watch = session.config.stash[lifecycle_key].watch
             watch.blind("the far side", "it is dark")
-            watch.faults.note("a part", ValueError("\\x1bout of order"))
+            watch.faults.record("a part", ValueError("\\x1bout of order"))
         """
     )
     suite.test("def test_it(): pass", "--asyncio-traps-report=traps.sarif")

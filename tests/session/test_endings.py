@@ -45,7 +45,7 @@ def left():
     until = monotonic() + 5
     while _thread._count() and monotonic() < until:
         pass
-    from pytest_asyncio_traps import lifecycle
+    from pytest_asyncio_traps.session import lifecycle
     with open("left.txt", "w") as file:
         print(_thread._count(), len(lifecycle._watches), file=file)
 

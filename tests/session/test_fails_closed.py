@@ -38,21 +38,21 @@ FAULTS = {
     ),
     "what all kinds rely on": (
         """
-        from pytest_asyncio_traps.core.census import Census
-        Census.scan = lambda *args: 1 / 0
+        from pytest_asyncio_traps.core.object_tracker import ObjectTracker
+        ObjectTracker.scan = lambda *args: 1 / 0
         """,
-        ("census", "all kinds"),
+        ("tracker", "all kinds"),
     ),
     "a hook": (
         """
-        from pytest_asyncio_traps.lifecycle import Lifecycle
+        from pytest_asyncio_traps.session.lifecycle import Lifecycle
         Lifecycle.begin_call = lambda *args: 1 / 0
         """,
         ("pytest_runtest_call", "all kinds"),
     ),
     "the end of the run": (
         """
-        from pytest_asyncio_traps.lifecycle import Lifecycle
+        from pytest_asyncio_traps.session.lifecycle import Lifecycle
         Lifecycle.finish_worker = lambda *args: 1 / 0
         """,
         ("the end of the run", "all kinds"),
@@ -174,7 +174,7 @@ def test_a_kind_that_cannot_be_armed(suite: Suite) -> None:
     suite.write(
         sitecustomize="",
         conftest="""
-        from pytest_asyncio_traps.lifecycle import lifecycle_key
+        from pytest_asyncio_traps.session.lifecycle import lifecycle_key
 
         def pytest_sessionstart(session):
             watch = session.config.stash[lifecycle_key].watch

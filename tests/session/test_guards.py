@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator
 
 import pluggy
 import pytest
+from pytest_asyncio_traps.session.guards import Guarded
 
 from pytest_asyncio_traps.core.faults import Faults
-from pytest_asyncio_traps.guards import Guarded
 
 spec, impl = pluggy.HookspecMarker("guards"), pluggy.HookimplMarker("guards")
 
@@ -134,7 +134,7 @@ def test_what_the_code_of_others_raises_is_theirs() -> None:
     class Calls(Guarded):
         @impl(tryfirst=True)
         def pytest_work(self, arg: int) -> object:
-            with self.faults.guard("a part"), self.faults.theirs:
+            with self.faults.guard("a part"), self.faults.user_code:
                 raise exc
             return 0
 
@@ -150,12 +150,12 @@ def test_a_part_that_others_rely_on() -> None:
     faults = Faults()
     told: list[str] = []
     faults.on_fault.append(told.append)
-    faults.apart.add("apart")
+    faults.isolated.add("apart")
 
-    faults.note("apart", ValueError())
-    assert not faults.all_off()
-    faults.note("core", ValueError())
-    faults.note("core", ValueError())
+    faults.record("apart", ValueError())
+    assert not faults.is_all_off()
+    faults.record("core", ValueError())
+    faults.record("core", ValueError())
 
-    assert faults.all_off()
+    assert faults.is_all_off()
     assert told == ["apart", "core"]

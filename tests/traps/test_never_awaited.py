@@ -164,7 +164,7 @@ def test_addresses_that_are_used_again(suite: Suite) -> None:
 
 
 def test_a_collection_within_the_destructor(suite: Suite) -> None:
-    """The census then meets a coroutine that is being destroyed."""
+    """The tracker then meets a coroutine that is being destroyed."""
     outcome = suite.test(
         """
         import asyncio, gc, pytest
@@ -202,7 +202,7 @@ def test_nobody_takes_note_of_a_coroutine_that_is_being_destroyed(suite: Suite, 
     suite.write(
         test_it="""
         import gc, types, warnings, weakref
-        from pytest_asyncio_traps import lifecycle
+        from pytest_asyncio_traps.session import lifecycle
 
         STATE = "STATE"
         COUNTS = []
@@ -218,7 +218,7 @@ def test_nobody_takes_note_of_a_coroutine_that_is_being_destroyed(suite: Suite, 
         async def test_it(monkeypatch):
             (watch,) = lifecycle._watches
             if STATE == "after a fault":
-                watch.faults.note("loops", ZeroDivisionError("made up"))
+                watch.faults.record("loops", ZeroDivisionError("made up"))
             assert watch.active is (STATE == "at work")
             monkeypatch.setattr(warnings, "showwarning", look)
             work()
