@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from conformance import __main__ as conformance
 from conformance.__main__ import Verdict, as_json, judge, show
 from conformance.outcomes import ABSENT, Difference, Outcome, differing, outcomes, totals
 from conformance.runs import Run, Runner
@@ -126,6 +127,15 @@ def compare(
     return judge(runner, suite.targets, together=True, hooks=hooks)
 
 
+@pytest.fixture
+def few_repeats(monkeypatch: pytest.MonkeyPatch, every_case: bool) -> None:
+    """Without ``--all``, repeat a test only as often as the verdict needs."""
+    if not every_case:
+        monkeypatch.setattr(conformance, "ALONE", 1)
+        monkeypatch.setattr(conformance, "IN_ITS_FILE", 1)
+
+
+@pytest.mark.usefixtures("few_repeats")
 def test_real_differences_are_told_from_chance(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +157,7 @@ def test_real_differences_are_told_from_chance(
     assert "findings: 1 pending-task" in shown
 
 
+@pytest.mark.usefixtures("few_repeats")
 def test_debug_mode_has_to_be_the_same_as_asyncios(tmp_path: Path) -> None:
     """A test on the list that ends in another way than in asyncio's own debug mode differs."""
     verdict = compare(tmp_path, SUITE, "*::test_debug", "*::test_real", "*::test_chance")
@@ -164,6 +175,7 @@ def test_a_known_limit_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "a known limit: test_it.py::test_it: it is loaded" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("few_repeats")
 def test_a_run_that_crashes_is_no_equal(tmp_path: Path) -> None:
     """What a dead process had not told of is a difference, and the death itself is named."""
     verdict = compare(

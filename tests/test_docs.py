@@ -38,7 +38,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,22 +45,24 @@ from typing import Any
 import pytest
 
 from .blocks import Block, Order, blocks_of
+from .run import UNSET, Launcher
 
 ROOT = Path(__file__).parent.parent
 SCENARIOS = ROOT / "tests" / "scenarios"
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
 #: Takes the place of what an installed plugin does by itself, and of the suite's usual ini file.
 OPTIONS = (
-    "-p asyncio -p asyncio_traps -p no:cacheprovider "
-    "-o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function"
+    *("-p", "asyncio", "-p", "asyncio_traps", "-p", "no:cacheprovider"),
+    *("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"),
 )
 
 
 class Story:
     """A page, block by block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, launcher: Launcher) -> None:
         self._root = folder
+        self._launcher = launcher
         self._count = 0
         self._printed = ""
         self._bad: Block | None = None
@@ -137,28 +138,24 @@ class Story:
 
     def _run(self, command: str) -> int:
         words = shlex.split(command)
-        if words[:3] == ["python", "-m", "pytest"]:
-            words[:1] = [sys.executable]
-        elif words[0] == "pytest":
-            words[:1] = [sys.executable, "-m", "pytest"]
-        elif words[0] == "git":
+        if words[0] == "git":
             subprocess.run(["git", "init", "-q"], cwd=self._folder, check=True)
+            done = subprocess.run(
+                words, cwd=self._folder, check=False, capture_output=True, text=True
+            )
+            self._printed = done.stdout + done.stderr
+            return done.returncode
+        for start in (["python", "-m", "pytest"], ["pytest"]):
+            if words[: len(start)] == start:
+                words[: len(start)] = OPTIONS
+                break
         else:
             pytest.fail(f"{command}: cannot be run here")
-        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(
-            words,
-            cwd=self._folder,
-            env={**env, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": OPTIONS},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=120,
-        )
-        self._printed = done.stdout + done.stderr
+        env = {name: value for name, value in os.environ.items() if name not in UNSET}
+        result = self._launcher.run(self._folder, words, env)
+        self._printed = f"{result.stdout}\n{result.stderr}\n"
         assert "a fault of" not in self._printed, self._printed
-        return done.returncode
+        return int(result.ret)
 
     def _run_all(self, block: Block, code: int) -> None:
         commands = re.sub(r"\\\n *", "", block.text).splitlines()
@@ -244,9 +241,9 @@ def alike(line: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_a_page_is_true(page: Path, tmp_path: Path) -> None:
+def test_a_page_is_true(page: Path, tmp_path: Path, launcher: Launcher) -> None:
     """From its first block to its last."""
-    story = Story(tmp_path)
+    story = Story(tmp_path, launcher)
     for block in blocks_of(page):
         story.tell(block)
 
@@ -260,7 +257,7 @@ def test_no_block_is_overlooked() -> None:
         assert len(found) == count, page
 
 
-def test_a_difference_is_noticed(tmp_path: Path) -> None:
+def test_a_difference_is_noticed(tmp_path: Path, launcher: Launcher) -> None:
     """Output that a page only claims, an unknown order, and a block without one."""
     page = tmp_path / "page.rst"
 
@@ -268,7 +265,7 @@ def test_a_difference_is_noticed(tmp_path: Path) -> None:
         page.write_text(text, encoding="utf-8")
         folder = tmp_path / f"folder{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        story = Story(folder)
+        story = Story(folder, launcher)
         for block in blocks_of(page):
             story.tell(block)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from .run import AT_LOCATION, Outcome, Suite
+from .run import Outcome, Suite, place_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 BROKEN = "tests/test_broken.py"
@@ -59,12 +58,6 @@ def names_in(path: str) -> set[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
     }
-
-
-def place_of(finding: dict[str, Any]) -> dict[str, Any]:
-    place: dict[str, Any]
-    place = finding["location" if finding["kind"] in AT_LOCATION else "origin"]
-    return place
 
 
 def test_the_readme_has_a_row_for_each_kind() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from .run import AT_LOCATION, Outcome, Suite
+from .run import Outcome, Suite, place_of
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 PAGES = Path(__file__).parents[1] / "docs" / "traps"
@@ -68,7 +68,7 @@ def test_the_bad_ones_fail_at_their_lines(suite: Suite, kind: str, name: str) ->
     assert finding["kind"] == kind
     assert finding["nodeid"] == f"test_it.py::{name}"
     assert finding["action"] == "fail"
-    place = finding["location" if kind in AT_LOCATION else "origin"]
+    place = place_of(finding)
     assert (place["path"], place["line"]) == ("test_it.py", marked_line(kind, section_of(name)))
     assert outcome.result.ret == pytest.ExitCode.TESTS_FAILED
     outcome.no_fault()

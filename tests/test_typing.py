@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .run import Suite
+from .run import Suite, environment
 
 FILES = Path(__file__).parent / "typing"
 #: A class in C that only some versions of Python have, and that has no public name.
@@ -21,7 +21,7 @@ UNKNOWN = {"pytest_asyncio_traps.loops.handles.ThreadSafeHandle"}
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A checker, as a user calls it: with no settings of this project's."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MYPY")}
+    env = environment(without=("MYPY",))
     # pyright looks for packages where the first python in PATH does.
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")])
     return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)

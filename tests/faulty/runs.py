@@ -6,14 +6,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import plugin, points
+from ..forkserver import ForkServer, Job
+from . import plugin, points, watched
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -44,6 +43,16 @@ def anyio_backend():
     return "asyncio"
 """
 
+#: What takes time to import, where it is installed.
+IMPORTED = (
+    "asyncio", "concurrent.futures.thread", "multiprocessing", "sqlite3", "ssl", "unittest.mock",
+    "pytest", "_pytest.junitxml", "_pytest.unraisableexception", "_pytest.threadexception",
+    "_pytest.faulthandler", "_pytest.logging", "_pytest.doctest", "_pytest.pytester",
+    "pytest_asyncio.plugin", "anyio.pytest_plugin", "anyio._backends._asyncio", "uvloop",
+    "tornado.testing", "aiohttp.pytest_plugin", "xdist.plugin", "tests.faulty.snapshot",
+)  # fmt: skip
+#: Seconds after which a run hangs.
+PATIENCE = 120
 #: Everything that can be turned on.
 ON = ("--asyncio-strict",)
 
@@ -100,18 +109,12 @@ class Server:
         environ = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
         for name in ("PYTHONASYNCIODEBUG", "PYTHONWARNINGS", "PYTHONDEVMODE"):
             environ.pop(name, None)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faulty.server"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
-        )
+        self._env = {**environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+        self._server = ForkServer(*IMPORTED, env=self._env)
 
     def close(self) -> None:
         """End the process."""
-        self._process.communicate()
+        self._server.close()
 
     def run(
         self,
@@ -129,29 +132,27 @@ class Server:
         shutil.rmtree(out, ignore_errors=True)
         (out / "reached").mkdir(parents=True)
         plugins = ["tests.faulty.plugin", "anyio", "asyncio", *(["asyncio_traps"] if traps else [])]
-        job = {
-            "cwd": str(self.suite),
-            "folder": str(out),
-            "args": [
-                *(part for name in plugins for part in ("-p", name)),
-                *(
-                    "-p",
-                    "no:cacheprovider",
-                    "--tb=line",
-                    "--show-capture=no",
-                    "-q",
-                    f"--junitxml={out}/junit.xml",
-                ),
-                *(arg.replace("OUT", str(out)) for arg in args if traps),
-                *others,
-            ],
-            "env": {plugin.POINT: point, plugin.HOW: how, plugin.FOLDER: str(out / "reached")},
+        words = [
+            *(part for name in plugins for part in ("-p", name)),
+            *("-p", "no:cacheprovider", "--tb=line", "--show-capture=no", "-q"),
+            f"--junitxml={out}/junit.xml",
+            *(arg.replace("OUT", str(out)) for arg in args if traps),
+            *others,
+        ]
+        env = {
+            **self._env,
+            plugin.POINT: point,
+            plugin.HOW: how,
+            plugin.FOLDER: str(out / "reached"),
+            watched.CHANGED: str(out / "changed.json"),
         }
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        status = json.loads(self._process.stdout.readline())["status"]
+        files = str(out / "stdout"), str(out / "stderr")
+        job = Job("tests.faulty.watched", words, str(self.suite), env, *files)
+        status: int | str
+        try:
+            status = self._server.run(job, PATIENCE)
+        except TimeoutError:
+            status = "hangs"
         reached: dict[str, set[str | None]] = {}
         stand_ins: set[str] = set()
         for path in (out / "reached").iterdir():

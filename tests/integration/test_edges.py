@@ -11,7 +11,7 @@ from pytest_asyncio_traps.core.object_tracker import ObjectTracker
 from pytest_asyncio_traps.core.ownership import Ownership, Tenure
 from pytest_asyncio_traps.model.files import write_whole
 
-from ..run import Suite
+from ..run import XDIST, Suite
 
 
 def test_each_thread_reads_debug_mode(suite: Suite) -> None:
@@ -114,11 +114,25 @@ def test_workers_of_any_name(suite: Suite) -> None:
     outcome = suite.run(
         *("--tx", "popen//id=w1", "--dist", "load", "--asyncio-strict"),
         "--asyncio-traps-baseline=baseline.txt",
-        plugins=("asyncio", "asyncio_traps", "xdist"),
+        plugins=XDIST,
     )
 
     assert outcome.result.ret == 1
     outcome.result.stdout.fnmatch_lines(["No longer occurs: pending-task test_it.py*"])
+
+
+#: The beginning of a conftest.py: a plugin whose hook others wrap.
+INNER = """
+import pytest
+
+class Inner:
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_asyncio_traps_finding(self, finding):
+        return finding._replace(summary=finding.summary + ", inner")
+
+def pytest_configure(config):
+    config.pluginmanager.register(Inner())
+"""
 
 
 @pytest.mark.parametrize("hook", ["wrapper=True", "hookwrapper=True"])
@@ -126,25 +140,16 @@ def test_a_wrapper_of_the_finding_hook(suite: Suite, hook: str) -> None:
     """It sees what the others make of a finding, and may amend that."""
     old = "hookwrapper" in hook
     suite.write(
-        conftest=f"""
-        import pytest
-
-        class Inner:
-            @pytest.hookimpl(optionalhook=True)
-            def pytest_asyncio_traps_finding(self, finding):
-                return finding._replace(summary=finding.summary + ", inner")
-
-        def pytest_configure(config):
-            config.pluginmanager.register(Inner())
-
-        @pytest.hookimpl({hook}, optionalhook=True)
-        def pytest_asyncio_traps_finding(item, finding):
-            assert "inner" not in finding.summary
-            result = yield
-            finding = {"result.get_result()" if old else "result"}
-            finding = finding._replace(summary=finding.summary + ", outer")
-            {"result.force_result(finding)" if old else "return finding"}
-        """
+        conftest=INNER
+        + f"""
+@pytest.hookimpl({hook}, optionalhook=True)
+def pytest_asyncio_traps_finding(item, finding):
+    assert "inner" not in finding.summary
+    result = yield
+    finding = {"result.get_result()" if old else "result"}
+    finding = finding._replace(summary=finding.summary + ", outer")
+    {"result.force_result(finding)" if old else "return finding"}
+"""
     )
     outcome = suite.test("async def work(): pass\n\ndef test_it():\n    work()\n")
 
@@ -155,22 +160,13 @@ def test_a_wrapper_of_the_finding_hook(suite: Suite, hook: str) -> None:
 def test_a_wrapper_that_fails(suite: Suite) -> None:
     """Its fault takes nothing from what it wraps."""
     suite.write(
-        conftest="""
-        import pytest
-
-        class Inner:
-            @pytest.hookimpl(optionalhook=True)
-            def pytest_asyncio_traps_finding(self, finding):
-                return finding._replace(summary=finding.summary + ", inner")
-
-        def pytest_configure(config):
-            config.pluginmanager.register(Inner())
-
-        @pytest.hookimpl(wrapper=True, optionalhook=True)
-        def pytest_asyncio_traps_finding(item, finding):
-            yield
-            1 / 0
-        """
+        conftest=INNER
+        + """
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_asyncio_traps_finding(item, finding):
+    yield
+    1 / 0
+"""
     )
     outcome = suite.test("async def work(): pass\n\ndef test_it():\n    work()\n")
 

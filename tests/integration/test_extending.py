@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_asyncio_traps import DROP, Drop, Finding, Trap
-from pytest_asyncio_traps.core.checking import checked
-from pytest_asyncio_traps.core.watch import Watch
-from pytest_asyncio_traps.model.finding import Owner, Place
-
 from ..blocks import blocks_of
-from ..run import Outcome, Suite
+from ..reports.samples import PENDING_TASK
+from ..run import Suite, guilty
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.rst"
 CLIENT, KIND = (block.text for block in blocks_of(PAGE)[:2])
@@ -29,16 +22,6 @@ async def test_bad():
 async def test_good():
     Client("example.org").close()
 """
-LEAK = """
-import asyncio
-
-async def test_it():
-    asyncio.create_task(asyncio.sleep(60))  # here
-"""
-
-
-def guilty(outcome: Outcome) -> list[tuple[str, str, str]]:
-    return [(f["kind"], f["nodeid"].rpartition("::")[2], f["action"]) for f in outcome.findings]
 
 
 @pytest.fixture
@@ -419,153 +402,13 @@ def test_all_is_put_back(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*THEN True", "*UNDONE", "LAST False"])
 
 
-# -- the hook that sees findings ---------------------------------------------
-
-
-def test_a_finding_is_amended(suite: Suite) -> None:
-    """Before rules, markers and baseline look at it; and its new words are what is printed."""
-    suite.write(
-        conftest="""
-        def pytest_asyncio_traps_finding(item, finding):
-            assert item.name == "test_it"
-            return finding._replace(summary="tea is ready", notes=("Mind the cups.",))
-        """
-    )
-    outcome = suite.test(LEAK, "--asyncio-traps=warn", "--asyncio-traps=fail:pending-task:tea")
-
-    assert outcome.only()["summary"] == "tea is ready"
-    assert outcome.only()["action"] == "fail"
-    outcome.result.stdout.fnmatch_lines(["E   pending-task: tea is ready", "E     Mind the cups."])
-    outcome.no_fault()
-
-
-def test_a_finding_is_dropped(suite: Suite) -> None:
-    """Nothing is left of it, not even for those who come after."""
-    suite.write(
-        conftest="""
-        import pytest
-        from pytest_asyncio_traps import DROP
-
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_asyncio_traps_finding(finding):
-            return DROP
-        """,
-        second="def pytest_asyncio_traps_finding(item, finding): raise ValueError",
-    )
-
-    suite.test(LEAK, "-p", "second").clean()
-
-
-@pytest.mark.parametrize("args", [(), ("-n2",)])
-def test_each_finding_is_shown_once(suite: Suite, args: tuple[str, ...]) -> None:
-    """DoubleCompletion ones too, and those of no test; under pytest-xdist by the worker that made it."""
-    suite.write(
-        conftest="""
-        def pytest_configure(config):
-            global there
-            there = hasattr(config, "workerinput")
-
-        def pytest_asyncio_traps_finding(item, finding):
-            with open("seen.txt", "a") as file:
-                print(finding.kind, item and item.name, there, file=file)
-        """,
-    )
-    outcome = suite.test(
-        """
-        import asyncio
-        kept = []
-
-        async def work(): pass
-
-        async def test_late(): kept.append(work())
-
-        async def test_twice():
-            for _ in range(2):
-                asyncio.create_task(asyncio.sleep(60))
-
-        async def test_good(): pass
-        """,
-        *args,
-        "--dist=loadfile",
-        plugins=("xdist",),
-    )
-
-    seen = sorted((suite.pytester.path / "seen.txt").read_text().splitlines())
-    there = bool(args)
-    assert seen == [f"never-awaited test_late {there}", f"pending-task test_twice {there}"]
-    assert len(outcome.findings) == 2
-
-
-def test_what_belongs_to_no_test_comes_without_an_item(suite: Suite) -> None:
-    suite.write(
-        conftest="""
-        def pytest_asyncio_traps_finding(item, finding):
-            assert item is None and finding.owner.type == "module"
-            return finding._replace(summary="seen")
-        """
-    )
-    outcome = suite.test("async def work(): pass\n\nwork()\n\ndef test_it(): pass")
-
-    assert outcome.only()["summary"] == "seen"
-    outcome.no_fault()
-    outcome.result.stdout.no_fnmatch_line("*a fault of*")
-
-
-def test_one_after_the_other(suite: Suite) -> None:
-    """Each is given what the one before has left; a conftest.py is asked of its own folder only."""
-    add = "def pytest_asyncio_traps_finding(finding): return finding._replace(notes=(*finding.notes, '{}'))"
-    for name in ("one", "two"):
-        folder = suite.pytester.mkdir(name)
-        (folder / "conftest.py").write_text(add.format(name))
-        (folder / f"test_{name}.py").write_text(LEAK)
-    suite.write(
-        first=f"import pytest\n\n@pytest.hookimpl(tryfirst=True)\n{add.format('first')}",
-        last=f"import pytest\n\n@pytest.hookimpl(trylast=True)\n{add.format('last')}",
-    )
-    outcome = suite.run("-p", "first", "-p", "last", "--asyncio-traps=warn")
-
-    lines = [line.strip() for line in outcome.result.outlines]
-    told = [line for line in lines if line in ("first", "one", "two", "last")]
-    assert told == ["first", "one", "last", "first", "two", "last"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "1 / 0",
-        "return 7",
-        "return finding._replace(kind='unheard-of')",
-        "return finding._replace(summary=None)",
-        "return finding._replace(notes='abc')",
-        "return finding._replace(origin=('a', 1, 'f'))",
-        "return finding._replace(duration=-1)",
-        "return finding._replace(owner=finding.owner._replace(nodeid='x::y'))",
-        "yield",
-        "import pytest; pytest.skip('not today')",
-    ],
-)
-def test_a_fault_of_the_hook_changes_nothing(suite: Suite, body: str) -> None:
-    """It is told with its traceback, as a fault of whoever has the hook."""
-    suite.write(conftest=f"def pytest_asyncio_traps_finding(item, finding):\n    {body}\n")
-    outcome = suite.test(LEAK)
-
-    assert guilty(outcome) == [("pending-task", "test_it", "fail")]
-    assert outcome.only()["summary"] == "task running 'sleep' was left pending"
-    outcome.result.assert_outcomes(passed=1, errors=1)
-    outcome.no_fault()
-    outcome.result.stdout.fnmatch_lines(
-        ["*a fault of what extends*", "pytest_asyncio_traps_finding of *conftest.py failed; *"]
-    )
-    outcome.result.stdout.fnmatch_lines(["Traceback (most recent call last):"])
-
-
 def test_the_kind_may_be_another_that_there_is(client: Suite) -> None:
     client.write(
         conftest=f"{KIND}\n\n\ndef pytest_asyncio_traps_finding(finding):\n"
         "    return finding._replace(kind='unclosed-client')\n"
     )
 
-    assert client.test(LEAK).only()["kind"] == "unclosed-client"
+    assert client.test(PENDING_TASK).only()["kind"] == "unclosed-client"
 
 
 def test_optional_hooks_stand_without_the_plugin(client: Suite) -> None:
@@ -573,120 +416,3 @@ def test_optional_hooks_stand_without_the_plugin(client: Suite) -> None:
     outcome = client.run(plugins=("asyncio",))
 
     outcome.result.assert_outcomes(passed=2)
-
-
-# -- parts --------------------------------------------------------------------
-
-
-class Quiet(Trap):
-    kind = "quiet"
-    title = "it is quiet"
-    advice = "Listen."
-
-    def arm(self) -> None:
-        """Nothing to hook into."""
-
-
-def test_what_is_told_of_cannot_be_changed() -> None:
-    """Static methods, class methods, async functions and inherited ones stay what they are."""
-
-    class Base:
-        def plain(self, x: int) -> int:
-            return x
-
-    class Thing(Base):
-        @staticmethod
-        def static(x: int) -> int:
-            return x
-
-        @classmethod
-        def cls(cls, x: int) -> tuple[type, int]:
-            return cls, x
-
-        async def work(self, x: int) -> int:
-            return x
-
-        def fail(self, x: int) -> int:
-            raise KeyError(x)
-
-    watch = Watch()
-    trap, told = Quiet(watch), []
-    for name in ("plain", "static", "cls", "work", "fail"):
-        trap.before(Thing, name, lambda *args: told.append(("before", args[-1])))
-        trap.after(Thing, name, lambda *args: told.append(("after", args[-1])))
-
-    assert Thing().plain(1) == 1
-    assert Base().plain(0) == 0
-    assert Thing.static(2) == Thing().static(2) == 2
-    assert Thing.cls(3) == (Thing, 3)
-    # Python 3.11 has no way to say so for inspect.iscoroutinefunction().
-    is_async = inspect.iscoroutinefunction if sys.version_info >= (3, 12) else _is_async
-    assert is_async(Thing.work)
-    assert asyncio.run(Thing().work(4)) == 4
-    with pytest.raises(KeyError):
-        Thing().fail(5)
-    assert Thing.plain.__name__ == "plain"
-    numbers = [("before", n) for n in (1, 2, 2, 3, 4)]
-    assert [entry for entry in told if entry[0] == "before"] == [*numbers, ("before", 5)]
-    assert [entry for entry in told if entry[0] == "after"] == [("after", n) for _, n in numbers]
-
-    watch.patches.undo()
-    assert "plain" not in vars(Thing)
-    assert isinstance(vars(Thing)["static"], staticmethod)
-    assert Thing.cls(3) == (Thing, 3)
-
-
-def _is_async(function: object) -> bool:
-    return asyncio.iscoroutinefunction(function)
-
-
-def test_a_class_that_takes_its_arguments_in_new() -> None:
-    """``object.__init__`` forgives them as long as nothing stands in its place."""
-
-    class Point(tuple[int, ...]):
-        def __new__(cls, *args: int) -> Point:
-            return super().__new__(cls, args)
-
-    watch, made = Watch(), []
-    Quiet(watch).after(Point, "__init__", lambda *args: made.append(args[1:]))
-
-    assert Point(1, 2) == (1, 2)
-    assert made == [(1, 2)]
-    watch.patches.undo()
-    assert "__init__" not in vars(Point)
-
-
-def test_checked_makes_plain_values() -> None:
-    """A class of somebody's own does what it likes when it is compared or printed."""
-
-    class Loud(str):
-        __slots__ = ()
-
-        def __str__(self) -> str:
-            raise ValueError
-
-    owner = Owner("session", "session", "session", "")
-    place = Place(Loud("a.py"), True, Loud("f"))
-    finding = Finding(Loud("k"), Loud("s"), "a", owner, place, notes=(Loud("n"),), duration=1)
-    plain = checked(finding)
-
-    assert (plain.kind, plain.summary, plain.notes) == ("k", "s", ("n",))
-    assert {type(plain.kind), type(plain.summary), type(plain.notes[0])} == {str}
-    assert plain.origin == Place("a.py", 1, "f")
-    assert type(plain.duration) is float
-    for name, value in {
-        "origin_label": 1,
-        "at_location": 1,
-        "exception": b"",
-        "owner": None,
-    }.items():
-        with pytest.raises(TypeError, match=name):
-            checked(finding._replace(**{name: value}))  # type: ignore[arg-type]
-    for seconds in (True, float("inf"), float("nan"), -0.1, "1"):
-        with pytest.raises(TypeError, match="duration"):
-            checked(finding._replace(duration=seconds))  # type: ignore[arg-type]
-
-
-def test_drop_is_one_value() -> None:
-    assert DROP is Drop.DROP
-    assert list(Drop) == [DROP]

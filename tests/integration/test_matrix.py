@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +18,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import AT_LOCATION, line_of
+from ..run import Launcher, environment, line_of, place_of
 
 HEAD = """
 import asyncio
@@ -272,7 +269,7 @@ def module_for(runner: str) -> str:
 
 
 @cache
-def ran(runner: str) -> Run:
+def ran(launcher: Launcher, runner: str) -> Run:
     """Run the module for ``runner``, once."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "test_it.py")
@@ -283,27 +280,16 @@ def ran(runner: str) -> Run:
         if runner == "pytest-asyncio-package":
             Path(folder, "__init__.py").touch()
         mode = "strict" if runner in STRICT_MODE else "auto"
-        command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
-        command += ["-p", "asyncio", "-p", "asyncio_traps", f"--asyncio-mode={mode}"]
-        command += ["--asyncio-traps-report=report.json"]
-        command += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
+        words = ["-p", "asyncio", "-p", "asyncio_traps", "-p", "no:cacheprovider", "-v"]
+        words += [f"--asyncio-mode={mode}", "--asyncio-traps-report=report.json"]
+        words += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
         if runner == "anyio":
-            command += ["-p", "anyio"]
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))
-        }
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+            words += ["-p", "anyio"]
+        done = launcher.run(Path(folder), words, environment())
         report = Path(folder, "report.json")
         return Run(
-            done.returncode,
-            done.stdout + done.stderr,
+            done.ret,
+            f"{done.stdout}\n{done.stderr}\n",
             json.loads(report.read_text()) if report.exists() else {},
             {kind: line_of(path, kind) for kind in SPRINGS},
         )
@@ -325,17 +311,17 @@ def test_every_kind_is_here() -> None:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("kind", SPRINGS)
-def test_found_charged_and_placed(kind: str, runner: str) -> None:
+def test_found_charged_and_placed(launcher: Launcher, kind: str, runner: str) -> None:
     """Found once, charged to the guilty test or fixture, at the line that did it."""
     skip_unless_there(runner)
-    run = ran(runner)
+    run = ran(launcher, runner)
     name = f"test_{kind.replace('-', '_')}_1_guilty"
     (finding,) = (f for f in run.report["findings"] if f["kind"] == kind)
 
     assert finding["action"] == "fail"
     assert finding["count"] == 1
     assert finding["nodeid"].endswith(name)
-    place = finding["location"] if kind in AT_LOCATION else finding["origin"]
+    place = place_of(finding)
     function = INNER.get(kind, f"spring_{kind.replace('-', '_')}")
     assert place == {"path": "test_it.py", "line": run.lines[kind], "function": function}
     if runner.startswith("async-fixture"):
@@ -356,10 +342,10 @@ def test_found_charged_and_placed(kind: str, runner: str) -> None:
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_the_innocent_stay_green(runner: str) -> None:
+def test_the_innocent_stay_green(launcher: Launcher, runner: str) -> None:
     """Exactly the guilty tests fail, each once, and the run with them."""
     skip_unless_there(runner)
-    run = ran(runner)
+    run = ran(launcher, runner)
 
     red = [
         line.split(" - ")[0]
@@ -376,10 +362,10 @@ def test_the_innocent_stay_green(runner: str) -> None:
     assert "a fault of pytest-asyncio-traps" not in run.text
 
 
-def test_uvloop_says_what_it_cannot_show() -> None:
+def test_uvloop_says_what_it_cannot_show(launcher: Launcher) -> None:
     """Where uvloop was used, the report names its blind spots."""
     skip_unless_there("uvloop")
-    spots = ran("uvloop").report["blind_spots"]
+    spots = ran(launcher, "uvloop").report["blind_spots"]
 
     assert spots
     assert all("uvloop" in spot["what"] and spot["reason"] for spot in spots)

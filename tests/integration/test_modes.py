@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import AT_LOCATION, line_of
+from ..run import environment, line_of, place_of
 from .test_matrix import HEAD, SPRINGS
 
 #: For each kind, code that comes close to it, and is sound.
@@ -155,11 +154,7 @@ def run(folder: Path, mode: Mode) -> tuple[str, dict[str, Any]]:
     command += ["-p", "asyncio"] if "no:asyncio" not in mode.pytest else []
     command += ["-p", "asyncio_traps", *mode.pytest, "--asyncio-traps-report=report.json"]
     command += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTEST", "PYTHON", "COV"))
-    }
+    kept = environment(without=("PYTEST", "PYTHON", "COV"))
     done = subprocess.run(
         command,
         cwd=folder,
@@ -186,7 +181,7 @@ def test_the_same_findings(name: str, tmp_path: Path) -> None:
     found = {
         finding["kind"]: (
             finding["nodeid"],
-            (finding["location"] if finding["kind"] in AT_LOCATION else finding["origin"])["line"],
+            place_of(finding)["line"],
             finding["count"],
         )
         for finding in report["findings"]

@@ -54,6 +54,7 @@ async def test_it():
 
 def test_a_collection_of_the_users_does_its_work(suite: Suite) -> None:
     """None of the plugin's own goes on meanwhile, in which the user's would do nothing."""
+    suite.fresh = True
     suite.test(COLLECTOR, "--asyncio-slow-callback-duration=9").clean()
 
 
@@ -222,6 +223,7 @@ def test_nothing_lives_longer_or_dies_earlier(suite: Suite) -> None:
     The order in which they die, what happens in between, and the number of references to each
     are those of a run without the plugin.
     """
+    suite.fresh = True
     lives = []
     for plugins in (("asyncio",), ("asyncio", "asyncio_traps")):
         suite.write(test_it=LIFE)
@@ -250,6 +252,7 @@ def test_it_grows_by_nothing(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> N
     """From the 500th test to the 2,000th: no object of asyncio's or the plugin's more."""
     monkeypatch.setenv("COUNT", "2000")
     monkeypatch.setenv("MARKS", "500,2000")
+    suite.fresh = True
     grown = []
     for plugins in (("asyncio",), ("asyncio", "asyncio_traps")):
         suite.write(test_it=SUITE)

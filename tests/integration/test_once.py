@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from ..run import Suite
+from ..run import XDIST, Suite
 
 HEAD = """
 import asyncio, contextlib
@@ -164,6 +164,6 @@ def test_what_a_conftest_leaks(suite: Suite, args: tuple[str, ...]) -> None:
         test_it="def test_a(): pass\ndef test_b(): pass\n",
     )
 
-    outcome = suite.run(*args, plugins=("asyncio", "asyncio_traps", "xdist"))
+    outcome = suite.run(*args, plugins=XDIST)
 
     assert outcome.only()["count"] == 1

@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-from ..run import Suite
+from ..run import XDIST, Suite
 
 #: What is done in the shared thing, by kind: in a thread, and on a loop.
 SPRINGS = """
@@ -111,6 +111,29 @@ import pytest, pytest_asyncio
 import springs
 from loops import new_loop
 """
+
+#: Modules whose tests share a loop of pytest-asyncio's.
+LOOP = """
+        pytestmark = pytest.mark.asyncio(loop_scope="{scope}")
+
+        @pytest.fixture
+        def shared():
+            pass
+
+        async def use(name, shared):
+            await getattr(springs, name)()
+            await asyncio.sleep(0.01)
+        """
+#: What a server does with a request.
+HANDLE = """
+        async def handle(reader, writer):
+            name = (await reader.readline()).decode().strip()
+            await getattr(springs, name)()
+            await asyncio.sleep(0.01)
+            writer.write(b"done")
+            writer.close()
+            await writer.wait_closed()
+        """
 
 #: For each shared thing: whether it runs functions or coroutines, and the beginning of a module
 #: with `async def use(name, shared)` or `def use(name, shared)`, and the fixture `shared`.
@@ -218,45 +241,12 @@ THINGS = {
             asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), shared).result(10)
         """,
     ),
-    "module loop": (
-        "l_",
-        """
-        pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-        @pytest.fixture
-        def shared():
-            pass
-
-        async def use(name, shared):
-            await getattr(springs, name)()
-            await asyncio.sleep(0.01)
-        """,
-    ),
-    "session loop": (
-        "l_",
-        """
-        pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-        @pytest.fixture
-        def shared():
-            pass
-
-        async def use(name, shared):
-            await getattr(springs, name)()
-            await asyncio.sleep(0.01)
-        """,
-    ),
+    "module loop": ("l_", LOOP.format(scope="module")),
+    "session loop": ("l_", LOOP.format(scope="session")),
     "server in a thread": (
         "l_",
-        """
-        async def handle(reader, writer):
-            name = (await reader.readline()).decode().strip()
-            await getattr(springs, name)()
-            await asyncio.sleep(0.01)
-            writer.write(b"done")
-            writer.close()
-            await writer.wait_closed()
-
+        HANDLE
+        + """
         @pytest.fixture(scope="module")
         def shared():
             loop, address, stop = new_loop(), [], asyncio.Event()
@@ -288,16 +278,9 @@ THINGS = {
     ),
     "server on the loop": (
         "l_",
-        """
+        HANDLE
+        + """
         pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-        async def handle(reader, writer):
-            name = (await reader.readline()).decode().strip()
-            await getattr(springs, name)()
-            await asyncio.sleep(0.01)
-            writer.write(b"done")
-            writer.close()
-            await writer.wait_closed()
 
         @pytest_asyncio.fixture(scope="module", loop_scope="module")
         async def shared():
@@ -373,7 +356,7 @@ def test_the_right_test(suite: Suite, thing: str, loop: str, args: tuple[str, ..
     written = modules(thing, loop)
     suite.write(**written)
 
-    outcome = suite.run(*("-W", "ignore", *args), plugins=("asyncio", "asyncio_traps", "xdist"))
+    outcome = suite.run(*("-W", "ignore", *args), plugins=XDIST)
 
     outcome.no_fault()
     found: dict[str, list[tuple[str, str]]] = {name: [] for name in written}

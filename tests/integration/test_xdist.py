@@ -30,7 +30,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import Suite
+from ..run import XDIST, Suite, environment
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed"
@@ -366,11 +366,10 @@ def run(folder: Path, *args: str, timeout: int = 120) -> Run:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "asyncio"]
     command += ["-p", "xdist", "-p", "asyncio_traps"]
     command += ["--asyncio-traps-report=report.json", "--junitxml=junit.xml", *args]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONASYNCIO"))}
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
+        env={**environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
         capture_output=True,
         encoding="utf-8",
         timeout=timeout,
@@ -532,7 +531,7 @@ def test_a_worker_that_dies(suite: Suite, workers: int) -> None:
     """What was found until then is told, and the test that killed it fails by itself."""
     suite.write(test_it=CRASH)
     warn = "--asyncio-traps=warn:never-awaited:'quiet'"
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
 
     alone = suite.run(warn, "-k", "not crash", plugins=plugins)
     spread = suite.run(warn, f"-n{workers}", plugins=plugins)
@@ -583,7 +582,7 @@ async def test_third(shared): work()
 """
     for name in ("test_one", "test_two", "test_three"):
         suite.write(**{name: head + text})
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
 
     alone = suite.run(plugins=plugins)
     spread = suite.run("-n2", f"--dist={dist}", plugins=plugins)
@@ -599,7 +598,7 @@ def test_markers_of_a_part_of_the_tests_are_not_judged(suite: Suite) -> None:
     text = f"import pytest\n{mark}\nclass TestIt:\n"
     text += "    def test_a(self): assert FINE\n    def test_b(self): pass\nFINE = True\n"
     suite.write(test_it=text)
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
 
     for workers in ("-n0", "-n1"):
         run_all = suite.run(workers, "--asyncio-strict", plugins=plugins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 
-from ..run import AT_LOCATION, Outcome, Suite
+from ..run import Outcome, Suite, place_of
 
 HEAD = """
 import asyncio, contextlib, gc, os, socket, sys, threading, time, warnings
@@ -41,7 +41,7 @@ def check(suite: Suite, text: str, kind: str, *args: str) -> Outcome:
             }
     found = []
     for finding in outcome.findings:
-        place = finding["location"] if kind in AT_LOCATION else finding["origin"]
+        place = place_of(finding)
         found.append((finding["nodeid"].rpartition("::")[2], place and place["line"]))
     assert sorted(found) == sorted(wanted), outcome.result.stdout.str()
     assert set(outcome.kinds) <= {kind}

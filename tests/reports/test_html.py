@@ -1,56 +1,25 @@
-"""The HTML report, as text and in a browser."""
+"""The HTML report, as text."""
 
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Callable
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
 from pytest_asyncio_traps.core.faults import Fault
 from pytest_asyncio_traps.model.finding import (
     Consent,
-    Earlier,
-    Finding,
     Owner,
     Place,
-    Span,
-    Timeline,
 )
 from pytest_asyncio_traps.reports.run import Run
-from pytest_asyncio_traps.reports.writing import write
 from pytest_asyncio_traps.traps import KINDS, TRAPS
 
-from ..browser import ask, needs_browser
 from ..run import Suite
-
-TRAP = """
-import asyncio
-
-async def poll():
-    await asyncio.sleep(3600)
-
-async def test_it():
-    task = asyncio.create_task(poll())  # here
-    await asyncio.sleep(0)
-"""
-
-#: What the parser of HTML is not to take for more than text.
-HOSTILE = (
-    "<script>window.hurt = 1</script>",
-    '"><img src=http://example.invalid/x onerror="top.hurt = 1">',
-    "</script></style></title></textarea>--><h1>x</h1>",
-    "{{ 1237 * 1237 }}{% raw %}",
-    "&lt;&amp;&#60;",
-    "x" * 900,
-    "\u202ereversed \x1b[31m \ud800",
-    "' onmouseover='window.hurt = 1",
-)
+from .samples import HOSTILE, PENDING_TASK, finding, make, slow
 
 VOID = {"meta", "input", "br", "rect", "line", "link", "img"}
 
@@ -104,62 +73,12 @@ def read(suite: Suite, name: str = "traps.html") -> Page:
     return Page((suite.pytester.path / name).read_text(encoding="utf-8"))
 
 
-def make(
-    folder: Path,
-    findings: list[tuple[Finding, int]],
-    suffix: str = ".html",
-    change: Callable[[Run], Run] = lambda run: run,
-) -> Path:
-    """A report of ``findings``."""
-    run = Run(
-        findings,
-        {},
-        [],
-        {"tool": "1.0", "pytest": "9.0"},
-        folder,
-        lambda path: path.removeprefix(f"{folder}/"),
-        ended=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
-    )
-    path = folder / f"traps{suffix}"
-    write(path, change(run))
-    return path
-
-
-def finding(number: int, folder: Path, text: str = "plain", **more: Any) -> Finding:
-    kind = KINDS[number % len(KINDS)]
-    nodeid = f"tests/test_{number}.py::test_{text}"
-    place = Place(f"{folder}/app_{number}_{text}.py", number + 1, f"f_{text}")
-    summary = f"number {number}: {text}"
-    owner = Owner("test", nodeid, "function", nodeid)
-    plain = Finding(kind, summary, "Mend it.", owner, origin=place, when="call", action="fail")
-    return plain._replace(**more)
-
-
-def slow(number: int, folder: Path, text: str = "plain") -> Finding:
-    """A slow step with a deep stack."""
-    places = [Place(f"{folder}/app_{text}.py", n + 1, f"call_{n}_{text}") for n in range(30)]
-    timeline = Timeline(
-        length=0.5,
-        threshold=0.1,
-        waited=0.1,
-        paused=0.05,
-        spans=(
-            Span(0.01, 0.2, 8, tuple(places)),
-            Span(0.25, 0.45, 8, (*places[:10], Place(socket.__file__, 3, "recv"))),
-        ),
-        earlier=(Earlier(-0.2, None, None), Earlier(-0.1, -0.12, places[0])),
-    )
-    return finding(
-        number, folder, text, kind="slow-callback", timeline=timeline, duration=0.35, action="fail"
-    )
-
-
 # -- what a user sees -----------------------------------------------------------
 
 
 def test_a_cause(suite: Suite) -> None:
     """Kind, line, code with the guilty line marked, what to do, how to allow it, and the tests."""
-    suite.test(TRAP, "--asyncio-traps-report=traps.html").no_fault()
+    suite.test(PENDING_TASK, "--asyncio-traps-report=traps.html").no_fault()
 
     page = read(suite)
     line = suite.line_of("here")
@@ -284,6 +203,7 @@ def test_what_could_not_be_watched_and_what_failed(tmp_path: Path) -> None:
 
 def test_without_jinja2_the_run_does_not_begin(suite: Suite) -> None:
     """One error, which says what to install; and the other formats do without."""
+    suite.fresh = True
     suite.write(
         sitecustomize="""
         import importlib.machinery
@@ -433,131 +353,3 @@ def test_each_consent_has_its_words(tmp_path: Path) -> None:
         consented = finding(0, tmp_path, action="allow", consent=Consent(by, "because"))
         page = Page(make(tmp_path, [(consented, 1)]).read_text(encoding="utf-8"))
         assert f"by the {by}: because" in page.text
-
-
-# -- in a browser -------------------------------------------------------------------
-
-
-@needs_browser
-def test_the_filter(tmp_path: Path) -> None:
-    """By kind, by several kinds, by words; what is left is counted, an empty heading goes."""
-    findings = [(finding(n, tmp_path), 1) for n in range(26)]
-    findings += [(finding(100, tmp_path, kind="never-awaited", action="allow"), 1)]
-    path = make(tmp_path, findings)
-
-    answers = ask(
-        path,
-        """
-        const form = page.querySelector("form.filter"), field = form.elements.text;
-        const shown = () => all(".cause").filter((c) => c.checkVisibility()).length;
-        const press = (kind) => form.querySelector(`[data-kind="${kind}"]`).click();
-        const type = (text) => { field.value = text; field.dispatchEvent(new view.Event("input")); };
-        const answers = { begin: shown(), visible: form.checkVisibility() };
-        press("pending-task"); answers.one = shown();
-        answers.headings = all("section.causes").filter((s) => s.checkVisibility()).length;
-        press("never-awaited"); answers.two = shown();
-        press("pending-task"); press("never-awaited"); answers.back = shown();
-        type("APP_7_plain.py"); answers.path = shown();
-        type("test_3.py  number"); answers.words = shown();
-        answers.said = form.querySelector("output").textContent;
-        type("no such thing"); answers.none = shown();
-        type("");
-        form.elements.close.click(); answers.open = all(".cause[open]").length;
-        form.elements.open.click(); answers.all = all(".cause[open]").length;
-        return answers;
-        """,
-    )
-
-    assert answers == {
-        "begin": 27,
-        "visible": True,
-        "one": 2,
-        "headings": 1,
-        "two": 5,
-        "back": 27,
-        "path": 1,
-        "words": 1,
-        "said": "1 of 27 shown.",
-        "none": 0,
-        "open": 0,
-        "all": 27,
-    }
-
-
-_LOOKS = """
-    for (const part of all("details")) part.open = true;
-    const root = page.documentElement, back = view.getComputedStyle(page.body).backgroundColor;
-    const wide = all("body *").filter((e) => !e.closest("pre, .wide, svg, .scroller")
-        && e.getBoundingClientRect().right > root.clientWidth + 1).map((e) => e.outerHTML.slice(0, 90));
-    const small = all("p, td, code").filter(
-        (e) => parseFloat(view.getComputedStyle(e).fontSize) < 11).length;
-    return { scroll: root.scrollWidth, client: root.clientWidth, back, wide, small,
-        hurt: view.hurt || window.hurt || 0 };
-"""
-
-
-@needs_browser
-@pytest.mark.parametrize(
-    ("count", "scheme"), [(0, "light"), (1, "dark"), (300, "light"), (300, "dark")]
-)
-def test_on_a_phone(tmp_path: Path, count: int, scheme: Any) -> None:
-    """Nothing is wider than the screen, whatever names there are; dark is dark, light is light."""
-    findings = [(finding(n, tmp_path, HOSTILE[n % len(HOSTILE)]), 1) for n in range(count)]
-    findings += [(slow(1000 + n, tmp_path, HOSTILE[n]), 1) for n in range(min(count, 6))]
-
-    answer = ask(make(tmp_path, findings), _LOOKS, width=390, scheme=scheme)
-
-    red, green, blue = map(int, re.findall(r"\d+", answer["back"])[:3])
-    assert (red + green + blue > 600) is (scheme == "light")
-    assert answer["scroll"] == answer["client"] <= 390
-    assert answer["wide"] == []
-    assert answer["small"] == 0
-    assert answer["hurt"] == 0
-
-
-@needs_browser
-def test_the_policy_holds(tmp_path: Path) -> None:
-    """Our own style and script run; a script, a style or a picture that got in would not."""
-    answer = ask(
-        make(tmp_path, [(finding(1, tmp_path), 1)]),
-        """
-        const script = page.createElement("script");
-        script.textContent = "window.hurt = 1";
-        page.body.append(script);
-        const style = page.createElement("style");
-        style.textContent = "body { max-width: 7px !important }";
-        page.head.append(style);
-        page.body.setAttribute("style", "max-width: 7px");
-        return {
-          hurt: view.hurt || 0,
-          width: view.getComputedStyle(page.body).maxWidth,
-          form: page.querySelector("form.filter").hidden,
-        };
-        """,
-    )
-
-    assert answer == {"hurt": 0, "width": "1152px", "form": False}
-
-
-@needs_browser
-def test_the_timeline_is_drawn(tmp_path: Path) -> None:
-    """In order, within the width, and with colours of its own."""
-    answer = ask(
-        make(tmp_path, [(slow(1, tmp_path), 1)]),
-        """
-        const drawing = page.querySelector(".flame").getBoundingClientRect();
-        const part = (form) => all(`.flame .${form} rect`).map((r) => r.getBoundingClientRect());
-        const [step] = part("step"), [idle] = part("idle"), [before] = part("before");
-        const calls = [...part("user"), ...part("other")];
-        return {
-          inside: [step, idle, before, ...calls].every(
-            (r) => r.left >= drawing.left - 1 && r.right <= drawing.right + 1 && r.width > 1),
-          order: idle.right <= before.left + 1 && before.right <= step.left + 1,
-          below: calls.every((r) => r.top >= step.bottom && r.left >= step.left - 1),
-          calls: calls.length,
-          fills: new Set(all(".flame rect").map((r) => view.getComputedStyle(r).fill)).size,
-        };
-        """,
-    )
-
-    assert answer == {"inside": True, "order": True, "below": True, "calls": 31, "fills": 5}

@@ -15,7 +15,9 @@ import pytest
 from benchmarks.start import PACKAGES, install
 from pytest_asyncio_traps_loader.finder import Finder
 
-ROOT = Path(__file__).parents[1]
+from ..run import environment
+
+ROOT = Path(__file__).parents[2]
 
 #: Notes the file of everything that the process compiles, by import or by pytest.
 SPY = """
@@ -64,7 +66,7 @@ def run(site: Path, tmp_path: Path, *args: str, **env: str) -> list[dict[str, li
         "    assert 'pytest_asyncio_traps.plugin' in [getattr(p, '__name__', '') for p in plugins]\n",
         encoding="utf-8",
     )
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    kept = environment(without=("PYTEST",))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:tornado"),

@@ -473,12 +473,7 @@ def test_a_failure_that_is_debugged(suite: Suite) -> None:
 
 def debug(suite: Suite, text: str, *args: str, unnamed: bool = True) -> Outcome:
     """`end`, with somebody at the keyboard who says continue."""
-    run = suite.pytester.run
-
-    def run_with_answers(*cmd: str | os.PathLike[str], timeout: float) -> pytest.RunResult:
-        return run(*cmd, timeout=timeout, stdin=b"c\n" * 50)
-
-    suite.pytester.run = run_with_answers  # type: ignore[method-assign,assignment]
+    suite.stdin = b"c\n" * 50
     return end(suite, text, *args, unnamed=unnamed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..run import Suite
+from ..run import XDIST, Suite
 
 TRAP = """
 import asyncio, pytest
@@ -141,7 +141,7 @@ def test_a_run_of_a_part_calls_no_rule_idle(
     )
     outcome = suite.run(
         *("--asyncio-strict", "--asyncio-traps=allow:pending-task", *args, *ways),
-        plugins=("asyncio", "asyncio_traps", "xdist"),
+        plugins=XDIST,
     )
 
     assert outcome.result.ret == int(judged)

@@ -17,6 +17,7 @@ import pytest
 from pytest_asyncio_traps.traps import TRAPS
 
 from ..run import Outcome, Suite, line_of
+from .samples import PENDING_TASK
 
 
 def schema() -> dict[str, Any] | None:
@@ -33,18 +34,6 @@ def check(log: dict[str, Any]) -> None:
     found = schema()
     if found is not None:
         jsonschema.Draft4Validator(found, format_checker=jsonschema.FormatChecker()).validate(log)
-
-
-TRAP = """
-import asyncio
-
-async def poll():
-    await asyncio.sleep(3600)
-
-async def test_it():
-    task = asyncio.create_task(poll())  # here
-    await asyncio.sleep(0)
-"""
 
 
 def sarif(suite: Suite, outcome: Outcome, name: str = "traps.sarif") -> dict[str, Any]:
@@ -71,7 +60,7 @@ def test_the_schema_is_one() -> None:
 
 def test_a_result(suite: Suite) -> None:
     """Where, which code, what to do, from where to where, and known again by what."""
-    outcome = suite.test(TRAP, "--asyncio-traps-report=traps.sarif")
+    outcome = suite.test(PENDING_TASK, "--asyncio-traps-report=traps.sarif")
 
     (result,) = sarif(suite, outcome)["results"]
     line = suite.line_of("here")
@@ -351,7 +340,7 @@ def test_what_has_no_line(suite: Suite) -> None:
 def test_distributed_runs_write_the_same(suite: Suite) -> None:
     """Under pytest-xdist, the controller writes it, with all that the workers have found."""
     pytest.importorskip("xdist")
-    text = TRAP + "\nasync def test_other():\n    poll()\n"
+    text = PENDING_TASK + "\nasync def test_other():\n    poll()\n"
 
     alone = sarif(suite, suite.test(text, "--asyncio-traps-report=alone.sarif"), "alone.sarif")
     spread = sarif(

@@ -13,7 +13,7 @@ import pytest
 from pytest_asyncio_traps.baseline.file import HEADER, parse, render
 from pytest_asyncio_traps.traps import KINDS
 
-from ..run import Outcome, Suite
+from ..run import XDIST, Outcome, Suite
 
 APP = """
 import asyncio
@@ -526,8 +526,6 @@ def test_odd_names(suite: Suite) -> None:
 
 
 # -- pytest-xdist -----------------------------------------------------------------
-
-XDIST = ("asyncio", "asyncio_traps", "xdist")
 
 
 @pytest.mark.parametrize("dist", ["load", "loadfile"])

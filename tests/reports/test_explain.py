@@ -10,7 +10,7 @@ from pytest_asyncio_traps.policy.rules import BadRuleError
 from pytest_asyncio_traps.reports.explain import explain, overview, plain
 from pytest_asyncio_traps.traps import KINDS
 
-from .run import Suite
+from ..run import Suite
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,22 +12,12 @@ import pytest
 from pytest_asyncio_traps.traps import TRAPS
 
 from ..run import Suite
-
-TRAP = """
-import asyncio
-
-async def poll():
-    await asyncio.sleep(3600)
-
-async def test_it():
-    task = asyncio.create_task(poll())  # here
-    await asyncio.sleep(0)
-"""
+from .samples import PENDING_TASK
 
 
 def test_a_finding_in_the_json_report(suite: Suite) -> None:
     """Every key of the contract, with what belongs there."""
-    outcome = suite.test(TRAP)
+    outcome = suite.test(PENDING_TASK)
 
     assert outcome.report["schema"] == 1
     assert outcome.report["tool"]["name"] == "pytest-asyncio-traps"
@@ -52,7 +42,7 @@ def test_a_finding_in_the_json_report(suite: Suite) -> None:
 
 def test_the_terminal_teaches(suite: Suite) -> None:
     """Kind, code, where it waits, what to do, how to allow it; a count at the end."""
-    outcome = suite.test(TRAP)
+    outcome = suite.test(PENDING_TASK)
 
     outcome.result.stdout.fnmatch_lines(
         [
@@ -73,7 +63,7 @@ def test_the_terminal_teaches(suite: Suite) -> None:
 
 
 def test_junit_points_to_the_users_line(suite: Suite) -> None:
-    suite.test(TRAP, "--junitxml=junit.xml")
+    suite.test(PENDING_TASK, "--junitxml=junit.xml")
 
     (error,) = ElementTree.parse(suite.pytester.path / "junit.xml").iter("error")
     assert "pending-task: task running 'poll' was left pending" in (error.get("message") or "")
@@ -89,7 +79,7 @@ def test_reprcrash_is_the_users_line(suite: Suite) -> None:
                 print("CRASH", crash.path, crash.lineno, crash.message)
         """
     )
-    outcome = suite.test(TRAP, "-s")
+    outcome = suite.test(PENDING_TASK, "-s")
 
     path = suite.pytester.path / "test_it.py"
     outcome.result.stdout.fnmatch_lines([f"*CRASH {path} {suite.line_of('here')} pending-task: *"])
@@ -97,7 +87,7 @@ def test_reprcrash_is_the_users_line(suite: Suite) -> None:
 
 @pytest.mark.parametrize("style", ["auto", "long", "short", "line", "native", "no"])
 def test_every_traceback_style(suite: Suite, style: str) -> None:
-    outcome = suite.test(TRAP, f"--tb={style}")
+    outcome = suite.test(PENDING_TASK, f"--tb={style}")
 
     outcome.result.assert_outcomes(passed=1, errors=1)
     outcome.no_fault()
@@ -130,7 +120,7 @@ def test_the_report_replaces_a_file_whole(suite: Suite) -> None:
     (folder / "real.json").write_text("old")
     (folder / "link.json").symlink_to("real.json")
 
-    suite.test(TRAP, f"--asyncio-traps-report={folder / 'link.json'}")
+    suite.test(PENDING_TASK, f"--asyncio-traps-report={folder / 'link.json'}")
 
     assert (folder / "link.json").is_symlink()
     assert (folder / "real.json").read_text().startswith("{")
@@ -151,7 +141,7 @@ def test_each_kind_has_its_words() -> None:
 def test_distributed_runs_report_the_same(suite: Suite, dist: str) -> None:
     """Under pytest-xdist, late findings too arrive with the right nodeid."""
     pytest.importorskip("xdist")
-    text = TRAP + "\nKEPT = []\nasync def test_late(): KEPT.append(poll())\n"
+    text = PENDING_TASK + "\nKEPT = []\nasync def test_late(): KEPT.append(poll())\n"
     text += "async def test_fine(): await asyncio.sleep(0)\n"
 
     alone = suite.test(text)

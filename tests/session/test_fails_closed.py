@@ -11,7 +11,7 @@ import pytest
 from pytest_asyncio_traps import options
 from pytest_asyncio_traps_loader.failed import FailedPlugin
 
-from ..run import Suite
+from ..run import XDIST, Suite
 
 SUITE = """
 import asyncio
@@ -71,7 +71,7 @@ def test_strict(suite: Suite, name: str, args: tuple[str, ...]) -> None:
     outcome = suite.run(
         *("--asyncio-strict", "--asyncio-traps-report=traps.sarif", *args),
         *("--asyncio-traps-report=traps.html",) * bool(find_spec("jinja2")),
-        plugins=("asyncio", "asyncio_traps", "xdist"),
+        plugins=XDIST,
     )
 
     result = outcome.result
@@ -122,7 +122,7 @@ def test_a_fault_after_the_summary(suite: Suite, args: tuple[str, ...]) -> None:
         test_it="def test_it(): pass",
     )
 
-    plugins = ("asyncio", "asyncio_traps", "xdist")
+    plugins = XDIST
     strict = suite.run("--asyncio-strict", *args, plugins=plugins).result
     plain = suite.run(*args, plugins=plugins).result
 

@@ -1,0 +1,137 @@
+"""The HTML report in a browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..browser import ask, needs_browser
+from .samples import HOSTILE, finding, make, slow
+
+
+@needs_browser
+def test_the_filter(tmp_path: Path) -> None:
+    """By kind, by several kinds, by words; what is left is counted, an empty heading goes."""
+    findings = [(finding(n, tmp_path), 1) for n in range(26)]
+    findings += [(finding(100, tmp_path, kind="never-awaited", action="allow"), 1)]
+    path = make(tmp_path, findings)
+
+    answers = ask(
+        path,
+        """
+        const form = page.querySelector("form.filter"), field = form.elements.text;
+        const shown = () => all(".cause").filter((c) => c.checkVisibility()).length;
+        const press = (kind) => form.querySelector(`[data-kind="${kind}"]`).click();
+        const type = (text) => { field.value = text; field.dispatchEvent(new view.Event("input")); };
+        const answers = { begin: shown(), visible: form.checkVisibility() };
+        press("pending-task"); answers.one = shown();
+        answers.headings = all("section.causes").filter((s) => s.checkVisibility()).length;
+        press("never-awaited"); answers.two = shown();
+        press("pending-task"); press("never-awaited"); answers.back = shown();
+        type("APP_7_plain.py"); answers.path = shown();
+        type("test_3.py  number"); answers.words = shown();
+        answers.said = form.querySelector("output").textContent;
+        type("no such thing"); answers.none = shown();
+        type("");
+        form.elements.close.click(); answers.open = all(".cause[open]").length;
+        form.elements.open.click(); answers.all = all(".cause[open]").length;
+        return answers;
+        """,
+    )
+
+    assert answers == {
+        "begin": 27,
+        "visible": True,
+        "one": 2,
+        "headings": 1,
+        "two": 5,
+        "back": 27,
+        "path": 1,
+        "words": 1,
+        "said": "1 of 27 shown.",
+        "none": 0,
+        "open": 0,
+        "all": 27,
+    }
+
+
+_LOOKS = """
+    for (const part of all("details")) part.open = true;
+    const root = page.documentElement, back = view.getComputedStyle(page.body).backgroundColor;
+    const wide = all("body *").filter((e) => !e.closest("pre, .wide, svg, .scroller")
+        && e.getBoundingClientRect().right > root.clientWidth + 1).map((e) => e.outerHTML.slice(0, 90));
+    const small = all("p, td, code").filter(
+        (e) => parseFloat(view.getComputedStyle(e).fontSize) < 11).length;
+    return { scroll: root.scrollWidth, client: root.clientWidth, back, wide, small,
+        hurt: view.hurt || window.hurt || 0 };
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("count", "scheme"), [(0, "light"), (1, "dark"), (300, "light"), (300, "dark")]
+)
+def test_on_a_phone(tmp_path: Path, count: int, scheme: Any) -> None:
+    """Nothing is wider than the screen, whatever names there are; dark is dark, light is light."""
+    findings = [(finding(n, tmp_path, HOSTILE[n % len(HOSTILE)]), 1) for n in range(count)]
+    findings += [(slow(1000 + n, tmp_path, HOSTILE[n]), 1) for n in range(min(count, 6))]
+
+    answer = ask(make(tmp_path, findings), _LOOKS, width=390, scheme=scheme)
+
+    red, green, blue = map(int, re.findall(r"\d+", answer["back"])[:3])
+    assert (red + green + blue > 600) is (scheme == "light")
+    assert answer["scroll"] == answer["client"] <= 390
+    assert answer["wide"] == []
+    assert answer["small"] == 0
+    assert answer["hurt"] == 0
+
+
+@needs_browser
+def test_the_policy_holds(tmp_path: Path) -> None:
+    """Our own style and script run; a script, a style or a picture that got in would not."""
+    answer = ask(
+        make(tmp_path, [(finding(1, tmp_path), 1)]),
+        """
+        const script = page.createElement("script");
+        script.textContent = "window.hurt = 1";
+        page.body.append(script);
+        const style = page.createElement("style");
+        style.textContent = "body { max-width: 7px !important }";
+        page.head.append(style);
+        page.body.setAttribute("style", "max-width: 7px");
+        return {
+          hurt: view.hurt || 0,
+          width: view.getComputedStyle(page.body).maxWidth,
+          form: page.querySelector("form.filter").hidden,
+        };
+        """,
+    )
+
+    assert answer == {"hurt": 0, "width": "1152px", "form": False}
+
+
+@needs_browser
+def test_the_timeline_is_drawn(tmp_path: Path) -> None:
+    """In order, within the width, and with colours of its own."""
+    answer = ask(
+        make(tmp_path, [(slow(1, tmp_path), 1)]),
+        """
+        const drawing = page.querySelector(".flame").getBoundingClientRect();
+        const part = (form) => all(`.flame .${form} rect`).map((r) => r.getBoundingClientRect());
+        const [step] = part("step"), [idle] = part("idle"), [before] = part("before");
+        const calls = [...part("user"), ...part("other")];
+        return {
+          inside: [step, idle, before, ...calls].every(
+            (r) => r.left >= drawing.left - 1 && r.right <= drawing.right + 1 && r.width > 1),
+          order: idle.right <= before.left + 1 && before.right <= step.left + 1,
+          below: calls.every((r) => r.top >= step.bottom && r.left >= step.left - 1),
+          calls: calls.length,
+          fills: new Set(all(".flame rect").map((r) => view.getComputedStyle(r).fill)).size,
+        };
+        """,
+    )
+
+    assert answer == {"inside": True, "order": True, "below": True, "calls": 31, "fills": 5}
