@@ -160,7 +160,8 @@ class ObjectTracker(GcReader):
         ref.tag = _tag(obj)
         ref.tenure = tenure
         self.tracked[ref.key] = ref
-        self._entries.append((ref, tenure, None))
+        # Not with ``ref`` itself: an entry may outlive the object, and the tag may be a class.
+        self._entries.append((weakref.ref(obj), tenure, None))
 
     def _forget_dead(self) -> None:
         tracked, dead = self.tracked, self._recently_dead

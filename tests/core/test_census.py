@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -613,3 +614,15 @@ def test_many_dead_objects_are_forgotten(tracker: ObjectTracker) -> None:
 
     assert len(tracker.arrived()) < 2_100
     assert [obj for obj, _ in tracker.living()] == living
+
+
+def test_a_class_is_released_with_its_last_object(tracker: ObjectTracker) -> None:
+    cls = type("Local", (Thing,), {})
+    thing = cls()
+    tracker.scan()
+    died = weakref.ref(cls)
+    del thing, cls
+    tracker.scan()
+    gc.collect()
+
+    assert died() is None
