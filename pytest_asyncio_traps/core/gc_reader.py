@@ -39,8 +39,9 @@ from .ownership import Tenure
 
 def _up_to(marker: object, objects: list[Any]) -> int:
     """How many objects there are up to and including ``marker``; 0 if it is missing."""
+    length = len(objects)
     behind = compress(count(), map(is_, reversed(objects), repeat(marker)))
-    return len(objects) - next(behind, len(objects))
+    return length - next(behind, length)
 
 
 class Marker(list[Tenure]):
@@ -154,12 +155,11 @@ class GcReader:
                 if self._generation < 2:  # else a collection has emptied it, and all is unread
                     del older[: _up_to(last, older)]
                 self._remember(older, tenure)
-        length = len(young)
         del young[:start]
         self._remember(young, tenure)
         if self._markers[0] is last:  # else a collection has begun during this reading
             self._markers[:markers] = [marker]
-            self._generation, self._length = 0, length
+            self._generation, self._length = 0, start + len(young)
 
     def _remember(self, objects: list[Any], tenure: Tenure) -> None:
         """Take new objects, in order; those before the first `Marker` are of ``tenure``.
