@@ -1,4 +1,4 @@
-"""Which entries of a baseline are over, and how the file reads after a run."""
+"""Which entries of a baseline are stale, and what the file holds after a run."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def key_of(finding: Finding) -> Key:
 
 
 def stale(tests: tuple[str, ...], of: RunCoverage, *findings: Finding) -> bool:
-    """Whether an entry that names ``tests`` is over after a run."""
-    ratchet = BaselineComparison([Entry(KEY, tests)], key_of)
-    return bool(ratchet.stale(findings, of, lambda kind: True))
+    """Whether an entry that names ``tests`` is stale after a run."""
+    comparison = BaselineComparison([Entry(KEY, tests)], key_of)
+    return bool(comparison.stale(findings, of, lambda kind: True))
 
 
-def test_an_entry_is_over_when_its_tests_ran_and_nobody_sprang_it() -> None:
+def test_an_entry_is_stale_when_its_tests_ran_and_its_cause_did_not_show() -> None:
     run = course([A, B])
 
     assert stale((A,), run)
@@ -72,7 +72,7 @@ def test_an_entry_is_over_when_its_tests_ran_and_nobody_sprang_it() -> None:
         {"broken": "a worker died"},
     ],
 )
-def test_a_test_that_did_not_end_by_itself_may_have_sprung_it(changes: dict[str, Any]) -> None:
+def test_a_test_that_did_not_run_to_its_end_may_have_shown_it(changes: dict[str, Any]) -> None:
     """Not begun, deselected, skipped, failed; or the run says nothing at all."""
     assert not stale(("t.py",), course([A, B], **changes))
 
@@ -95,7 +95,7 @@ def test_all_parameters_of_a_function_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phases", "over"),
+    ("phases", "ended"),
     [
         ([("setup", "passed"), ("call", "passed"), ("teardown", "passed")], True),
         ([("setup", "passed"), ("call", "xfailed"), ("teardown", "passed")], True),
@@ -106,13 +106,13 @@ def test_all_parameters_of_a_function_count() -> None:
         ([("setup", "passed"), ("call", "rerun"), ("teardown", "passed")], False),
     ],
 )
-def test_how_a_test_ends(phases: list[tuple[str, str]], over: bool) -> None:
+def test_how_a_test_ends(phases: list[tuple[str, str]], ended: bool) -> None:
     """An expected failure is an end; one that did not run, or ended early, is none."""
     run = course(collected={A}, files={"t.py"})
     for when, outcome in phases:
         run.add(A, when, outcome)
 
-    assert stale((A,), run) == over
+    assert stale((A,), run) == ended
 
 
 def test_a_test_that_is_gone_is_represented_by_its_file() -> None:
@@ -148,7 +148,7 @@ def test_kinds_that_the_run_did_not_look_for() -> None:
     assert not BaselineComparison([entry], key_of).stale([], run, lambda kind: False)
 
 
-def test_what_shows_in_some_runs_only_is_never_over() -> None:
+def test_what_shows_in_some_runs_only_is_never_stale() -> None:
     """And an update leaves it as it is, but for further tests."""
     entry = Entry(KEY, (A,), sometimes=True)
 
@@ -208,7 +208,7 @@ def test_an_update_keeps_what_the_run_could_not_see() -> None:
     assert (result.new, result.gone, result.unseen) == (0, 0, 1)
 
 
-def test_an_update_drops_what_the_run_saw_to_be_over() -> None:
+def test_an_update_drops_what_the_run_showed_to_be_stale() -> None:
     entries = [Entry(KEY, (B, A), ("# mine",)), Entry(OTHER, (B,))]
 
     result = BaselineComparison(entries, key_of).updated([finding(KEY, A)], course([A, B]))
