@@ -1,8 +1,10 @@
 """Private parts and wording of asyncio: each stated once, with a probe.
 
-Names that are read with `ask()` are constants here. What `loops` replaces is asyncio's own code,
-which it has to imitate to the attribute: there the attributes are written out, since each
-indirection costs something at every operation, and `SCHEDULING` and `HANDLES` list them.
+Names that are read with `ask()` are constants here. `loops` replaces asyncio's own methods and has
+to imitate them to the attribute. There, attributes are written out, since an indirection would cost
+time at every operation; `HANDLES`, `LOOPS` and `SCHEDULING` cover them.
+
+This file is longer than others because it is a table: one entry per private part.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ def _has_known_handles() -> bool:
 #: calling a constructor.
 HANDLES: Final = Assumption(
     "slots and constructors of handles",
-    "loops.handles, loops.stdlib, traps.lingering_timer",
+    "loops.handles, loops.stdlib, core.creation, traps.lingering_timer",
     "the lines that scheduled callbacks",
     "this Python makes its handles in another way",
     _has_known_handles,
@@ -116,7 +118,7 @@ STEPS: Final = Assumption(
 #: The step is replaced by a copy of what Python does. Any other step is called from a wrapper.
 KNOWN_STEP: Final = Assumption(
     "what Handle._run does",
-    "loops.stdlib, loops.handles",
+    "loops.handles, loops.stdlib.steps",
     "",
     "this Python runs its handles in another way",
     lambda: (
@@ -156,7 +158,7 @@ IS_COROUTINE: Final = "_is_coroutine"
 #: asyncio's loops have the attributes that the replacements of their methods use.
 LOOPS: Final = Assumption(
     "attributes of asyncio's loops",
-    "loops.stdlib, traps.wrong_thread, traps.unclosed_loop",
+    "loops.stdlib, loops.futures, traps.wrong_thread, traps.unclosed_loop",
     "asyncio's loops: the lines that scheduled callbacks, futures and threads",
     "this Python's loops keep their state in another way",
     _has_loop_fields,
@@ -166,7 +168,7 @@ LOOPS: Final = Assumption(
 #: create the handles, which takes longer.
 SCHEDULING: Final = Assumption(
     "what call_soon() and call_at() do",
-    "loops.stdlib",
+    "loops.handles, loops.stdlib.scheduling",
     "",
     "this Python schedules callbacks in another way",
     lambda: (
@@ -180,7 +182,7 @@ RUN_ONCE: Final = "_run_once"
 
 LOOP_RUNS: Final = Assumption(
     f"BaseEventLoop.{RUN_ONCE}",
-    "loops.stdlib",
+    "loops.stdlib.lifecycle, core.stacks",
     "whether an exception from outside ended the run of a loop",
     f"this Python's loops have no {RUN_ONCE}",
     lambda: (
@@ -195,7 +197,7 @@ DEBUG_SWITCH: Final = "_is_debug_mode"
 
 DEBUG_MODE: Final = Assumption(
     f"asyncio.coroutines.{DEBUG_SWITCH}",
-    "loops.stdlib",
+    "loops.stdlib.debug_mode",
     "",
     f"this Python has no {DEBUG_SWITCH}",
     lambda: callable(getattr(coroutines, DEBUG_SWITCH)),
@@ -207,7 +209,7 @@ ASYNCGEN_DROPPED: Final = "_asyncgen_finalizer_hook"
 
 ASYNCGEN_HOOKS: Final = Assumption(
     "hooks for async generators",
-    "loops.stdlib, traps.unclosed_asyncgen",
+    "loops.generators, traps.unclosed_asyncgen",
     "unclosed-asyncgen",
     "this Python's loops follow their async generators in another way",
     lambda: all(
@@ -245,10 +247,10 @@ def serving_loops() -> Iterator[type]:
 
 SERVERS: Final = Assumption(
     f"the method {START_SERVING} of loops",
-    "loops.stdlib",
+    "loops.stdlib.servers",
     "which test a server serves",
     f"this Python's loops have no {START_SERVING}",
-    lambda: any(True for _ in serving_loops()),
+    lambda: callable(getattr(asyncio.SelectorEventLoop, START_SERVING)),
 )
 
 #: The function with which `asyncio.Runner` cancels what is left, and the one that calls it.
@@ -363,7 +365,7 @@ def _probe_task() -> bool:
 #: A task shows its coroutine and what it waits for.
 TASKS: Final = Assumption(
     "attributes of tasks",
-    "core.objects, core.tasks, traps.pending_task",
+    "core.objects, core.awaits, traps.pending_task",
     _WAITS,
     "this Python's tasks do not show what they wait for",
     _probe_task,
@@ -375,7 +377,7 @@ WAIT_CELL: Final = "waiter"
 
 WAIT_CLOSURE: Final = Assumption(
     "closure of asyncio.wait()",
-    "traps.pending_task",
+    "core.awaits",
     _WAITS,
     "asyncio.wait() keeps what it waits for in another way",
     lambda: any(
@@ -388,7 +390,7 @@ WAIT_CLOSURE: Final = Assumption(
 
 GATHER: Final = Assumption(
     "children of gather()",
-    "core.objects, traps.pending_task",
+    "core.objects, core.awaits",
     _WAITS,
     "gather() does not show what it gathers",
     lambda: GATHERED in _names(_tasks._GatheringFuture.__init__),
@@ -398,7 +400,7 @@ GATHER: Final = Assumption(
 #: cancellation counts as swallowed: without them, that kind stays off.
 TASK_GROUPS: Final = Assumption(
     "attributes of asyncio.TaskGroup",
-    "traps.pending_task, traps.swallowed_cancellation",
+    "core.awaits, traps.swallowed_cancellation",
     "swallowed-cancellation",
     "asyncio.TaskGroup keeps its state in another way",
     lambda: (
@@ -522,7 +524,7 @@ def _shows_connections() -> bool:
 #: A transport shows its socket, protocol and server.
 CONNECTIONS: Final = Assumption(
     "attributes of transports and streams",
-    "traps.unclosed_transport, traps.callback_exception, traps.pending_task, core.watch",
+    "core.creation, traps.unclosed_transport, traps.callback_exception, traps.pending_task",
     "unclosed-transport: which server or stream a connection belongs to",
     "this Python's transports keep their state in another way",
     _shows_connections,

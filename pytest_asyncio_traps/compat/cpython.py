@@ -58,7 +58,7 @@ def _without_collections(probe: Callable[[], bool]) -> Callable[[], bool]:
 #: The collector lists its youngest generation in the order in which objects were created.
 ALLOCATION_ORDER: Final = Assumption(
     "order of the youngest generation",
-    "core.object_tracker",
+    "core.gc_reader, traps.never_awaited",
     "never-awaited, unretrieved-exception: objects that outlive the test that created them",
     "the garbage collector does not list new objects in the order of their creation",
     _without_collections(lambda: not _is_free_threaded() and _keeps_order()),
@@ -79,7 +79,7 @@ def _appends_survivors() -> bool:
 #: reading of the youngest generation.
 SURVIVORS_MOVE_UP: Final = Assumption(
     "survivors of a young collection",
-    "core.object_tracker",
+    "core.gc_reader",
     "",
     "the garbage collector does not move survivors to the end of the next generation",
     _without_collections(_appends_survivors),
@@ -216,7 +216,7 @@ def executor_job_class() -> Any:
 
 EXECUTOR_JOBS: Final = Assumption(
     f"concurrent.futures.thread.{EXECUTOR_JOB}",
-    "core.ownership",
+    "core.threads",
     "who handed a job to an executor",
     f"this Python has no {EXECUTOR_JOB}",
     lambda: executor_job_class() is not None,
@@ -241,7 +241,7 @@ CURRENT_FRAMES: Final = "_current_frames"
 
 STACKS_OF_THREADS: Final = Assumption(
     f"sys.{CURRENT_FRAMES}",
-    "core.stacks",
+    "core.thread_stacks",
     "slow-callback: the line that blocks",
     f"sys.{CURRENT_FRAMES}() does not show the frames of all threads",
     lambda: threading.get_ident() in getattr(sys, CURRENT_FRAMES)(),

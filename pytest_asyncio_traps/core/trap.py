@@ -265,7 +265,8 @@ def _alike(wrapper: Any, original: object) -> Callable[..., Any]:
         if sys.version_info >= (3, 12):
             inspect.markcoroutinefunction(wrapper)
         else:
-            wrapper._is_coroutine = getattr(asyncio.coroutines, private.IS_COROUTINE, None)
+            value = getattr(asyncio.coroutines, private.IS_COROUTINE, None)
+            setattr(wrapper, private.IS_COROUTINE, value)
     function: Callable[..., Any] = wrapper
     return function
 

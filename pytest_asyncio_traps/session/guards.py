@@ -42,7 +42,7 @@ def guarded_within(function: _Hook) -> _Hook:
 def guarded(
     function: Callable[..., Any], faults_of: Callable[..., Faults] | None = None
 ) -> Callable[..., Any]:
-    """The hook ``function``, a wrapper or a plain one, without its faults.
+    """The hook ``function``, a wrapper or a plain one, guarded against its faults.
 
     ``faults_of`` returns where the faults are noted, and is called with the arguments of the hook.
     Without it, ``function`` is a method, and its object has them as ``faults``. pytest calls hooks
