@@ -114,7 +114,7 @@ def test_each_event_is_heard_by_a_kind() -> None:
         for name in EVENTS
         if getattr(trap, name) is not getattr(Listener, name)
     }
-    heard |= {"loop_enters", "loop_leaves", "step_due"}  # by the watchdog: see `SlowCallback`
+    heard |= {"loop_enters", "loop_leaves", "step_due"}  # by the sampler: see `SlowCallback`
 
     assert heard == set(EVENTS)
     assert all(issubclass(trap, BuiltinTrap) for trap in TRAPS)

@@ -439,7 +439,7 @@ DEBUGGED = {
 
 @pytest.mark.parametrize("how", DEBUGGED)
 def test_somebody_debugs(suite: Suite, how: str) -> None:
-    """A person's time is not the code's: the watchdog stands down."""
+    """A person's time is not the code's: the sampler stands down."""
     text, args = DEBUGGED[how]
     suite.write(debugger=DEBUGGER)
     outcome = debug(suite, text, *args)

@@ -146,7 +146,7 @@ def test_a_pause_counts_before_it_is_over(tracker: ObjectTracker) -> None:
     assert tracker.paused() == at_stop
 
 
-def test_after_a_collection_in_the_thread_of_the_watchdog(tracker: ObjectTracker) -> None:
+def test_after_a_collection_in_the_thread_of_the_sampler(tracker: ObjectTracker) -> None:
     """Nothing is read then; what is made afterwards is not taken for what came before."""
     tracker.mark(tenure("a"))
     kept = [Thing()]
