@@ -68,6 +68,9 @@ class Watch(CreationRecords):
     third_party: Faults
     failed: bool
     events: Events
+    ownership: Ownership
+    tracker: ObjectTracker
+    handovers: Handovers
     warning_monitor: WarningMonitor
     patches: Patches
     origins: OriginTracking

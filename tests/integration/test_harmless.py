@@ -124,7 +124,7 @@ def test_a_fault_of_the_plugin_is_told_as_such(suite: Suite) -> None:
         def broken(*args):
             raise ZeroDivisionError("a fault")
 
-        PendingTask._users = broken
+        PendingTask._users_tasks = broken
         """
     )
     outcome = suite.test(

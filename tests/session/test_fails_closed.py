@@ -32,7 +32,7 @@ FAULTS = {
     "a kind": (
         """
         from pytest_asyncio_traps.traps.pending_task import PendingTask
-        PendingTask._users = lambda *args: 1 / 0
+        PendingTask._users_tasks = lambda *args: 1 / 0
         """,
         ("pending-task", "'pending-task' only"),
     ),
@@ -179,9 +179,8 @@ def test_a_kind_that_cannot_be_armed(suite: Suite) -> None:
 
         def pytest_sessionstart(session):
             watch = session.config.stash[lifecycle_key].watch
-            owners = [getattr(f, "__self__", None) for name in type(watch).__slots__
-                      if name.startswith("on_") for f in getattr(watch, name)]
-            kinds = {getattr(owner, "kind", None) for owner in owners}
+            kinds = {getattr(handler.__self__, "kind", None)
+                     for handlers in watch.events.listening.values() for handler in handlers}
             assert "pending-task" in kinds and "unclosed-transport" not in kinds, kinds
         """,
         fail_to_arm="""
