@@ -7,6 +7,7 @@ import sys
 from types import CodeType
 from typing import Any
 
+from ..compat.runners import ANYIO_ON_ASYNCIO
 from .objects import ask, call, code_of, function_code
 from .paths import ASYNCIO, HARNESS, LIBRARY
 from .places import coroutine_origin
@@ -52,7 +53,7 @@ def is_anyio_shutdown(code: Any) -> bool:
 
 def _is_anyios(code: CodeType) -> bool:
     """Whether ``code`` is in anyio's backend for asyncio."""
-    module = sys.modules.get("anyio._backends._asyncio")
+    module = sys.modules.get(ANYIO_ON_ASYNCIO.module)
     return module is not None and code.co_filename == ask(module, "__file__")
 
 
