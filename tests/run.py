@@ -165,6 +165,8 @@ class Suite:
         self.stdin: bytes | None = None
         self._launcher = launcher
         self._runs = 0
+        # For the scripts that tests run; `Launcher` sets it for runs of pytest.
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         for name in UNSET:
             monkeypatch.delenv(name, raising=False)
         pytester.makeini(

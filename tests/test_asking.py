@@ -220,9 +220,6 @@ ALLOWED: dict[str, dict[str, str]] = {
         "getattr(parent, '_asyncio_traps_made', None)": "likewise",
         "getattr(parent, '_asyncio_traps_outer', ())": "likewise",
     },
-    "loops/stdlib/servers.py": {
-        "getattr(sys.modules[f'asyncio.{module}'], name, None)": "a module",
-    },
     "loops/stdlib/steps.py": {"run.__code__": "a function of the plugin's"},
     "loops/uvloop/callbacks.py": {
         "getattr(self.args[-1], name)": "it passes for the callback, in every respect",

@@ -23,6 +23,12 @@ class Assumption:
 
     __slots__ = ("_holds", "lost", "name", "probe", "reason", "users")
 
+    name: str
+    users: str
+    lost: str
+    reason: str
+    probe: Callable[[], bool]
+
     def __init__(
         self, name: str, users: str, lost: str, reason: str, probe: Callable[[], bool]
     ) -> None:

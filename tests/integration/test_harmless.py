@@ -492,9 +492,9 @@ def test_handles_of_another_make_are_left_alone(suite: Suite) -> None:
     """A Python whose handles are made in another way keeps its own; the run says so."""
     suite.write(
         earlier="""
-        from pytest_asyncio_traps.loops import handles
+        from pytest_asyncio_traps.compat import asyncio as private
 
-        handles.KNOWN = False
+        private.HANDLES.probe = lambda: False
         """,
         test_it="""
         import asyncio

@@ -212,30 +212,6 @@ LACKING = {
         "unclosed-transport of connections over TLS",
     ),
     "an instruction": ("import dis; dis.opmap.pop('RETURN_GENERATOR', None)", None),
-    "handles in Python": (
-        "import asyncio.events as e; e.Handle._run = len",
-        "slow-callback: the steps of loops",
-    ),
-    "slots of handles": (
-        "import asyncio.events as e\n"
-        "class Handle(e.Handle):\n    __slots__ = ('more',)\n"
-        "e.Handle.__slots__ = ()",
-        "the lines that scheduled callbacks",
-    ),
-    "a flag of futures": (
-        "import asyncio, asyncio.futures as f\n"
-        "class Flagless(type):\n"
-        "    def mro(cls): return [c for c in super().mro()]\n"
-        "import builtins\n"
-        "real = builtins.vars\n"
-        "def vars_(*args):\n"
-        "    found = real(*args)\n"
-        "    if args and args[0] is asyncio.Future.__mro__[0]:\n"
-        "        found = {k: v for k, v in found.items() if k != '_log_traceback'}\n"
-        "    return found\n"
-        "builtins.vars = vars_",
-        "unretrieved-exception of futures that something still refers to",
-    ),
     "what pytest makes failures of": (
         "import _pytest._code.code as c; c.Renamed = c.ReprEntry\n"
         "import sys, types\n"
