@@ -36,6 +36,20 @@ GUARDS = (
     "core.events:part_of",
 )
 
+#: Functions of `compat` that are not only called by probes.
+_NO_PROBES = {
+    "compat.asyncio:serving_loops",
+    "compat.asyncio:awaiters_of",
+    "compat.cpython:find_interpreters",
+    "compat.cpython:executor_job_class",
+}
+
+
+def is_probe(point: str) -> bool:
+    """Whether ``point`` is of a probe: a fault there is a blind spot, and not reported."""
+    return point.startswith(("compat.asyncio:", "compat.cpython:")) and point not in _NO_PROBES
+
+
 #: What C code calls, of Python or of uvloop: to look at, it is called by whoever calls that.
 CALLED_BY_C = {
     "loops.handles:AtHandle.__lt__",
