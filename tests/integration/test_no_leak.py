@@ -51,6 +51,9 @@ async def test_it():
     assert IN == [threading.main_thread()]
 """
 
+#: A busy machine may keep a step for long.
+PATIENT = ("-o", "asyncio_slow_callback_duration=60")
+
 
 def test_a_collection_of_the_users_does_its_work(suite: Suite) -> None:
     """None of the plugin's own goes on meanwhile, in which the user's would do nothing."""
@@ -227,7 +230,7 @@ def test_nothing_lives_longer_or_dies_earlier(suite: Suite) -> None:
     lives = []
     for plugins in (("asyncio",), ("asyncio", "asyncio_traps")):
         suite.write(test_it=LIFE)
-        outcome = suite.run("-p", "no:unraisableexception", plugins=plugins)
+        outcome = suite.run("-p", "no:unraisableexception", *PATIENT, plugins=plugins)
         assert outcome.result.ret == 0, outcome.result.stdout.str()
         lives.append(json.loads((suite.pytester.path / "life.json").read_text()))
     without, with_ = lives
@@ -256,7 +259,7 @@ def test_it_grows_by_nothing(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> N
     grown = []
     for plugins in (("asyncio",), ("asyncio", "asyncio_traps")):
         suite.write(test_it=SUITE)
-        outcome = suite.run("-q", plugins=plugins)
+        outcome = suite.run("-q", *PATIENT, plugins=plugins)
         assert outcome.result.ret == 0
         seen = json.loads((suite.pytester.path / "growth.json").read_text())
         early, late = seen["500"], seen["2000"]

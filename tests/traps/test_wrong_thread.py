@@ -204,7 +204,7 @@ def test_the_thread_may_go_on(suite: Suite) -> None:
             called = asyncio.Event()
             thread = threading.Thread(target=loop.call_soon, args=(called.set,))
             thread.start()
-            await asyncio.wait_for(called.wait(), 20)
+            await asyncio.wait_for(called.wait(), 5)
             thread.join()
 
         async def test_debug_mode_and_caught():
