@@ -319,7 +319,8 @@ async def _pending() -> None:
 
 
 def _task_of(loop: _Silent) -> Any:
-    return asyncio.Task(_pending(), loop=loop)  # type: ignore[arg-type]
+    # With a name, as the default names of the user's tasks are numbered.
+    return asyncio.Task(_pending(), loop=loop, name="probe")  # type: ignore[arg-type]
 
 
 def _drop(task: Any) -> None:

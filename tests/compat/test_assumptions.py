@@ -168,17 +168,29 @@ def test_an_exception_counts_as_a_failure(registry: list[Assumption]) -> None:
     assert list(assumptions.blind_spots()) == [("what is lost", "why")]
 
 
+def _next_task_number(loop: asyncio.AbstractEventLoop) -> int:
+    """The number in the default name of a task that is created now."""
+
+    async def nothing() -> None: ...
+
+    task = loop.create_task(nothing())
+    loop.run_until_complete(task)
+    return int(task.get_name().removeprefix("Task-"))
+
+
 def test_probes_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """No message, no warning, no task and no change of the collector's state."""
     told: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)
     loop = asyncio.new_event_loop()
+    number = _next_task_number(loop)
     depth = sys.get_coroutine_origin_tracking_depth()
     try:
         for assumption in ASSUMPTIONS:
             assumption.probe()
         gc.collect()
         assert asyncio.all_tasks(loop) == set()
+        assert _next_task_number(loop) == number + 1
     finally:
         loop.close()
     assert told == []

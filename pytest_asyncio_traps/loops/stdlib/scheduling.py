@@ -44,7 +44,7 @@ def _step_types() -> frozenset[type]:
 
     types: set[type] = {BuiltinFunctionType}
     coroutine = nothing()
-    task = asyncio.Task(coroutine, loop=Loop())  # type: ignore[arg-type]
+    task = asyncio.Task(coroutine, loop=Loop(), name="probe")  # type: ignore[arg-type]
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     coroutine.close()
     # A task in Python gives a bound method, as other code does, too.
