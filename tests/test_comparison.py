@@ -67,8 +67,8 @@ def test_each_file_beyond_is_somebodys_strong_side() -> None:
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_what_is_at_hand_still_says_so(tool: Tool, tmp_path: Path) -> None:
-    """The tools that are installed here are tried again."""
+def test_what_is_at_hand_still_says_so(tool: Tool, tmp_path: Path, every_case: bool) -> None:
+    """The tools that are installed here are tried again, on one file or, with ``--all``, on each."""
     made_by = RESULTS["versions"]["python"].split(".")[:2]
     if made_by != [str(part) for part in sys.version_info[:2]]:
         pytest.skip(f"the tables are made with Python {'.'.join(made_by)}")
@@ -82,7 +82,8 @@ def test_what_is_at_hand_still_says_so(tool: Tool, tmp_path: Path) -> None:
     options = tool.options
     tool = dataclasses.replace(tool, options=lambda kind: (*options(kind), *without))
     experiment = Experiment(Path(sys.executable), tool, tmp_path)
-    for name in SAMPLE[: 1 if tool.packages == (".",) else None]:  # its own kinds
+    all_of_them = every_case and tool.packages != (".",)  # the plugin has tests of its own
+    for name in SAMPLE[: None if all_of_them else 1]:
         assert experiment.verdicts(PATHS[name]) == RESULTS["cells"][name][tool.name], name
 
 
