@@ -415,6 +415,8 @@ CANCEL_AND_WAIT: Final = "_cancel_and_wait"
 
 #: asyncio's registers of tasks. `asyncio.all_tasks()` takes longer where there are many loops.
 SCHEDULED_TASKS: Final = "_scheduled_tasks"
+#: The same register up to Python 3.11.
+ALL_TASKS: Final = "_all_tasks"
 EAGER_TASKS: Final = "_eager_tasks"
 
 # -- what asyncio's messages say -----------------------------------------------------------------

@@ -16,7 +16,7 @@ from .objects import is_done, loop_of, task_name
 def _find_registers() -> tuple[Any, set[Any]] | None:
     """Where asyncio keeps its tasks up to Python 3.13. Later, `asyncio.all_tasks` is quick."""
     scheduled: Any = getattr(
-        asyncio.tasks, private.SCHEDULED_TASKS, getattr(asyncio.tasks, "_all_tasks", 0)
+        asyncio.tasks, private.SCHEDULED_TASKS, getattr(asyncio.tasks, private.ALL_TASKS, 0)
     )
     eager: Any = getattr(asyncio.tasks, private.EAGER_TASKS, set())
     if sys.version_info < (3, 14) and type(scheduled) is weakref.WeakSet and type(eager) is set:
