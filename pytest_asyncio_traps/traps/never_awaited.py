@@ -159,7 +159,9 @@ class NeverAwaited(BuiltinTrap):
 
     def judge(self, final: bool) -> None:
         watch = self.watch
-        if self._has_new() or (final and next(watch.tracker.living(), None) is not None):
+        arrived = watch.tracker.arrived()
+        has_new = bool(arrived) and any(_is_left(ref()) for ref, _, _ in arrived)
+        if has_new or (final and next(watch.tracker.living(), None) is not None):
             # A coroutine that only a reference cycle keeps alive is destroyed here, in the test
             # that made it.
             gc.collect()
@@ -172,11 +174,6 @@ class NeverAwaited(BuiltinTrap):
                 finding = self._finding(obj, None)
                 if finding is not None:
                     watch.report(finding)
-
-    def _has_new(self) -> bool:
-        """Whether a coroutine was left since the last call of `judge`."""
-        arrived = self.watch.tracker.arrived()
-        return bool(arrived) and any(_is_left(ref()) for ref, _, _ in arrived)
 
     # -- reports -----------------------------------------------------------
 
