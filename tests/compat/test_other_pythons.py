@@ -285,6 +285,9 @@ DIFFERENT = {
         _PRIVATE + "private.DESTROYED = 'A task was lost'\nprivate.UNRETRIEVED = 'was never read'"
     ),
     "text of InvalidStateError": _PRIVATE + "private.COMPLETION_ERRORS.probe = lambda: False",
+    "selector of asyncio's loops": _PRIVATE + "private.LOOP_WAKE_UP = '_woken_by'",
+    "callback of run_until_complete()": _PRIVATE + "private.RUN_CALLBACKS = ('_ended',)",
+    "iterator of as_completed()": _PRIVATE + "private.AS_COMPLETED = ('_next_one',)",
     "attributes of transports and streams": _PRIVATE + "private.SERVER = '_listener'",
 }
 
