@@ -279,6 +279,19 @@ RUNNERS: Final = Assumption(
     lambda: callable(getattr(runners, CANCEL_ALL)) and CANCEL_ALL in _names(asyncio.Runner.close),
 )
 
+#: The method of `asyncio.Runner` that is its handler for SIGINT, and cancels the main task.
+ON_SIGINT: Final = "_on_sigint"
+
+SIGINT_HANDLER: Final = Assumption(
+    f"asyncio.Runner.{ON_SIGINT}",
+    "session.hangs",
+    "task trees: those of a test that Ctrl-C ends",
+    f"asyncio.Runner has no {ON_SIGINT}",
+    lambda: (
+        ON_SIGINT in _names(asyncio.Runner.run) and callable(getattr(asyncio.Runner, ON_SIGINT))
+    ),
+)
+
 # -- futures and tasks ---------------------------------------------------------------------------
 
 #: The coroutine of a task. Its public method crashes Python 3.12.1 for a task that ended eagerly.

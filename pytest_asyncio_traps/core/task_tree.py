@@ -5,9 +5,11 @@ It may be taken in any thread, at any moment. No code of the user's runs meanwhi
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -17,6 +19,8 @@ from ..compat import asyncio as private
 from ..model.finding import Place
 from ..model.task_tree import LoopRecord, Snapshot, TaskRecord, Wait
 from ..model.text import clean, shorten
+from .clock import REAL
+from .links import Link, held_by, links_of
 from .loop_state import describe_loop
 from .objects import (
     ask,
@@ -24,6 +28,7 @@ from .objects import (
     callbacks_of,
     coroutine_of,
     frame_of,
+    is_a,
     is_closed,
     task_name,
     waits_for,
@@ -33,7 +38,7 @@ from .places import name_of, place_of
 from .stacks import KINDS
 from .tasks import pending_tasks
 from .thread_stacks import marks_of, stack_of, user_mark_of
-from .waits import Link, fed_by, held_by, links_of, wait_of
+from .waits import fed_by, wait_of
 from .watch import Watch
 
 #: The most tasks that are read.
@@ -43,14 +48,40 @@ _RUNNING: Final = Wait("running", "the end of its step")
 _LONGEST_CHAIN: Final = 20
 
 
-def snapshot(watch: Watch) -> Snapshot:
-    """The open loops and their pending tasks at this moment."""
-    with _undisturbed():
-        return _Reader(watch).read()
+def snapshot(watch: Watch, progress: Progress | None = None) -> Snapshot:
+    """The open loops and their pending tasks at this moment.
+
+    With ``progress``, noted earlier, it is known which tasks have taken no step since.
+    """
+    with undisturbed():
+        return _Reader(watch, progress).read()
+
+
+class Progress:
+    """What each task waits for at one moment, to be compared with a later one."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._now = REAL[0]
+        #: By the id of a task, the future that it waits for.
+        self._waiters: dict[int, weakref.ref[Any]] = {}
+        with undisturbed():
+            for loop in watch.loops():
+                for task in pending_tasks(loop)[:LIMIT]:
+                    waiter = waits_for(task)
+                    if waiter is not None and is_a(waiter, asyncio.Future):
+                        self._waiters[id(task)] = weakref.ref(waiter)
+        self._at = self._now()
+
+    def idle(self, task: Any, waiter: Any) -> float | None:
+        """For how many seconds at least ``task`` has waited for ``waiter``, if that is known."""
+        ref = self._waiters.get(id(task))
+        if ref is None or waiter is None or ref() is not waiter:
+            return None
+        return self._now() - self._at
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """A block in which no other thread runs Python code, and no collection begins.
 
     So the picture is that of one moment. And this thread, which holds the tasks meanwhile, never
@@ -70,8 +101,9 @@ def _undisturbed() -> Iterator[None]:
 class _Reader:
     """Reads living objects once, for one `Snapshot`."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, progress: Progress | None) -> None:
         self._watch = watch
+        self._progress = progress
         self._left = LIMIT
         self._omitted = 0
         self._places: dict[Any, Place | None] = {}
@@ -107,13 +139,13 @@ class _Reader:
         return tuple(read)
 
     def _task(self, task: Any) -> TaskRecord:
-        coroutine, key = coroutine_of(task), id(task)
+        coroutine, key, waiter = coroutine_of(task), id(task), waits_for(task)
         if ask(coroutine, "cr_running") is True:
             # What a running frame refers to is not known to the collector.
             links, wait = [], _RUNNING
         else:
             links = links_of(coroutine)
-            wait = wait_of(links, waits_for(task))
+            wait = wait_of(links, waiter)
             for lock in held_by(links):
                 if id(lock) != wait.subject:
                     self._holders.setdefault(id(lock), []).append(key)
@@ -133,6 +165,7 @@ class _Reader:
             origin_label=label,
             chain=self._chain(links),
             wait=wait,
+            idle=self._progress.idle(task, waiter) if self._progress is not None else None,
             main=main,
         )
 

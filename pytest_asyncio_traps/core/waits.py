@@ -1,8 +1,6 @@
 """What a suspended task waits for: another task, a lock, a queue, a timer, a job, a connection.
 
-The coroutines of asyncio that a task awaits refer to what they wait for, and the collector lists
-what an object refers to. So no frame's variables are copied, which would keep objects alive, and no
-code of the user's runs.
+The coroutines of asyncio that a task awaits refer to what they wait for, see `links`.
 """
 
 from __future__ import annotations
@@ -11,23 +9,21 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
-import gc
 from asyncio import base_events
 from asyncio.subprocess import Process
-from types import CellType, CodeType, FunctionType, MethodType
-from typing import Any, Final, NamedTuple
+from types import CellType
+from typing import Any, Final
 
 from ..compat import asyncio as private
 from ..model.task_tree import Wait
+from .links import Link
 from .objects import (
     ask,
     ask_text,
-    awaited_by,
     call,
     callbacks_of,
     children_of,
     class_name,
-    code_of,
     extra_of,
     function_code,
     is_a,
@@ -38,7 +34,7 @@ from .paths import ASYNCIO
 from .places import name_of
 from .stacks import KINDS
 
-#: The length at which a walk along awaits gives up: a chain that is built by hand may be a ring.
+#: How deep tasks are looked for in gather() of gather().
 _DEEPEST: Final = 100
 
 #: asyncio's classes whose methods tasks wait in, with the kind of `Wait` for each.
@@ -55,45 +51,10 @@ _CLASSES: Final[tuple[tuple[type, str], ...]] = (
     (Process, "process"),
     (asyncio.AbstractServer, "server"),
 )
-#: Of these, the ones that a task holds within ``async with``.
-_HELD: Final = (asyncio.Lock, asyncio.Semaphore, asyncio.Condition)
 
 # Kept here, since the plugin replaces the first, and users may replace both.
 _Timer: Final = asyncio.TimerHandle
 _time: Final = base_events.BaseEventLoop.time
-
-#: Objects that stand between a coroutine and one that it awaits: ``anext()`` of an async generator,
-#: and ``__await__()`` of a coroutine.
-_BETWEEN: Final = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"}
-
-
-class Link(NamedTuple):
-    """A coroutine or generator in a chain of awaits."""
-
-    coroutine: Any
-    code: CodeType
-    #: What it refers to, variables and temporary values included.
-    referents: list[Any]
-
-    @property
-    def is_asyncios(self) -> bool:
-        return KINDS[self.code.co_filename] == ASYNCIO
-
-
-def links_of(coroutine: Any) -> list[Link]:
-    """``coroutine`` and those that it awaits, the outermost first."""
-    links: list[Link] = []
-    for _ in range(_DEEPEST):
-        code = code_of(coroutine)
-        if code is not None:
-            links.append(Link(coroutine, code, gc.get_referents(coroutine)))
-            coroutine = awaited_by(coroutine) or ask(coroutine, "ag_await")
-        elif class_name(coroutine) in _BETWEEN:
-            inner = [obj for obj in gc.get_referents(coroutine) if code_of(obj) is not None]
-            coroutine = inner[0] if inner else None
-        else:
-            break
-    return links
 
 
 # -- what a task waits for -----------------------------------------------------------------------
@@ -302,31 +263,3 @@ def _tasks_awaited(links: list[Link], waiter: Any) -> list[Any]:
             break
         candidates = inner
     return [task for task in found if not is_done(task)]
-
-
-# -- who holds what ------------------------------------------------------------------------------
-
-
-def held_by(links: list[Link]) -> list[Any]:
-    """The locks, semaphores and conditions in whose ``async with`` block ``links`` are.
-
-    Includes the one for which they still wait.
-    """
-    held: list[Any] = []
-    for link in links:
-        if link.is_asyncios:
-            continue
-        refs = link.referents
-        for place, obj in enumerate(refs):
-            # Not of any other class: its attributes may be code of the user's.
-            if type(obj) not in (MethodType, FunctionType):
-                continue
-            if ask_text(obj, "__name__") != "__aexit__":
-                continue
-            # Up to Python 3.13, a bound method; later, the function and then its object.
-            own = owner_of_method(obj) if type(obj) is MethodType else None
-            for lock in (own, *refs[place + 1 : place + 2]):
-                if any(is_a(lock, cls) for cls in _HELD):
-                    held.append(lock)
-                    break
-    return held

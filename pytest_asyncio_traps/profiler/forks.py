@@ -1,4 +1,4 @@
-"""Stops the sampler threads before a fork, and starts them again after it.
+"""Stops the threads of the plugin before a fork, and starts them again after it.
 
 Python 3.12 and later warn of a fork while other threads run.
 """
@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 
+from .alarm import Alarm
 from .sampler import StepSampler
 from .waiting import main_thread_files
 
-_registered: list[StepSampler] = []
+_registered: list[StepSampler | Alarm] = []
 
 
-def register(sampler: StepSampler) -> None:
+def register(sampler: StepSampler | Alarm) -> None:
     """Stop ``sampler`` before each fork, and resume it in the parent."""
     if not _registered:
         main_thread_files.open()
     _registered.append(sampler)
 
 
-def unregister(sampler: StepSampler) -> None:
+def unregister(sampler: StepSampler | Alarm) -> None:
     """Stop ``sampler`` for good."""
     sampler.stop()
     if sampler in _registered:

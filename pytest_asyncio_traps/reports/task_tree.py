@@ -7,7 +7,7 @@ from typing import Final
 
 from ..model.finding import Place
 from ..model.task_tree import Branch, LoopRecord, Snapshot, TaskRecord, find_cycle, leaves, tree
-from ..model.text import shorten
+from ..model.text import clean, shorten
 
 #: The most lines of a report.
 PAGE: Final = 60
@@ -64,6 +64,13 @@ def lines(
     return writer.lines + last
 
 
+def framed(title: str, text: Sequence[str], width: int = 80) -> str:
+    """``text`` between two rules, the first of which has ``title``."""
+    head = wrapped(title, width - 8, 0)
+    rule = [f" {line} ".center(width, "=") for line in head]
+    return "\n".join(["", *rule, *text, "=" * width, ""])
+
+
 class _Writer:
     def __init__(self, width: int, shown: Callable[[str], str]) -> None:
         self.lines: list[str] = []
@@ -73,7 +80,7 @@ class _Writer:
     def add(self, indent: int, text: str) -> None:
         """Add ``text``, broken between words where it is too long."""
         indent = min(indent, self._width // 2)
-        self.lines += wrapped(text, self._width, indent)
+        self.lines += wrapped(clean(text), self._width, indent)
 
     def place(self, place: Place) -> str:
         return f"{self._shown(place.path)}:{place.line} in {place.function}"
@@ -141,7 +148,7 @@ def _of(loop: LoopRecord) -> str:
 
 
 def _idle(task: TaskRecord) -> str:
-    return f", no step for {seconds(task.idle)}" if task.idle is not None else ""
+    return f", no step for {seconds(task.idle)} or more" if task.idle is not None else ""
 
 
 def _waits_for(task: TaskRecord) -> str:

@@ -276,6 +276,7 @@ DIFFERENT = {
     "BaseEventLoop._check_thread": _RENAME + "rename('_check_thread', '_verify_thread')",
     "the method _start_serving of loops": _RENAME + "rename('_start_serving', '_serve')",
     "asyncio.runners._cancel_all_tasks": _RENAME + "rename('_cancel_all_tasks', '_cancel_tasks')",
+    "asyncio.Runner._on_sigint": _RENAME + "rename('_on_sigint', '_on_interrupt')",
     "attributes of futures": _PRIVATE + "private.FUTURE_UNRETRIEVED = '_complains'",
     "attributes of tasks": _PRIVATE + "private.TASK_WAITER = '_awaits'",
     "closure of asyncio.wait()": _PRIVATE + "private.WAIT_CELL = 'awaited'",
