@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, CoroutineType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from .objects import ask, ask_text, class_name, code_of, is_a, owner_of_method
@@ -32,13 +32,19 @@ _LINKS: Final = {
 #: and ``__await__()`` of a coroutine.
 _BETWEEN: Final = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"}
 
+#: By their ids, since a metaclass of the user's may define what ``in`` calls: classes of which
+#: there are many among referents, and that nobody looks for.
+_PLAIN: Final = frozenset(
+    map(id, (str, int, float, bool, type(None), bytes, CodeType, CoroutineType))
+)
+
 
 class Link(NamedTuple):
     """A coroutine or generator in a chain of awaits."""
 
     coroutine: Any
     code: CodeType
-    #: What it refers to, variables and temporary values included.
+    #: What it refers to, variables and temporary values included, but no strings and numbers.
     referents: list[Any]
 
     @property
@@ -55,7 +61,8 @@ def links_of(coroutine: Any) -> list[Link]:
             code = code_of(coroutine)
             if code is None:
                 break
-            links.append(Link(coroutine, code, gc.get_referents(coroutine)))
+            refs = [obj for obj in gc.get_referents(coroutine) if id(type(obj)) not in _PLAIN]
+            links.append(Link(coroutine, code, refs))
             coroutine = ask(coroutine, _LINKS[name])
         elif name in _BETWEEN:
             refs = gc.get_referents(coroutine)

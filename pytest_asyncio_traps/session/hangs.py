@@ -56,6 +56,10 @@ class Hangs:
 
     def arm(self) -> None:
         """Hook into what ends tests, and start timers if the run asks for them."""
+        with self._guard:
+            self._arm()
+
+    def _arm(self) -> None:
         watch = self._watch
         if private.SIGINT_HANDLER.holds:
             watch.patches.wrap(asyncio.Runner, private.ON_SIGINT, self._make_on_sigint)
