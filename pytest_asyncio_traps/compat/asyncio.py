@@ -103,6 +103,9 @@ HANDLE_CALLBACK: Final = "_callback"
 HANDLE_ARGS: Final = "_args"
 HANDLE_CONTEXT: Final = "_context"
 
+#: asyncio's own class, which the plugin replaces: the base of all timers.
+TIMER_BASE: Final = events.TimerHandle
+
 #: The function that runs a step of a loop.
 STEP: Final = "_run"
 

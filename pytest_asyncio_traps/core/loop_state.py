@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from asyncio import base_events
 from collections import deque
@@ -22,9 +21,6 @@ from .watch import Watch
 
 #: The most descriptors that are named.
 _MOST: Final = 20
-
-# Kept here, since the plugin replaces it.
-_Timer: Final = asyncio.TimerHandle
 
 
 def describe_loop(watch: Watch, loop: Any) -> LoopRecord:
@@ -72,7 +68,7 @@ def next_timer(loop: Any) -> tuple[float | None, str]:
     alive = [
         (when, timer)
         for timer in (list(timers) if type(timers) is list else ())
-        if is_a(timer, _Timer)
+        if is_a(timer, private.TIMER_BASE)
         and not call(timer, "cancelled")
         and type(when := call(timer, "when")) in (int, float)
     ]

@@ -172,7 +172,10 @@ class _Reader:
     def _origin(self, task: Any) -> tuple[Place | None, str]:
         mark = self._watch.creation_mark(task)
         if mark is None:
-            return self._watch.origin_of_task(task)
+            origin, label = self._watch.origin_of_task(task)
+            if origin is not None and KINDS[origin.path] < LIBRARY:
+                origin = None  # a test runner's
+            return origin, label
         # By identity: comparing code objects reads all their instructions.
         at = (id(mark[0]), mark[1])
         if at not in self._places:

@@ -52,8 +52,6 @@ _CLASSES: Final[tuple[tuple[type, str], ...]] = (
     (asyncio.AbstractServer, "server"),
 )
 
-# Kept here, since the plugin replaces the first, and users may replace both.
-_Timer: Final = asyncio.TimerHandle
 _time: Final = base_events.BaseEventLoop.time
 
 
@@ -147,7 +145,7 @@ def address_text(address: object) -> str:
 def _in_function(links: list[Link]) -> Wait | None:
     """What a function of asyncio waits for, other than a method of a known class."""
     for link in links:
-        timer = next((obj for obj in link.referents if is_a(obj, _Timer)), None)
+        timer = next((obj for obj in link.referents if is_a(obj, private.TIMER_BASE)), None)
         if link.code.co_name == "sleep" and timer is not None:
             return Wait("sleep", "asyncio.sleep()", _time_left(timer))
         if link.code.co_name == "to_thread":

@@ -216,7 +216,7 @@ def wrapped(text: str, width: int, indent: int) -> list[str]:
     found: list[str] = []
     line, room = " " * indent, indent
     for word in text.split(" "):
-        word = shorten(word, max(10, width - room - 4))
+        word = _cut(word, max(10, width - room - 4))
         if len(line) > room and len(line) + 1 + len(word) > width:
             found.append(line)
             room = indent + 4
@@ -224,3 +224,10 @@ def wrapped(text: str, width: int, indent: int) -> list[str]:
         line += word if len(line) == room else f" {word}"
     found.append(line)
     return found
+
+
+def _cut(word: str, limit: int) -> str:
+    """``word`` with at most ``limit`` characters. Of a path, the end stays, with its line."""
+    if len(word) > limit and "/" in word:
+        return f"...{word[3 - limit :]}"
+    return shorten(word, limit)
