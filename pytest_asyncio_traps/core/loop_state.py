@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from asyncio import base_events
 from collections import deque
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from ..compat import asyncio as private
@@ -12,9 +13,19 @@ from ..compat import cpython
 from ..model.task_tree import LoopRecord
 from ..model.text import clean
 from .clock import REAL
-from .objects import ask, ask_text, call, class_name, is_a, is_running, owner_of_method
+from .objects import (
+    ask,
+    ask_text,
+    call,
+    class_name,
+    function_code,
+    is_a,
+    is_running,
+    owner_of_method,
+)
+from .paths import ASYNCIO
 from .places import name_of, place_of
-from .stacks import is_step
+from .stacks import KINDS, is_step
 from .thread_stacks import marks_of, stack_of, user_mark_of
 from .waits import module_of_class, now_of, peer_of
 from .watch import Watch
@@ -33,7 +44,8 @@ def describe_loop(watch: Watch, loop: Any) -> LoopRecord:
     state, since, place = "stopped", None, None
     if type(thread) is int or is_running(loop):
         state = "asleep"
-        if any(is_step(code) for code, _ in stack):
+        # Without a stack (a second interpreter), the loop's own note has to do.
+        if any(is_step(code) for code, _ in stack) or (began and not stack):
             state, place = "step", place_of(user_mark_of(stack))
             if type(began) is float and began:
                 since = max(0.0, REAL[0]() - began)
@@ -63,7 +75,10 @@ def ready_count(loop: Any) -> int:
 
 
 def next_timer(loop: Any) -> tuple[float | None, str]:
-    """The seconds until the next timer of ``loop``, and its callback; None and "" without one."""
+    """The seconds until the next timer of ``loop``, and its callback; None and "" without one.
+
+    The callback is named unless it is asyncio's own.
+    """
     timers = ask(loop, private.LOOP_TIMERS)
     alive = [
         (when, timer)
@@ -77,7 +92,11 @@ def next_timer(loop: Any) -> tuple[float | None, str]:
     when, timer = min(alive, key=lambda pair: pair[0])
     now = now_of(loop)
     left = max(0.0, when - now) if now is not None else None
-    return left, clean(name_of(ask(timer, private.HANDLE_CALLBACK)))
+    callback = ask(timer, private.HANDLE_CALLBACK)
+    code = function_code(callback) if type(callback) in (FunctionType, MethodType) else None
+    if code is not None and KINDS[code.co_filename] == ASYNCIO:
+        return left, ""  # such as that of asyncio.sleep(), whose task is shown
+    return left, clean(name_of(callback))
 
 
 def descriptors(loop: Any) -> tuple[str, ...]:

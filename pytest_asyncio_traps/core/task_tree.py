@@ -117,7 +117,9 @@ class _Reader:
         records = [
             describe_loop(self._watch, loop)._replace(tasks=self._tasks(loop)) for loop in loops
         ]
-        records = [self._connected(record) for record in records]
+        keys = [task.key for record in records for task in record.tasks]
+        order = {key: place for place, key in enumerate(keys)}
+        records = [self._connected(record, order) for record in records]
         records = [record for record in records if record.tasks or record.state != "stopped"]
         return Snapshot(tuple(records), self._main_thread(records), self._omitted)
 
@@ -198,7 +200,7 @@ class _Reader:
                 chain.append(place)
         return tuple(chain[:_LONGEST_CHAIN])
 
-    def _connected(self, loop: LoopRecord) -> LoopRecord:
+    def _connected(self, loop: LoopRecord, order: dict[int, int]) -> LoopRecord:
         """``loop`` with what is known once all tasks are read: who holds what, in any loop."""
         tasks = []
         for task in loop.tasks:
@@ -211,5 +213,9 @@ class _Reader:
             elif wait.subject in self._holders:
                 holders = [key for key in self._holders[wait.subject] if key != task.key]
                 wait = wait._replace(holders=tuple(dict.fromkeys(holders)))
+            if len(wait.awaits) > 1:  # a TaskGroup has them in a set
+                last = len(order)
+                awaits = tuple(sorted(wait.awaits, key=lambda key: order.get(key, last)))
+                wait = wait._replace(awaits=awaits)
             tasks.append(task if wait is task.wait else task._replace(wait=wait))
         return loop._replace(tasks=tuple(tasks))

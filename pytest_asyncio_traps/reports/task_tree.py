@@ -33,6 +33,8 @@ REMEDIES: Final[dict[str, str]] = {
     "ready": "the loop has to run",
     "running": "its step has to end",
 }
+#: Of these, the kinds that may end without another task: what they lead to is named first.
+_GOES_ON: Final = {"sleep", "executor", "process", "transport", "ready", "running", "call"}
 _QUEUES: Final = {
     "get": "somebody has to put an item into the queue",
     "put": "somebody has to take an item from the queue",
@@ -107,7 +109,8 @@ class _Writer:
         if loop.ready:
             parts.append(f"{loop.ready:,} callbacks are ready")
         if loop.timer is not None:
-            parts.append(f"next timer in {seconds(loop.timer)} ({loop.timer_text})")
+            callback = f" ({loop.timer_text})" if loop.timer_text else ""
+            parts.append(f"next timer in {seconds(loop.timer)}{callback}")
         if loop.descriptors:
             parts.append(f"waits on descriptors {', '.join(loop.descriptors)}")
         if not parts:
@@ -188,7 +191,7 @@ def _conclusion(snapshot: Snapshot, writer: _Writer) -> list[str]:
             return wrapped(text, writer._width, 0)
     reasons: dict[str, None] = {}
     for main in mains:
-        for leaf in leaves(main, known):
+        for leaf in sorted(leaves(main, known), key=lambda leaf: leaf.wait.kind not in _GOES_ON):
             at = f", for {leaf.name} at {writer.place(leaf.chain[-1])}" if leaf.chain else ""
             reasons.setdefault(f"{_remedy(leaf)}{at}")
     if not reasons:
