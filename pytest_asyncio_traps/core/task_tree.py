@@ -43,6 +43,9 @@ from .watch import Watch
 
 #: The most tasks that are read.
 LIMIT: Final = 20_000
+#: For how many seconds other threads have to wait, in the place of Python's 0.005. Where this
+#: thread waits for a file, it may then wait as long for a thread that is busy.
+_SWITCH_INTERVAL: Final = 0.25
 _RUNNING: Final = Wait("running", "the end of its step")
 #: The most lines of a chain of awaits.
 _LONGEST_CHAIN: Final = 20
@@ -82,13 +85,13 @@ class Progress:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """A block in which no other thread runs Python code, and no collection begins.
+    """A block in which hardly any other thread runs Python code, and no collection begins.
 
-    So the picture is that of one moment. And this thread, which holds the tasks meanwhile, never
-    holds the last reference to one: else their destructors would run in this thread.
+    So the picture is that of one moment. And this thread, which holds the tasks meanwhile, does not
+    hold the last reference to one: else their destructors would run in this thread.
     """
     interval, collects = sys.getswitchinterval(), gc.isenabled()
-    sys.setswitchinterval(60)
+    sys.setswitchinterval(max(interval, _SWITCH_INTERVAL))
     gc.disable()
     try:
         yield

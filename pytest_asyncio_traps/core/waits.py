@@ -11,7 +11,7 @@ import contextvars
 import functools
 from asyncio import base_events
 from asyncio.subprocess import Process
-from types import CellType
+from types import CellType, FunctionType
 from typing import Any, Final
 
 from ..compat import asyncio as private
@@ -86,6 +86,8 @@ def _in_known_class(links: list[Link]) -> Wait | None:
         return Wait("tasks", "asyncio.as_completed()", subject=id(queue))
     for link in links:
         for obj in link.referents:
+            if type(obj) is FunctionType or is_a(obj, asyncio.Future):
+                continue  # most of them are
             for cls, kind in _CLASSES:
                 if is_a(obj, cls):
                     if kind == "tasks":

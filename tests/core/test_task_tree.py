@@ -18,6 +18,7 @@ from pytest_asyncio_traps.core.refs import IdKeyedRef
 from pytest_asyncio_traps.core.task_tree import snapshot
 from pytest_asyncio_traps.core.watch import Watch
 from pytest_asyncio_traps.model.task_tree import Snapshot, TaskRecord, find_cycle
+from pytest_asyncio_traps.reports.task_tree import lines
 
 Coro = Coroutine[Any, Any, Any]
 
@@ -374,6 +375,21 @@ def test_no_code_of_the_users_runs() -> None:
 
     assert task.wait.text == "Queue.get()"
     assert called == []
+
+
+def test_ten_thousand_tasks() -> None:
+    """They are one entry, on one page."""
+
+    async def waits() -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        await asyncio.gather(*(queue.get() for _ in range(10_000)))
+
+    taken = picture(waits, settle=0.05)
+    text = lines(taken)
+
+    assert len(taken.tasks()) == 10_002
+    assert len(text) < 20
+    assert any("and 9,999 like it" in line for line in text)
 
 
 def test_it_leaves_no_trace() -> None:
