@@ -73,13 +73,19 @@ class Hangs:
             self._config.pluginmanager.register(timed, "asyncio_traps_hangs")
             self._config.add_cleanup(timed.stop)
 
-    def tree(self, progress: Progress | None = None) -> list[str]:
-        """The task tree of this moment, as lines."""
+    def tree(self, progress: Progress | None = None, always: bool = False) -> list[str]:
+        """The task tree of this moment, as lines.
+
+        Without ``always``, it is empty if no loop is open: then asyncio has no part in this.
+        """
         from ..core.task_tree import snapshot, undisturbed  # not needed in most runs
         from ..reports.task_tree import lines
 
         with undisturbed():
-            return lines(snapshot(self._watch, progress), shown=self._relative)
+            taken = snapshot(self._watch, progress)
+            if not (taken.loops or always):
+                return []
+            return lines(taken, shown=self._relative)
 
     def framed(self, why: str, text: list[str]) -> str:
         """The tree ``text`` for a terminal, in a frame; ``why`` follows the name of the test."""
@@ -98,7 +104,7 @@ class Hangs:
         with self._guard:
             self.take()
             name = "asyncio_traps_interrupted"
-            if not self._config.pluginmanager.has_plugin(name):
+            if self._taken[1] and not self._config.pluginmanager.has_plugin(name):
                 text = self.framed("was interrupted", self._taken[1])
                 self._config.pluginmanager.register(_Summary(text), name)
 
@@ -123,6 +129,8 @@ class Hangs:
 
     def _timed_out(self, terminal: Any = None, *_: Any) -> None:
         item, text = self._owners.item, self.tree()
+        if not text:
+            return
         if _is_main_thread() and item is not None:
             item.add_report_section("call", "asyncio task tree", "\n".join(text))
         elif terminal is not None:
@@ -179,14 +187,14 @@ class TimedHangs(Guarded):
         self._alarm = Alarm(self._ring, watch.faults)
         self._progress: Progress | None = None
         self._terminal = _duplicate_stderr()
-        self._process = os.getpid()
+        self._sigterm = _SigtermHandler(self._terminated)
         forks.register(self._alarm)
+        forks.register(self._sigterm)
 
     def stop(self) -> None:
         """The run ends: undo everything."""
         forks.unregister(self._alarm)
-        if _is_main_thread() and signal.getsignal(signal.SIGTERM) == self._on_sigterm:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        forks.unregister(self._sigterm)
         if self._terminal is not None:
             os.close(self._terminal)
             self._terminal = None
@@ -197,12 +205,12 @@ class TimedHangs(Guarded):
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
         self._progress = None
         self._alarm.set(self._seconds / 2, self._seconds)
-        if _is_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._sigterm.resume()
         try:
             return (yield)
         finally:
             self._alarm.clear()
+            self._sigterm.stop()
 
     def pytest_enter_pdb(self) -> None:
         self._alarm.clear()
@@ -221,18 +229,47 @@ class TimedHangs(Guarded):
 
     def _print(self, why: str) -> None:
         if self._terminal is not None:
-            text = self._hangs.framed(why, self._hangs.tree(self._progress))
+            text = self._hangs.framed(why, self._hangs.tree(self._progress, always=True))
             data = text.encode("utf-8", "backslashreplace")
             while data:
                 data = data[os.write(self._terminal, data) :]
 
     # -- in the main thread -------------------------------------------------
 
-    def _on_sigterm(self, signum: int, frame: object) -> None:
-        # A forked child has inherited this handler.
-        if os.getpid() == self._process and self._watch.active:
-            with self.faults.guard(PART):
+    def _terminated(self) -> None:
+        with self.faults.guard(PART):
+            if self._watch.active:
                 self._print("was ended by SIGTERM")
+
+
+class _SigtermHandler:
+    """Calls ``terminated`` before SIGTERM ends the process, unless others handle the signal.
+
+    A child process begins without it: a signal that arrives before Python is ready in a child gets
+    lost if there is a handler. So it is not installed while a fork is made.
+    """
+
+    def __init__(self, terminated: Callable[[], None]) -> None:
+        self._terminated = terminated
+        self._process = os.getpid()
+
+    def resume(self) -> None:
+        """Install it, if the signal would end the process."""
+        if _is_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._handle)
+
+    def stop(self) -> None:
+        """Remove it, if it is still there."""
+        if _is_main_thread() and signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def forget_other_threads(self) -> None:
+        """In a child, it stays away."""
+
+    def _handle(self, signum: int, frame: object) -> None:
+        # A child that another thread has forked has inherited this.
+        if os.getpid() == self._process:
+            self._terminated()
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
 

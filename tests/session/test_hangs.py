@@ -253,6 +253,15 @@ async def test_it():
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_interrupted_without_a_loop(suite: Suite) -> None:
+    """asyncio has no part in it, so nothing is shown."""
+    outcome = run(suite, "def test_it(): later(lambda: kill(signal.SIGINT)); time.sleep(60)")
+
+    assert outcome.result.ret == pytest.ExitCode.INTERRUPTED
+    assert heads(outcome) == []
+
+
 def test_an_interruption_that_the_test_expects(suite: Suite) -> None:
     """It ends nothing, so nothing is shown."""
     outcome = run(
@@ -353,12 +362,14 @@ async def test_own_handler():
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 def test_child():
-    child = os.fork()
-    if not child:
-        time.sleep(30)
-        os._exit(0)
-    os.kill(child, signal.SIGTERM)
-    assert os.waitpid(child, 0)[1] == signal.SIGTERM
+    for _ in range(50):
+        child = os.fork()
+        if not child:
+            time.sleep(30)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)  # at once: Python may not be ready in the child
+        assert os.waitpid(child, 0)[1] == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 """,
         "--asyncio-traps-hang=60",
     )
