@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from .core.trap import Trap
-from .policy.rules import FAIL, WARN, BadRuleError, Rule, parse_rule, parse_threshold
+from .policy.rules import FAIL, WARN, BadRuleError, Rule, parse_hang, parse_rule, parse_threshold
 from .reports.formats import FORMATS, missing
 from .traps.slow_callback import DEFAULT
 
@@ -29,6 +29,8 @@ class Settings(NamedTuple):
     baseline: Path | None = None
     known: "tuple[Entry, ...]" = ()
     update: bool = False
+    #: Print the task tree of a test that takes this many seconds; 0 never does.
+    hang: float = 0.0
 
     def turns_on(self, trap: type[Trap]) -> bool:
         """Whether this run arms ``trap``."""
@@ -86,6 +88,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="print what a kind of trap is, why it matters and how to mend it, and end; "
         "without KIND, list all kinds",
     )
+    group.addoption(
+        "--asyncio-traps-hang",
+        metavar="SECONDS",
+        help="print which task waits for what, once, while a test runs that takes longer; "
+        "0 never does (default: 0)",
+    )
+    parser.addini("asyncio_traps_hang", default="", help="as --asyncio-traps-hang")
     parser.addini("asyncio_traps", type="linelist", default=[], help="rules, as --asyncio-traps")
     parser.addini(
         "asyncio_slow_callback_duration",
@@ -127,6 +136,13 @@ def read_settings(
         ):
             if value not in (None, ""):
                 slow_after = parse_threshold(value, where)
+        hang = 0.0
+        for where, value in (
+            ("asyncio_traps_hang", config.getini("asyncio_traps_hang")),
+            ("--asyncio-traps-hang", given.asyncio_traps_hang),
+        ):
+            if value not in (None, ""):
+                hang = parse_hang(value, where)
         reports = tuple(_report_path(config, path) for path in given.asyncio_traps_report)
         update = given.asyncio_traps_update_baseline
         baseline = _baseline_path(config, given.asyncio_traps_baseline, update)
@@ -134,7 +150,7 @@ def read_settings(
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
     strict = is_strict(config, given)
-    return Settings(rules, strict, slow_after, reports, baseline, known, update)
+    return Settings(rules, strict, slow_after, reports, baseline, known, update, hang)
 
 
 def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Path | None:

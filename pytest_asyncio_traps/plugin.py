@@ -141,6 +141,7 @@ def _register_hooks(config: pytest.Config, lifecycle: Lifecycle) -> None:
             register(StrictHooks(lifecycle), "asyncio_traps_strict")
         if baseline is not None and baseline.follows:
             register(BaselineHooks(lifecycle, baseline), "asyncio_traps_baseline")
+    lifecycle.hangs.arm()
     if lifecycle.is_worker:
         from .session.workers import WorkerHooks
 

@@ -236,6 +236,9 @@ def alike(line: str) -> str:
     # pytest-asyncio 1.0 closes the loop without cancelling first.
     line = re.sub("Its loop was closed while.*", "It was left for the runner to cancel.", line)
     line = re.sub(r"'Thread-\d+ ", "'Thread-N ", line)
+    # Task trees.
+    line = re.sub(r"\bTask-\d+", "Task-N", line)
+    line = re.sub(r"\b\d+\.\d s( or more| left\)|$)", r"some time\1", line)
     line = re.sub(r" in \d+\.\d+s\b.*", "", line)
     return re.sub(r"\b\d+\.\d{3} s\b", "some time", line)
 

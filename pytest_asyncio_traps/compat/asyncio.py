@@ -103,6 +103,9 @@ HANDLE_CALLBACK: Final = "_callback"
 HANDLE_ARGS: Final = "_args"
 HANDLE_CONTEXT: Final = "_context"
 
+#: asyncio's own class, which the plugin replaces: the base of all timers.
+TIMER_BASE: Final = events.TimerHandle
+
 #: The function that runs a step of a loop.
 STEP: Final = "_run"
 
@@ -148,6 +151,10 @@ def _has_loop_fields() -> bool:
 LOOP_CLOSED: Final = "_closed"
 LOOP_THREAD: Final = "_thread_id"
 LOOP_TIMERS: Final = "_scheduled"
+#: The callbacks that a loop runs next, its selector, and the socket that wakes it up.
+LOOP_READY: Final = "_ready"
+LOOP_SELECTOR: Final = "_selector"
+LOOP_WAKE_UP: Final = "_ssock"
 #: The attribute of an event loop policy that creates a loop.
 POLICY_FACTORY: Final = "_loop_factory"
 #: The module of asyncio's classes in C.
@@ -162,6 +169,17 @@ LOOPS: Final = Assumption(
     "asyncio's loops: the lines that scheduled callbacks, futures and threads",
     "this Python's loops keep their state in another way",
     _has_loop_fields,
+)
+
+SELECTOR: Final = Assumption(
+    "selector of asyncio's loops",
+    "core.loop_state",
+    "task trees: the descriptors that a loop waits on",
+    "this Python's loops wait for descriptors in another way",
+    lambda: (
+        LOOP_SELECTOR in _names(selector_events.BaseSelectorEventLoop.__init__)
+        and LOOP_WAKE_UP in _names(_selector_events.BaseSelectorEventLoop._make_self_pipe)
+    ),
 )
 
 #: ``call_soon`` and ``call_at`` append handles to these queues. Otherwise the original methods
@@ -262,6 +280,19 @@ RUNNERS: Final = Assumption(
     "pending-task: tasks that asyncio.Runner cancels",
     f"asyncio.Runner does not call {CANCEL_ALL}",
     lambda: callable(getattr(runners, CANCEL_ALL)) and CANCEL_ALL in _names(asyncio.Runner.close),
+)
+
+#: The method of `asyncio.Runner` that is its handler for SIGINT, and cancels the main task.
+ON_SIGINT: Final = "_on_sigint"
+
+SIGINT_HANDLER: Final = Assumption(
+    f"asyncio.Runner.{ON_SIGINT}",
+    "session.hangs",
+    "task trees: those of a test that Ctrl-C ends",
+    f"asyncio.Runner has no {ON_SIGINT}",
+    lambda: (
+        ON_SIGINT in _names(asyncio.Runner.run) and callable(getattr(asyncio.Runner, ON_SIGINT))
+    ),
 )
 
 # -- futures and tasks ---------------------------------------------------------------------------
@@ -407,6 +438,35 @@ TASK_GROUPS: Final = Assumption(
     lambda: (
         {GROUP_TASKS, GROUP_PARENT, GROUP_CANCELS_PARENT, GROUP_BASE_ERROR}
         <= set(vars(asyncio.TaskGroup()))
+    ),
+)
+
+#: The coroutines in which those wait that iterate over ``as_completed()``, and the attribute of the
+#: iterator that holds the tasks, from Python 3.13 on.
+AS_COMPLETED: Final = ("_wait_for_one", "__anext__")
+AS_COMPLETED_TODO: Final = "_todo"
+#: The callback by which ``run_until_complete()`` learns that its task has ended.
+RUN_CALLBACKS: Final = ("_run_until_complete_cb", "done_cb")
+
+RUN_CALLBACK: Final = Assumption(
+    "callback of run_until_complete()",
+    "core.task_tree",
+    "task trees: which task is the test's own",
+    "run_until_complete() learns of the end of its task in another way",
+    lambda: callable(getattr(_base_events, RUN_CALLBACKS[0])),
+)
+
+COMPLETION_ITERATOR: Final = Assumption(
+    "iterator of as_completed()",
+    "core.waits",
+    "task trees: the tasks that as_completed() waits for",
+    "as_completed() keeps its tasks in another way",
+    lambda: (
+        AS_COMPLETED_TODO in _names(_tasks._AsCompletedIterator.__init__)
+        and hasattr(_tasks._AsCompletedIterator, AS_COMPLETED[0])
+        if hasattr(_tasks, "_AsCompletedIterator")
+        else AS_COMPLETED[0]
+        in _tasks.as_completed.__code__.co_varnames + _tasks.as_completed.__code__.co_cellvars
     ),
 )
 

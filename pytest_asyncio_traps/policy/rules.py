@@ -97,6 +97,17 @@ def parse_threshold(value: object, where: str) -> float:
     return seconds
 
 
+def parse_hang(value: object, where: str) -> float:
+    """Seconds, finite, and 0 or more. Raises `BadRuleError`."""
+    try:
+        seconds = float(str.__str__(value) if isinstance(value, str) else "")
+    except ValueError:
+        raise BadRuleError(f"{where}: {shown(value)} is not a number of seconds") from None
+    if not 0 <= seconds < float("inf"):
+        raise BadRuleError(f"{where}: {shown(value)} must be 0 seconds or more, and finite")
+    return seconds
+
+
 class Rulebook:
     """Rules in their order, of which the last that matches wins; remembers those that matched."""
 

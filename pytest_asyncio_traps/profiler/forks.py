@@ -1,4 +1,4 @@
-"""Stops the sampler threads before a fork, and starts them again after it.
+"""Stops the threads of the plugin before a fork, and starts them again after it.
 
 Python 3.12 and later warn of a fork while other threads run.
 """
@@ -6,21 +6,35 @@ Python 3.12 and later warn of a fork while other threads run.
 from __future__ import annotations
 
 import os
+from typing import Protocol
 
-from .sampler import StepSampler
 from .waiting import main_thread_files
 
-_registered: list[StepSampler] = []
+
+class Forked(Protocol):
+    """What has to be undone before a fork."""
+
+    def stop(self) -> None:
+        """A fork is about to be made, or the run ends."""
+
+    def resume(self) -> None:
+        """The fork was made, and this is the parent."""
+
+    def forget_other_threads(self) -> None:
+        """The fork was made, and this is the child."""
 
 
-def register(sampler: StepSampler) -> None:
+_registered: list[Forked] = []
+
+
+def register(sampler: Forked) -> None:
     """Stop ``sampler`` before each fork, and resume it in the parent."""
     if not _registered:
         main_thread_files.open()
     _registered.append(sampler)
 
 
-def unregister(sampler: StepSampler) -> None:
+def unregister(sampler: Forked) -> None:
     """Stop ``sampler`` for good."""
     sampler.stop()
     if sampler in _registered:

@@ -151,6 +151,7 @@ class Hooks(Guarded):
         """
         __tracebackhide__ = True
         if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
+            self.lifecycle.hangs.interrupted()
             self.lifecycle.owners.cut_short()
         self.need_reports()
         phases = self.lifecycle.phases

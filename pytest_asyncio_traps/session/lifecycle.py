@@ -14,6 +14,7 @@ from ..policy import markers
 from ..policy.kinds import Kinds
 from .arming import Arming
 from .asyncio_log import AsyncioLog
+from .hangs import Hangs
 from .owners import Owners
 from .phases import Phases
 from .pipeline import FindingPipeline
@@ -32,6 +33,7 @@ class Lifecycle:
     owners: Owners
     pipeline: FindingPipeline
     phases: Phases
+    hangs: Hangs
     end: RunEnd
     #: What is wrong with a marker, in a worker of pytest-xdist: each of its tests fails with that.
     usage_error: str | None
@@ -47,7 +49,13 @@ class Lifecycle:
         faults.isolated |= {
             *("baseline", "warning filters", "report sections", "disarm", "summary"),
             # Where these fail, a kind (see `SlowCallback`), some lines or log records are missing.
-            *("watchdog", "futures", "the asyncio logger", "the fixture asyncio_traps"),
+            *(
+                "watchdog",
+                "hang timer",
+                "futures",
+                "the asyncio logger",
+                "the fixture asyncio_traps",
+            ),
         }
         faults.current_phase = kinds.faults.current_phase = self._moment
         faults.isolated |= {f"report {path}" for path in settings.reports}
@@ -57,6 +65,7 @@ class Lifecycle:
         self.pipeline = FindingPipeline(config, settings, faults, kinds, self.owners.find_item)
         self.phases = Phases(config, watch, self.log, self.arming, self.owners, self.pipeline)
         self.end = RunEnd(config, settings, watch, kinds, self.pipeline)
+        self.hangs = Hangs(config, watch, settings, self.owners, self.pipeline.reporter.relative)
         self.usage_error = None
         self._finished = False
 

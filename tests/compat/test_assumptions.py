@@ -91,6 +91,10 @@ BREAKS: dict[str, Callable[[Renamed], None]] = {
         selector_events.BaseSelectorEventLoop, "_start_serving"
     ),
     "asyncio.runners._cancel_all_tasks": lambda r: r.delete(runners, "_cancel_all_tasks"),
+    "selector of asyncio's loops": lambda r: r.set(private_asyncio, "LOOP_WAKE_UP", "_woken_by"),
+    "asyncio.Runner._on_sigint": lambda r: r.delete(asyncio.Runner, "_on_sigint"),
+    "callback of run_until_complete()": lambda r: r.delete(base_events, "_run_until_complete_cb"),
+    "iterator of as_completed()": lambda r: r.set(private_asyncio, "AS_COMPLETED", ("_next_one",)),
     "attributes of futures": lambda r: r.set(private_asyncio, "FUTURE_UNRETRIEVED", "_complains"),
     "attributes of tasks": lambda r: r.set(private_asyncio, "TASK_WAITER", "_awaits"),
     "closure of asyncio.wait()": lambda r: r.set(tasks, "_wait", _other_wait),

@@ -276,6 +276,7 @@ DIFFERENT = {
     "BaseEventLoop._check_thread": _RENAME + "rename('_check_thread', '_verify_thread')",
     "the method _start_serving of loops": _RENAME + "rename('_start_serving', '_serve')",
     "asyncio.runners._cancel_all_tasks": _RENAME + "rename('_cancel_all_tasks', '_cancel_tasks')",
+    "asyncio.Runner._on_sigint": _RENAME + "rename('_on_sigint', '_on_interrupt')",
     "attributes of futures": _PRIVATE + "private.FUTURE_UNRETRIEVED = '_complains'",
     "attributes of tasks": _PRIVATE + "private.TASK_WAITER = '_awaits'",
     "closure of asyncio.wait()": _PRIVATE + "private.WAIT_CELL = 'awaited'",
@@ -285,6 +286,9 @@ DIFFERENT = {
         _PRIVATE + "private.DESTROYED = 'A task was lost'\nprivate.UNRETRIEVED = 'was never read'"
     ),
     "text of InvalidStateError": _PRIVATE + "private.COMPLETION_ERRORS.probe = lambda: False",
+    "selector of asyncio's loops": _PRIVATE + "private.LOOP_WAKE_UP = '_woken_by'",
+    "callback of run_until_complete()": _PRIVATE + "private.RUN_CALLBACKS = ('_ended',)",
+    "iterator of as_completed()": _PRIVATE + "private.AS_COMPLETED = ('_next_one',)",
     "attributes of transports and streams": _PRIVATE + "private.SERVER = '_listener'",
 }
 

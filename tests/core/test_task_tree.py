@@ -1,0 +1,405 @@
+"""The picture of living loops and tasks, taken from another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import pickle
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from pytest_asyncio_traps.core.refs import IdKeyedRef
+from pytest_asyncio_traps.core.task_tree import snapshot
+from pytest_asyncio_traps.core.watch import Watch
+from pytest_asyncio_traps.model.task_tree import Snapshot, TaskRecord, find_cycle
+from pytest_asyncio_traps.reports.task_tree import lines
+
+Coro = Coroutine[Any, Any, Any]
+
+
+def picture(*coroutines: Callable[[], Coro], settle: float = 0.0) -> Snapshot:
+    """The snapshot, from another thread, of a loop that runs these; each task has its name."""
+    watch, taken = Watch(), []
+    asleep = threading.Event()
+    seen = asyncio.Event()
+
+    def look() -> None:
+        asleep.wait()
+        time.sleep(0.05)
+        taken.append(snapshot(watch))
+        loop.call_soon_threadsafe(seen.set)
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(made(), name=made.__name__) for made in coroutines]
+        await asyncio.sleep(settle)
+        asleep.set()
+        await seen.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    loop = asyncio.new_event_loop()
+    IdKeyedRef.add(loop, watch._loops)
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        loop.run_until_complete(main())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        asleep.set()
+        thread.join()
+        loop.close()
+    return taken[0]
+
+
+def by_name(taken: Snapshot) -> dict[str, TaskRecord]:
+    return {task.name: task for task in taken.tasks().values()}
+
+
+def names(taken: Snapshot, keys: tuple[int, ...]) -> set[str]:
+    return {taken.tasks()[key].name for key in keys}
+
+
+def test_what_each_primitive_shows() -> None:
+    """Waits in asyncio's own classes and functions are named, with their state."""
+
+    async def get() -> None:
+        await asyncio.Queue[int](maxsize=3).get()
+
+    async def put() -> None:
+        queue = asyncio.Queue[int](maxsize=1)
+        queue.put_nowait(1)
+        await queue.put(2)
+
+    async def event() -> None:
+        await asyncio.Event().wait()
+
+    async def condition() -> None:
+        async with (condition := asyncio.Condition()):
+            await condition.wait_for(lambda: False)
+
+    async def barrier() -> None:
+        async with asyncio.Barrier(2):
+            pass
+
+    async def lock() -> None:
+        lock = asyncio.Lock()
+        await lock.acquire()
+        await lock.acquire()
+
+    async def sleep() -> None:
+        await asyncio.sleep(3600)
+
+    async def future() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    tasks = by_name(picture(get, put, event, condition, barrier, lock, sleep, future))
+
+    shown = {
+        name: (task.wait.kind, task.wait.text, task.wait.detail) for name, task in tasks.items()
+    }
+    assert shown["get"] == ("queue", "Queue.get()", "0 items of 3")
+    assert shown["put"] == ("queue", "Queue.put()", "1 item of 1")
+    assert shown["event"] == ("event", "Event.wait()", "")
+    assert shown["condition"] == ("condition", "Condition.wait_for()", "")
+    assert shown["barrier"] == ("barrier", "Barrier.wait()", "1 of 2 wait")
+    assert shown["lock"] == ("lock", "Lock.acquire()", "")
+    assert shown["sleep"][:2] == ("sleep", "asyncio.sleep()")
+    assert 3590 < float(shown["sleep"][2].removesuffix(" s left")) < 3600
+    assert shown["future"] == ("future", "a Future", "")
+
+
+def test_the_chain_of_awaits() -> None:
+    """Each line at which a task is suspended, through async generators too, outermost first."""
+
+    async def numbers() -> AsyncIterator[int]:
+        await asyncio.Event().wait()
+        yield 1
+
+    async def inner() -> None:
+        async for _ in numbers():
+            pass
+
+    async def outer() -> None:
+        await inner()
+
+    chain = by_name(picture(outer))["outer"].chain
+
+    assert [place.function for place in chain] == ["outer", "inner", "numbers"]
+    assert {place.path for place in chain} == {__file__}
+
+
+@pytest.mark.parametrize("how", ["task", "gather", "nested", "group", "wait", "wait_for", "shield"])
+def test_who_awaits_whom(how: str) -> None:
+    """Whatever a task waits with, the tasks that have to end first are known."""
+
+    async def poll() -> None:
+        await asyncio.sleep(3600)
+
+    async def waits() -> None:
+        if how == "group":
+            async with asyncio.TaskGroup() as group:
+                group.create_task(poll(), name="polls")
+            return
+        task = asyncio.create_task(poll(), name="polls")
+        ways: dict[str, Callable[[], Awaitable[Any]]] = {
+            "task": lambda: task,
+            "gather": lambda: asyncio.gather(task),
+            "nested": lambda: asyncio.gather(asyncio.gather(task)),
+            "wait": lambda: asyncio.wait([task]),
+            "wait_for": lambda: asyncio.wait_for(task, 3600),
+            "shield": lambda: asyncio.shield(task),
+        }
+        try:
+            await ways[how]()
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    taken = picture(waits, settle=0.02)
+
+    assert names(taken, by_name(taken)["waits"].wait.awaits) == {"polls"}
+    assert by_name(taken)["waits"].wait.kind == "tasks"
+
+
+def test_as_completed() -> None:
+    async def poll() -> None:
+        await asyncio.sleep(3600)
+
+    async def waits() -> None:
+        tasks = [asyncio.create_task(poll(), name="polls"), asyncio.create_task(asyncio.sleep(0))]
+        try:
+            for done in asyncio.as_completed(tasks):
+                await done
+        finally:
+            tasks[0].cancel()
+            await asyncio.wait(tasks)
+
+    taken = picture(waits, settle=0.02)
+
+    assert names(taken, by_name(taken)["waits"].wait.awaits) == {"polls"}
+    assert by_name(taken)["waits"].wait.text == "asyncio.as_completed()"
+
+
+def test_who_holds_a_lock() -> None:
+    """Two tasks that take two locks in opposite order are a cycle."""
+
+    def locks() -> list[asyncio.Lock]:
+        if not made:
+            made.extend([asyncio.Lock(), asyncio.Lock()])
+        return made
+
+    async def take(first: int, second: int) -> None:
+        async with locks()[first]:
+            await asyncio.sleep(0.01)
+            async with locks()[second]:
+                pass
+
+    async def one() -> None:
+        await take(0, 1)
+
+    async def other() -> None:
+        await take(1, 0)
+
+    made: list[asyncio.Lock] = []
+    taken = picture(one, other, settle=0.05)
+    tasks = by_name(taken)
+
+    assert names(taken, tasks["one"].wait.holders) == {"other"}
+    assert names(taken, tasks["other"].wait.holders) == {"one"}
+    cycle = find_cycle(tasks["one"], taken.tasks())
+    assert [task.name for task in cycle] == ["one", "other"]
+
+
+def test_a_job_of_an_executor() -> None:
+    done = threading.Event()
+
+    async def to_thread() -> None:
+        await asyncio.to_thread(done.wait)
+
+    async def in_executor() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, done.wait)
+
+    async def release() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            done.set()
+
+    tasks = by_name(picture(to_thread, in_executor, release, settle=0.02))
+
+    assert tasks["to_thread"].wait.kind == "executor"
+    assert tasks["to_thread"].wait.text == "a thread that runs Event.wait"
+    assert tasks["in_executor"].wait.kind == "executor"
+
+
+def test_a_connection_shows_its_peer() -> None:
+    async def reads() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        ports.append(port)
+        try:
+            await reader.readline()
+        finally:
+            writer.close()
+            await asyncio.sleep(0.01)
+            server.close()
+
+    ports: list[int] = []
+    taken = picture(reads, settle=0.05)
+
+    wait = by_name(taken)["reads"].wait
+    assert (wait.kind, wait.text) == ("transport", "StreamReader.readline()")
+    assert wait.detail == f"127.0.0.1:{ports[0]}"
+    assert any(f"127.0.0.1:{ports[0]}" in text for text in taken.loops[0].descriptors)
+
+
+def test_a_sleeping_loop() -> None:
+    """Its next timer and the test's own task are known; the wake-up pipe is no descriptor."""
+
+    async def sleep() -> None:
+        await asyncio.sleep(3600)
+
+    taken = picture(sleep)
+    (loop,) = taken.loops
+
+    assert loop.state == "asleep"
+    assert loop.thread == threading.current_thread().name
+    assert loop.timer is not None
+    assert 3590 < loop.timer < 3600
+    assert loop.descriptors == ()
+    assert [task.main for task in loop.tasks].count(True) == 1
+    assert taken.main_thread is None
+
+
+def test_a_loop_in_a_step() -> None:
+    """While a step runs, its line is known, and the rest of its stack is not asked."""
+
+    async def busy() -> None:
+        await asyncio.sleep(0.02)
+        time.sleep(0.5)  # here
+
+    taken = picture(busy, settle=0.03)
+
+    (loop,) = taken.loops
+    if loop.state == "step":  # the thread may look before or after
+        assert loop.place is not None
+    assert by_name(taken)
+
+
+def test_two_loops_that_wait_for_each_other() -> None:
+    """A task that waits for one of another thread's loop shows that task."""
+    watch, stop = Watch(), threading.Event()
+    loop = asyncio.new_event_loop()
+    other = asyncio.new_event_loop()
+    for each in (loop, other):
+        IdKeyedRef.add(each, watch._loops)
+    thread = threading.Thread(target=other.run_forever, name="other")
+    thread.start()
+
+    async def far() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        handed = asyncio.run_coroutine_threadsafe(far(), other)
+        near = asyncio.create_task(_await(asyncio.wrap_future(handed)), name="near")
+        await asyncio.sleep(0.05)
+        taken.append(snapshot(watch))
+        near.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await near
+        await asyncio.sleep(0.05)
+
+    taken: list[Snapshot] = []
+    try:
+        loop.run_until_complete(main())
+    finally:
+        stop.set()
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()
+        loop.close()
+
+    near = by_name(taken[0])["near"]
+    (key,) = near.wait.awaits
+    assert taken[0].tasks()[key].coroutine.endswith("far")
+    assert {record.thread for record in taken[0].loops} == {"MainThread", "other"}
+
+
+async def _await(future: Awaitable[Any]) -> None:
+    await future
+
+
+def test_no_code_of_the_users_runs() -> None:
+    """Classes whose attributes and methods act are left alone."""
+    called: list[str] = []
+
+    class Hostile:
+        def __getattr__(self, name: str) -> object:
+            called.append(name)
+            raise RuntimeError
+
+        def __repr__(self) -> str:
+            called.append("repr")
+            raise RuntimeError
+
+        def __eq__(self, other: object) -> bool:
+            called.append("eq")
+            raise RuntimeError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Queue(asyncio.Queue[int]):
+        def qsize(self) -> int:
+            called.append("qsize")
+            return super().qsize()
+
+    async def waits() -> None:
+        kept = [Hostile(), Hostile()]
+        for _ in (kept[0],):  # on the stack
+            await Queue().get()
+        assert kept
+
+    task = by_name(picture(waits))["waits"]
+
+    assert task.wait.text == "Queue.get()"
+    assert called == []
+
+
+def test_ten_thousand_tasks() -> None:
+    """They are one entry, on one page."""
+
+    async def waits() -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        await asyncio.gather(*(queue.get() for _ in range(10_000)))
+
+    taken = picture(waits, settle=0.05)
+    text = lines(taken)
+
+    assert len(taken.tasks()) == 10_002
+    assert len(text) < 20
+    assert any("and 9,999 like it" in line for line in text)
+
+
+def test_it_leaves_no_trace() -> None:
+    """The collector and the switch interval are as before; a snapshot is plain values."""
+    interval, collects = sys.getswitchinterval(), gc.isenabled()
+
+    async def sleep() -> None:
+        await asyncio.sleep(3600)
+
+    taken = picture(sleep)
+
+    assert (sys.getswitchinterval(), gc.isenabled()) == (interval, collects)
+    assert pickle.loads(pickle.dumps(taken)) == taken
