@@ -115,21 +115,37 @@ def _redirect(number: int, path: str, flags: int) -> None:
     os.close(file)
 
 
-def _become(job: Job) -> None:
-    """Set this process up as if it had been started for ``job``."""
+def _become(job: Job, usual_path: list[str]) -> None:
+    """Set this process up as if it had been started for ``job``.
+
+    ``usual_path`` is the `sys.path` of an interpreter without ``PYTHONPATH`` and script.
+    """
     os.chdir(job.cwd)
     _redirect(0, os.devnull, os.O_RDONLY)
     for number, path in ((1, job.stdout), (2, job.stderr)):
         _redirect(number, path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    paths = sys.path[1 + len(_parts(os.environ)) :]
     os.environ.clear()
     os.environ.update(job.env)
-    sys.path[:] = [job.cwd, *_parts(os.environ), *paths]
+    sys.path[:] = dict.fromkeys([job.cwd, *_parts(os.environ), *usual_path])
     sys.argv[1:] = job.args
 
 
 def _parts(environ: Any) -> list[str]:
     return [part for part in environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+
+
+def _usual_path() -> list[str]:
+    """What a new interpreter searches for modules; an editable install adds the project to it.
+
+    Not a part of this process's own path: an entry that ``PYTHONPATH`` names as well is there once.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in _LATER}
+    code = "import json, sys; print(json.dumps(sys.path[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, check=True, cwd=os.sep
+    )
+    path: list[str] = json.loads(done.stdout)
+    return path
 
 
 def main() -> None:
@@ -143,12 +159,13 @@ def main() -> None:
         # `-p asyncio` means pytest-asyncio, but pytest also marks a module of that name for
         # assertion rewriting, and warns if it is already imported. This opts the module out.
         asyncio.__doc__ = f"{asyncio.__doc__} PYTEST_DONT_REWRITE"
+    usual_path = _usual_path()
     gc.collect()
     gc.freeze()  # collections in a fork then leave the shared memory alone
     job = _serve()
     if job is None:
         return
-    _become(job)
+    _become(job, usual_path)
     runpy.run_module(job.module, run_name="__main__", alter_sys=True)
 
 

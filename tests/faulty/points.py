@@ -32,6 +32,7 @@ GUARDS = (
     "core.faults:",
     "session.guards:",
     "session.fault_reports:",
+    "compat.xdist:output_of",
     "core.events:_make_notify",
     "core.events:part_of",
 )
