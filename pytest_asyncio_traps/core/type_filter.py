@@ -51,7 +51,7 @@ def _is_plain(metaclass: Any) -> bool:
 def are_classes_hashable() -> bool:
     """Whether every metaclass in the process is plain.
 
-    Determined anew for each reading: the process has about ten metaclasses, and a cached answer
+    Determined again for each reading: the process has about ten metaclasses, and a cached answer
     would have to notice new, dead and changed ones.
     """
     for meta in _with_subclasses(type):

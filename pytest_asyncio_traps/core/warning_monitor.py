@@ -80,7 +80,7 @@ class WarningMonitor:
         self.shown: list[warnings.WarningMessage] = []
 
     def arm(self, patches: Patches) -> None:
-        """Observe warnings from here on. C code looks ``_showwarnmsg`` up anew for each one."""
+        """Observe warnings from here on. C code looks ``_showwarnmsg`` up for each one."""
         self._armed = True
         if cpython.WARNINGS_SHOWN.holds:
             patches.wrap(warnings, cpython.SHOW_WARNING, self._make_show)

@@ -41,7 +41,7 @@ def arm(watch: Watch) -> None:
 
 
 def _arm_for_uvloop(watch: Watch) -> None:
-    """Hook in now if uvloop is imported, else when somebody imports it: the plugin never does."""
+    """Hook in now if uvloop is imported, otherwise when it is. The plugin never imports it."""
 
     def ready(module: ModuleType) -> None:
         with watch.faults.guard("uvloop"):

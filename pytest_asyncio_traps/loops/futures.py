@@ -1,4 +1,4 @@
-"""A future that notes where it is completed, and where somebody tries to complete it again.
+"""A future that notes where it is completed, and where code tries to complete it again.
 
 asyncio's future does not tell what completes it, and methods of its class, which is in C, cannot
 be replaced. ``loop.create_future()`` therefore returns an instance of a subclass. The subclass does

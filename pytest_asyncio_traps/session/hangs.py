@@ -271,7 +271,7 @@ class _SigtermHandler:
         if os.getpid() == self._process:
             self._terminated()
         signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
+        signal.raise_signal(signum)
 
 
 def _is_main_thread() -> bool:

@@ -188,8 +188,10 @@ def test_everything_that_matters_is_reached(faulty: Faulty) -> None:
     }
     assert methods - reached == set()
     unreached = {point for point in stand_ins - reached if not point.startswith("session.runners:")}
-    assert unreached == set()
-    assert "others" not in faulty.ways or stand_ins <= reached
+    assert unreached == {
+        "session.hangs:Hangs._make_on_sigint._on_sigint",  # Ctrl-C: see test_hangs.py
+    }
+    assert "others" not in faulty.ways or stand_ins - unreached <= reached
 
 
 def _classes_of_hooks() -> list[type]:
