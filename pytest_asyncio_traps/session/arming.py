@@ -105,8 +105,10 @@ class Arming:
             if isinstance(trap, Listener):
                 watch.events.add(trap)  # last, so that a kind which fails listens to nothing
             return True
+        while len(watch.at_end) > ending:  # the thread of a sampler, for example
+            with faults.guard(trap.kind):
+                watch.at_end.pop()()
         watch.patches.undo(down_to=patched)
-        del watch.at_end[ending:]
         return False
 
     def stop(self) -> None:

@@ -55,8 +55,10 @@ class NeverAwaited(BuiltinTrap):
         # Coroutines kept alive until the next test begins: see `_keep_alive`.
         self._kept_alive: list[Any] = []
         watch.at_end.append(self._kept_alive.clear)
-        watch.tracker.watch_type(types.CoroutineType, _may_be_referred_to)
         if all(assumption.holds for assumption in _NEEDED):
+            # Not without the hook, which keeps a dying coroutine alive that has got a weak
+            # reference: see `_keep_alive`.
+            watch.tracker.watch_type(types.CoroutineType, _may_be_referred_to)
             # Only importlib.reload() puts Python's own hook back; what others put there calls ours.
             watch.patches.keep(warnings, cpython.UNAWAITED_HOOK, self._make_hook, is_pythons)
 
