@@ -65,6 +65,8 @@ LIFE = '''
 import asyncio, gc, json, socket, sys, threading, unittest, weakref
 import pytest
 
+gc.disable()  # when a collection begins by itself depends on how much was allocated
+
 EVENTS = []   # what dies, in its order, and between which steps of the tests
 REFS = {}     # how many references there are to what
 ALIVE = {}
