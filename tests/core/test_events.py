@@ -163,7 +163,7 @@ def test_a_kind_whose_arm_fails_listens_to_nothing(suite: Suite) -> None:
 
         def arm(self):
             original(self)
-            self.watch.at_end.append(lambda: print("undone twice"))
+            self.watch.at_end.append(lambda: print("undone"))
             raise ZeroDivisionError("made up")
 
         PendingTask.arm = arm
@@ -184,4 +184,4 @@ def test_a_kind_whose_arm_fails_listens_to_nothing(suite: Suite) -> None:
     stdout.fnmatch_lines(["*closings: *unclosed-loop* wrappers: unclosed_asyncgen"])
     stdout.fnmatch_lines(["Its part 'pending-task' failed*", "ZeroDivisionError: made up"])
     stdout.no_fnmatch_line("*closings:*pending-task*wrappers*")
-    stdout.no_fnmatch_line("*undone twice*")
+    assert stdout.str().count("undone") == 1
