@@ -40,7 +40,7 @@ class Settings(NamedTuple):
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare options and ini values."""
+    """Declare options and ini values. Long, as it has one call for each option."""
     group = parser.getgroup("asyncio-traps", "asyncio traps")
     group.addoption(
         "--asyncio-traps",
