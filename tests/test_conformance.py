@@ -157,6 +157,7 @@ def test_real_differences_are_told_from_chance(
     assert "findings: 1 pending-task" in shown
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few_repeats")
 def test_debug_mode_has_to_be_the_same_as_asyncios(tmp_path: Path) -> None:
     """A test on the list that ends in another way than in asyncio's own debug mode differs."""

@@ -71,6 +71,7 @@ def test_mypy_accepts_a_users_code(users: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_pyright_accepts_a_users_code(users: Path, pyright: list[str]) -> None:
     """Each comment ``pyright: ignore`` excuses an error, or pyright would say so."""
     done = run(*pyright, cwd=users)
@@ -79,6 +80,7 @@ def test_pyright_accepts_a_users_code(users: Path, pyright: list[str]) -> None:
     assert "0 errors" in done.stdout
 
 
+@pytest.mark.thorough
 def test_mistakes_are_found(users: Path, pyright: list[str]) -> None:
     """What the comments excuse: without them, each line with one is an error to both checkers."""
     path = users / "mistakes.py"
@@ -108,6 +110,7 @@ def test_mistakes_are_found(users: Path, pyright: list[str]) -> None:
     assert by_pyright == wrong
 
 
+@pytest.mark.thorough
 def test_the_public_types_are_complete(pyright: list[str], tmp_path: Path) -> None:
     """Nothing that is exported has a type that has to be guessed."""
     done = run(

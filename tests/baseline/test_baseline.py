@@ -13,6 +13,7 @@ import pytest
 from pytest_asyncio_traps.baseline.file import HEADER, parse, render
 from pytest_asyncio_traps.traps import KINDS
 
+from ..cases import cases
 from ..run import XDIST, Outcome, Suite
 
 APP = """
@@ -528,7 +529,7 @@ def test_odd_names(suite: Suite) -> None:
 # -- pytest-xdist -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dist", ["load", "loadfile"])
+@pytest.mark.parametrize("dist", cases(["load", "loadfile"], ["load"]))
 def test_distributed_runs(suite: Suite, dist: str) -> None:
     """Workers apply the file, the controller alone judges and writes it: as in one process."""
     pytest.importorskip("xdist")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ..blocks import blocks_of
+from ..cases import cases
 from ..reports.samples import PENDING_TASK
 from ..run import Suite, guilty
 
@@ -324,7 +325,7 @@ def test_a_conftest_below_comes_too_late(suite: Suite) -> None:
         ("pass", "", "import pytest; pytest.fail('no kinds today')"),
     ],
 )
-@pytest.mark.parametrize("args", [(), ("-n1",)])
+@pytest.mark.parametrize("args", cases([(), ("-n1",)], [()]))
 def test_a_fault_of_a_kind_is_told_as_its_own(
     suite: Suite, arm: str, more: str, body: str, args: tuple[str, ...]
 ) -> None:

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from ..cases import cases
 from ..run import Suite
 
 #: What the user's code may put into a place that holds text.
@@ -242,7 +243,7 @@ UNTRIED = {"invalid-state"}
 STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", cases(TEXTS, ["escapes", "endless"]))
 def test_the_plugin_takes_anything(suite: Suite, text: str) -> None:
     """Every test keeps its outcome, every trap is found, and what is told of it is short."""
     suite.write(test_it=HEAD.replace("{text}", TEXTS[text]) + BODY)

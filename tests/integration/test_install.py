@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
+from itertools import product
 
 import pytest
 
+from ..cases import cases
 from ..run import Suite
 
 #: Forms of a filter, each with whether it makes an error of pytest-asyncio's warning.
@@ -70,10 +72,14 @@ def says(run: pytest.RunResult) -> bool:
 
 @pytest.mark.parametrize(
     ("where", "filter_"),
-    [
-        *(("ini", filter_) for filter_ in FILTERS),
-        *((where, filter_) for where in ("toml", "-W", "PYTHONWARNINGS") for filter_ in BRIEFLY),
-    ],
+    cases(
+        [
+            *(("ini", filter_) for filter_ in FILTERS),
+            *product(("toml", "-W", "PYTHONWARNINGS"), BRIEFLY),
+        ],
+        quick=[*product(["ini"], BRIEFLY), *product(["toml", "-W", "PYTHONWARNINGS"], ["error"])],
+        unpack=True,
+    ),
 )
 def test_under_a_filter(
     unset: Suite, monkeypatch: pytest.MonkeyPatch, where: str, filter_: str
@@ -262,7 +268,7 @@ def outcomes(suite: Suite, *args: str, plugins: tuple[str, ...]) -> dict[str, li
     }
 
 
-@pytest.mark.parametrize("filters", ["", "-W error"])
+@pytest.mark.parametrize("filters", cases(["", "-W error"], [""]))
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_runners(suite: Suite, name: str, filters: str) -> None:
     """Async tests and fixtures are run by whoever ran them before."""

@@ -18,6 +18,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
+from ..cases import cases
 from ..run import environment, line_of, place_of
 from .test_matrix import HEAD, SPRINGS
 
@@ -168,7 +169,10 @@ def run(folder: Path, mode: Mode) -> tuple[str, dict[str, Any]]:
     return output, json.loads((folder / "report.json").read_text())
 
 
-@pytest.mark.parametrize("name", MODES)
+QUICK = ("plain", "optimized-twice", "dev", "asyncio-debug", "error", "isolated", "coverage-sysmon")
+
+
+@pytest.mark.parametrize("name", cases(MODES, QUICK))
 def test_the_same_findings(name: str, tmp_path: Path) -> None:
     mode = MODES[name]
     if importlib.util.find_spec(mode.needs) is None and mode.needs != "asyncio":

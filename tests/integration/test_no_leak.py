@@ -253,6 +253,7 @@ PRUNED = {
 }
 
 
+@pytest.mark.thorough
 def test_it_grows_by_nothing(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the 500th test to the 2,000th: no object of asyncio's or the plugin's more."""
     monkeypatch.setenv("COUNT", "2000")

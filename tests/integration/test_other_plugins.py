@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from ..cases import cases
 from ..run import Suite
 from .mixed import MIXED, NAMED, OTHERS, need, reference, run_of
 
@@ -63,7 +64,10 @@ def test_the_run_that_others_are_compared_with(suite: Suite) -> None:
     assert run.code == 1
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
+QUICK = ("timeout-thread", "rerunfailures", "randomly-1", "aiohttp", "hypothesis", "crowd")
+
+
+@pytest.mark.parametrize("plugin", cases(PLUGINS, QUICK))
 def test_the_same_with(suite: Suite, plugin: str) -> None:
     """The same findings, charged to the same, the same outcomes, the same exit code."""
     module, plugins, args = PLUGINS[plugin]
@@ -75,7 +79,7 @@ def test_the_same_with(suite: Suite, plugin: str) -> None:
     assert run_of(outcome) == expected
 
 
-@pytest.mark.parametrize("core", ["ctrace", "pytrace", "sysmon"])
+@pytest.mark.parametrize("core", cases(["ctrace", "pytrace", "sysmon"], ["ctrace"]))
 def test_the_same_with_each_core_of_coverage(
     suite: Suite, monkeypatch: pytest.MonkeyPatch, core: str
 ) -> None:

@@ -342,8 +342,19 @@ def modules(thing: str, loop: str) -> dict[str, str]:
 UNSEEN = {("l_", "unclosed_transport")}
 
 
-@pytest.mark.parametrize("args", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
-@pytest.mark.parametrize("loop", LOOPS)
+ALONE = ()
+SPREAD = ("-n", "2", "--dist", "loadfile")
+
+
+@pytest.mark.parametrize(
+    ("loop", "args"),
+    [
+        pytest.param("asyncio", ALONE, id="asyncio-alone"),
+        pytest.param("uvloop", SPREAD, id="uvloop-xdist"),
+        pytest.param("asyncio", SPREAD, id="asyncio-xdist", marks=pytest.mark.thorough),
+        pytest.param("uvloop", ALONE, id="uvloop-alone", marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize("thing", THINGS)
 def test_the_right_test(suite: Suite, thing: str, loop: str, args: tuple[str, ...]) -> None:
     """Each module has one finding, of its kind, charged to its guilty test."""

@@ -30,6 +30,7 @@ import pytest
 
 from pytest_asyncio_traps.traps import KINDS
 
+from ..cases import cases
 from ..run import XDIST, Suite, environment
 
 pytestmark = pytest.mark.skipif(
@@ -414,7 +415,7 @@ def failed_cases(junit: ElementTree.Element) -> Counter[tuple[str, ...]]:
 
 
 both = pytest.mark.parametrize("strict", [False, True], ids=["plain", "strict"])
-ways = pytest.mark.parametrize("way", WAYS)
+ways = pytest.mark.parametrize("way", cases(WAYS, ["load", "loadfile"]))
 
 
 @both
@@ -478,7 +479,7 @@ def test_junit_is_equal(way: str, strict: bool) -> None:
     assert failed_cases(spread.junit) == failed_cases(alone.junit)
 
 
-@pytest.mark.parametrize("way", ["alone", *WAYS])
+@pytest.mark.parametrize("way", cases(["alone", *WAYS], ["alone", "load", "loadfile"]))
 def test_idle_rules_and_markers(way: str) -> None:
     """In strict, exactly those are named that had their chance and allowed nothing."""
     lines = [line for line in ran(way, True).text.splitlines() if "allowed nothing" in line]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ..cases import cases
 from ..run import XDIST, Suite
 
 TRAP = """
@@ -131,7 +132,7 @@ def test_strict_wants_reasons_and_no_idle_rules(suite: Suite) -> None:
         (("--collect-only",), False),
     ],
 )
-@pytest.mark.parametrize("ways", [(), ("-n1",)], ids=["one process", "xdist"])
+@pytest.mark.parametrize("ways", cases([(), ("-n1",)], [()]))
 def test_a_run_of_a_part_calls_no_rule_idle(
     suite: Suite, args: tuple[str, ...], judged: bool, ways: tuple[str, ...]
 ) -> None:

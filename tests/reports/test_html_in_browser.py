@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ..browser import ask, needs_browser
+from ..cases import cases
 from .samples import HOSTILE, finding, make, slow
 
 
@@ -72,7 +73,12 @@ _LOOKS = """
 
 @needs_browser
 @pytest.mark.parametrize(
-    ("count", "scheme"), [(0, "light"), (1, "dark"), (300, "light"), (300, "dark")]
+    ("count", "scheme"),
+    cases(
+        [(0, "light"), (1, "dark"), (300, "light"), (300, "dark")],
+        quick=[(0, "light"), (300, "dark")],
+        unpack=True,
+    ),
 )
 def test_on_a_phone(tmp_path: Path, count: int, scheme: Any) -> None:
     """Nothing is wider than the screen, whatever names there are; dark is dark, light is light."""

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.start import PACKAGES, install
 from pytest_asyncio_traps_loader.finder import Finder
 
+from ..cases import cases
 from ..run import environment
 
 ROOT = Path(__file__).parents[2]
@@ -94,13 +95,16 @@ def of_the_plugin(paths: list[str], site: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "args",
-    [
-        (),
-        ("--assert=plain",),
-        ("-p", "asyncio_traps"),
-        ("--asyncio-strict", "--asyncio-traps-report=out.json"),
-        ("-n", "1"),
-    ],
+    cases(
+        [
+            (),
+            ("--assert=plain",),
+            ("-p", "asyncio_traps"),
+            ("--asyncio-strict", "--asyncio-traps-report=out.json"),
+            ("-n", "1"),
+        ],
+        quick=[(), ("-n", "1")],
+    ),
     ids=" ".join,
 )
 def test_nothing_is_compiled(site: Path, tmp_path: Path, args: tuple[str, ...]) -> None:
