@@ -3,19 +3,30 @@
 # Not `from __future__ import annotations`: each field of a named tuple would be compiled.
 import argparse
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pytest
 
 from .core.trap import Trap
-from .policy.rules import FAIL, WARN, BadRuleError, Rule, parse_hang, parse_rule, parse_threshold
+from .policy.rules import (
+    FAIL,
+    WARN,
+    BadRuleError,
+    Rule,
+    one_message,
+    parse_hang,
+    parse_rule,
+    parse_threshold,
+)
 from .reports.formats import FORMATS, missing
 from .traps.slow_callback import DEFAULT
 
 if TYPE_CHECKING:
     from .baseline.file import Entry
+
+T = TypeVar("T")
 
 
 class Settings(NamedTuple):
@@ -119,38 +130,56 @@ def read_settings(
     """The settings of this run, from the ini file and from ``given``, the command line.
 
     Rules and baseline may name any of ``kinds``, or any kind at all where ``kinds`` is None. Raises
-    `pytest.UsageError` for a wrong value.
+    `pytest.UsageError` with all values that are wrong.
     """
-    try:
-        rules = tuple(
-            parse_rule(text, kinds)
-            for text in (*config.getini("asyncio_traps"), *given.asyncio_traps)
-        )
-        slow_after = DEFAULT
-        for where, value in (
-            ("asyncio_slow_callback_duration", config.getini("asyncio_slow_callback_duration")),
-            (
-                "--asyncio-slow-callback-duration",
-                given.asyncio_slow_callback_duration,
-            ),
-        ):
-            if value not in (None, ""):
-                slow_after = parse_threshold(value, where)
-        hang = 0.0
-        for where, value in (
-            ("asyncio_traps_hang", config.getini("asyncio_traps_hang")),
-            ("--asyncio-traps-hang", given.asyncio_traps_hang),
-        ):
-            if value not in (None, ""):
-                hang = parse_hang(value, where)
-        reports = tuple(_report_path(config, path) for path in given.asyncio_traps_report)
-        update = given.asyncio_traps_update_baseline
-        baseline = _baseline_path(config, given.asyncio_traps_baseline, update)
-        known = _known(baseline, update, kinds) if baseline is not None else ()
-    except BadRuleError as exc:
-        raise pytest.UsageError(f"asyncio-traps: {exc}") from None
-    strict = is_strict(config, given)
-    return Settings(rules, strict, slow_after, reports, baseline, known, update, hang)
+    errors: list[str] = []
+
+    def read(parse: Callable[..., T], *args: Any) -> T | None:
+        try:
+            return parse(*args)
+        except BadRuleError as exc:
+            errors.append(str(exc))
+            return None
+
+    of_ini = config.getini("asyncio_traps"), str(config.inipath or "asyncio_traps")
+    rules = [
+        read(parse_rule, text, kinds, where)
+        for texts, where in (of_ini, (given.asyncio_traps, "--asyncio-traps"))
+        for text in texts
+    ]
+    slow_after = read(_seconds, config, given, "asyncio_slow_callback_duration", parse_threshold)
+    hang = read(_seconds, config, given, "asyncio_traps_hang", parse_hang)
+    reports = [read(_report_path, config, path) for path in given.asyncio_traps_report]
+    update = given.asyncio_traps_update_baseline
+    baseline = read(_baseline_path, config, given.asyncio_traps_baseline, update)
+    known = read(_known, baseline, update, kinds) if baseline is not None else ()
+    if errors:
+        raise pytest.UsageError(one_message(errors))
+    return Settings(
+        tuple(filter(None, rules)),
+        is_strict(config, given),
+        DEFAULT if slow_after is None else slow_after,
+        tuple(filter(None, reports)),
+        baseline,
+        known or (),
+        update,
+        hang or 0.0,
+    )
+
+
+def _seconds(
+    config: pytest.Config,
+    given: argparse.Namespace,
+    name: str,
+    parse: Callable[[object, str], float],
+) -> float | None:
+    """The value of an option that is also an ini value, or None if neither is given."""
+    seconds = None
+    option = f"--{name.replace('_', '-')}"
+    for where, value in ((name, config.getini(name)), (option, getattr(given, name))):
+        if value not in (None, ""):
+            seconds = parse(value, where)
+    return seconds
 
 
 def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Path | None:

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..model.causes import owner_of
 from ..model.finding import Finding
 from ..model.sources import Sources
+from ..policy.rules import guess
 
 HEADER = (
     "# Asyncio traps that this suite is known to spring: pytest-asyncio-traps lists them, and",
@@ -59,13 +60,15 @@ class Entry:
 
     ``tests`` are beginnings of nodeids: functions, classes or files. There are none where the
     cause belongs to no test. ``comments`` and ``sometimes`` are written by the user; an entry with
-    ``sometimes`` is never stale.
+    ``sometimes`` is never stale. ``line`` is the line of the file, from 1 on, at which the entry
+    begins; it is 0 for an entry that was not read from a file.
     """
 
     key: Key
     tests: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
     sometimes: bool = False
+    line: int = field(default=0, compare=False)
 
 
 def key_of(finding: Finding, relative: Callable[[str], str], sources: Sources) -> Key:
@@ -172,7 +175,7 @@ def parse(data: bytes, kinds: Sequence[str] | None) -> tuple[Entry, ...]:
         tests = tuple(sorted({*before.tests, *entry.tests}))
         comments = tuple(dict.fromkeys((*before.comments, *entry.comments)))
         sometimes = before.sometimes or entry.sometimes
-        entries[entry.key] = Entry(entry.key, tests, comments, sometimes)
+        entries[entry.key] = Entry(entry.key, tests, comments, sometimes, before.line)
     return tuple(entries.values())
 
 
@@ -180,6 +183,7 @@ class _Reader:
     def __init__(self, kinds: Sequence[str] | None) -> None:
         self._kinds = kinds
         self._number = 0
+        self._first = 0
         self._head: list[str] | None = None
         self._fields: dict[str, list[str]] = {}
         self._comments: list[str] = []
@@ -200,7 +204,7 @@ class _Reader:
         yield from self._entry()
 
     def _begin(self, line: str) -> None:
-        self._head, rest = [], line
+        self._head, self._first, rest = [], self._number, line
         while rest:
             word, rest = self._take(rest, r"\S+")
             self._head.append(word)
@@ -209,7 +213,8 @@ class _Reader:
             rest = rest.lstrip()
         if self._kinds is not None and self._head[0] not in self._kinds:
             raise self._bad(
-                f"unknown kind {self._head[0]!r}, must be one of {', '.join(self._kinds)}"
+                f"unknown kind {self._head[0]!r}{guess(self._head[0], self._kinds)}, "
+                f"must be one of {', '.join(self._kinds)}"
             )
         if len(self._head) != 3:
             raise self._bad(
@@ -267,7 +272,7 @@ class _Reader:
         )
         key = Key(kind, path, function, code, int(number), subject)
         tests = tuple(sorted(set(fields["test"])))
-        yield Entry(key, tests, tuple(self._comments), bool(fields["sometimes"]))
+        yield Entry(key, tests, tuple(self._comments), bool(fields["sometimes"]), self._first)
 
     def _bad(self, reason: str) -> BadBaselineError:
         return BadBaselineError(f"{self._number}: {reason}")

@@ -11,7 +11,9 @@ import pytest
 
 from ..model.files import write_whole
 from ..model.finding import Finding
+from ..model.run_error import NOT_WRITTEN, STALE, RunError
 from ..model.sources import Sources
+from ..model.text import clean
 from ..policy.rules import OFF, Rule
 from .comparison import BaselineComparison, Result, RunCoverage
 from .file import Entry, key_of, render
@@ -27,7 +29,7 @@ class BaselineRun:
     coverage: RunCoverage
     #: The stale entries, which fail the run.
     stale: list[Entry]
-    #: What was written, and why nothing was written.
+    #: What was written, or why nothing was written; empty if the file was written.
     result: Result | None
     failure: str
 
@@ -140,10 +142,21 @@ class BaselineRun:
         if self._config.getoption("collectonly", False):
             return False
         if interrupted:
-            self.failure = f"{self.path}: not written, as the run was interrupted"
+            self.failure = "the run was interrupted"
             return True
         self.result = self._comparison.updated(findings, coverage)
         return not self._write(self.result.entries)
+
+    def errors(self) -> list[RunError]:
+        """Why the baseline fails the run, once `finish` was called."""
+        path = str(self.path)
+        if self.failure:
+            text = f"baseline not written, file left unchanged: {self.failure}"
+            return [RunError(NOT_WRITTEN, clean(text), path)]
+        return [
+            RunError(STALE, clean(f"stale baseline entry: {_described(entry)}"), path, entry.line)
+            for entry in self.stale
+        ]
 
     def _write(self, entries: Iterable[Entry]) -> bool:
         path = self.path
@@ -156,7 +169,7 @@ class BaselineRun:
             if data != before:
                 write_whole(path, data)
         except OSError as exc:
-            self.failure = f"{path}: not written, and left as it was: {exc.strerror or exc}"
+            self.failure = str(exc.strerror or exc)
             return False
         return True
 
@@ -182,6 +195,12 @@ class BaselineRun:
 
     def _can_find(self, kind: str) -> bool:
         return self._armed(kind) and not _hidden(kind, self._rules)
+
+
+def _described(entry: Entry) -> str:
+    key = entry.key
+    where = " ".join(part for part in (key.kind, key.path, key.function) if part)
+    return f"{where}: {key.code}" if key.code else where
 
 
 def _hidden(kind: str, rules: Iterable[Rule]) -> bool:

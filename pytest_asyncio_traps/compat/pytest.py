@@ -23,6 +23,7 @@ __all__ = [
     "TestCaseFunction",
     "WarningFilter",
     "add_error",
+    "add_to_junit",
     "end_fixtures",
     "expected_failure",
     "is_from_pytest",
@@ -74,6 +75,10 @@ _evaluate_xfail_marks: Final = _find(
 #: The class of items that are methods of a `unittest.TestCase`.
 TestCaseFunction: Final = _find(
     "_pytest.unittest", "TestCaseFunction", "which tests are those of unittest"
+)
+
+_junit_key: Final = _find(
+    "_pytest.junitxml", "xml_key", "errors that belong to no test, in JUnit's XML"
 )
 
 
@@ -151,6 +156,25 @@ def add_error(terminal: pytest.TerminalReporter, where: str, text: str) -> None:
         add("error", [report])  # it updates the colour of the last line as well
     else:
         terminal.stats.setdefault("error", []).append(report)
+
+
+def add_to_junit(config: pytest.Config, suite: str, where: str, text: str) -> None:
+    """Add a failed test case for an error that belongs to no test, if the run writes JUnit XML.
+
+    ``suite`` is its class, and ``where`` its name. Other plugins do not see the test case, since
+    they would look for its test.
+    """
+    if _junit_key is None or (junit := config.stash.get(_junit_key, None)) is None:
+        return
+    report = pytest.TestReport(
+        nodeid=f"{suite}::{where}",
+        location=(suite, None, where),
+        keywords={},
+        outcome="failed",
+        longrepr=_longrepr_of(where, text),
+        when="call",
+    )
+    junit.pytest_runtest_logreport(report)
 
 
 def _longrepr_of(where: str, text: str) -> Any:

@@ -11,7 +11,7 @@ from ..core.reprs import shown
 from ..model.finding import Finding
 from ..model.text import clean
 from .kinds import kinds_of
-from .rules import BadRuleError, check_kind, parse_pattern, parse_threshold
+from .rules import BadRuleError, check_kind, one_message, parse_pattern, parse_threshold
 
 NAMES = frozenset({"asyncio_allow", "asyncio_slow_callback_duration"})
 LINES = (
@@ -80,12 +80,9 @@ def _allowance(mark: pytest.Mark, nodeid: str, known: Sequence[str]) -> Allowanc
     return Allowance(kinds, match, str.__str__(reason) if reason is not None else None, mark)
 
 
-def threshold(item: pytest.Item) -> float | None:
-    """The seconds in the closest duration marker of ``item``, or None. Raises `BadRuleError`."""
-    mark = item.get_closest_marker("asyncio_slow_callback_duration")
-    if mark is None:
-        return None
-    where = f"{clean(item.nodeid)}: marker asyncio_slow_callback_duration"
+def _threshold(mark: pytest.Mark, nodeid: str) -> float:
+    """The seconds of a duration marker. Raises `BadRuleError`."""
+    where = f"{clean(nodeid)}: marker asyncio_slow_callback_duration"
     values: Sequence[object] = (*mark.args, *mark.kwargs.values())
     if len(values) != 1 or set(mark.kwargs) - {"seconds"}:
         raise BadRuleError(f"{where}: takes one argument, seconds")
@@ -108,21 +105,33 @@ def with_markers(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
 def check(items: Sequence[pytest.Item], strict: bool) -> dict[str, float]:
     """The thresholds that markers set, in seconds, by nodeid.
 
-    Raises `pytest.UsageError` for the first marker that is wrong or, where ``strict``, lacks a
-    reason.
+    Raises `pytest.UsageError` with all markers that are wrong or, where ``strict``, lack a reason.
+    A marker on a class or module is named once, with the first of its tests.
     """
     thresholds = {}
-    try:
-        for item in with_markers(items):
-            seconds = threshold(item)
-            if seconds is not None:
-                thresholds[item.nodeid] = seconds
-            for allowance in allowances(item):
-                if strict and not (allowance.reason or "").strip():
-                    raise BadRuleError(
-                        f"{clean(item.nodeid)}: marker {describe(allowance.mark)} has no reason, "
-                        "and --asyncio-strict wants one"
-                    )
-    except BadRuleError as exc:
-        raise pytest.UsageError(f"asyncio-traps: {exc}") from None
+    errors: dict[int, str] = {}
+    for item in with_markers(items):
+        mark = item.get_closest_marker("asyncio_slow_callback_duration")
+        if mark is not None and id(mark) not in errors:
+            try:
+                thresholds[item.nodeid] = _threshold(mark, item.nodeid)
+            except BadRuleError as exc:
+                errors[id(mark)] = str(exc)
+        known = kinds_of(item.config).names
+        for mark in item.iter_markers("asyncio_allow"):
+            if id(mark) not in errors:
+                try:
+                    _check_reason(_allowance(mark, item.nodeid, known), item.nodeid, strict)
+                except BadRuleError as exc:
+                    errors[id(mark)] = str(exc)
+    if errors:
+        raise pytest.UsageError(one_message(list(errors.values())))
     return thresholds
+
+
+def _check_reason(allowance: Allowance, nodeid: str, strict: bool) -> None:
+    if strict and not (allowance.reason or "").strip():
+        raise BadRuleError(
+            f"{clean(nodeid)}: marker {describe(allowance.mark)} has no reason; "
+            "--asyncio-strict requires one"
+        )

@@ -25,13 +25,15 @@ class BadRuleError(ValueError):
 class Rule(NamedTuple):
     """``ACTION[:KIND[:REGEX]]``: do ``action`` about findings of ``kind`` whose summary matches.
 
-    ``kind`` None stands for every kind, ``pattern`` None for every summary.
+    ``kind`` None stands for every kind, ``pattern`` None for every summary. ``where`` says where
+    the rule was given: the path of an ini file, or an option.
     """
 
     text: str
     action: str
     kind: str | None = None
     pattern: re.Pattern[str] | None = None
+    where: str = ""
 
     def matches(self, finding: Finding) -> bool:
         """Whether ``finding`` is of the rule's kind, and its summary fits the rule's pattern."""
@@ -40,8 +42,8 @@ class Rule(NamedTuple):
         return self.pattern is None or self.pattern.search(finding.summary) is not None
 
 
-def parse_rule(text: str, kinds: Sequence[str] | None) -> Rule:
-    """The rule that ``text`` stands for. Raises `BadRuleError`.
+def parse_rule(text: str, kinds: Sequence[str] | None, where: str = "") -> Rule:
+    """The rule that ``text``, given at ``where``, stands for. Raises `BadRuleError`.
 
     The rule may name any of ``kinds``, or any kind at all where ``kinds`` is None.
     """
@@ -50,8 +52,8 @@ def parse_rule(text: str, kinds: Sequence[str] | None) -> Rule:
     action, kind = action.strip(), kind.strip()
     if action not in ACTIONS:
         raise BadRuleError(
-            f"rule {shown(text)}: unknown action {shown(action)}, must be one of "
-            + ", ".join(ACTIONS)
+            f"rule {shown(text)}: unknown action {shown(action)}{guess(action, ACTIONS)}, "
+            f"must be one of {', '.join(ACTIONS)}"
         )
     if kind and kinds is not None:
         check_kind(kind, kinds, f"rule {shown(text)}")
@@ -60,6 +62,7 @@ def parse_rule(text: str, kinds: Sequence[str] | None) -> Rule:
         action,
         kind or None,
         parse_pattern(pattern, f"rule {shown(text)}") if pattern else None,
+        where,
     )
 
 
@@ -69,9 +72,25 @@ def check_kind(kind: object, kinds: Sequence[str], where: str) -> str:
     plain = str.__str__(kind) if isinstance(kind, str) else None
     if plain is None or plain not in kinds:
         raise BadRuleError(
-            f"{where}: unknown kind {shown(kind)}, must be one of {', '.join(kinds)}"
+            f"{where}: unknown kind {shown(kind)}{guess(plain, kinds)}, "
+            f"must be one of {', '.join(kinds)}"
         )
     return plain
+
+
+def guess(text: str | None, words: Sequence[str]) -> str:
+    """The one of ``words`` that ``text`` probably stands for, in brackets, if there is one."""
+    import difflib  # only needed for an error
+
+    close = difflib.get_close_matches((text or "")[:100], words, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def one_message(errors: Sequence[str]) -> str:
+    """The text of a usage error, for one or more ``errors``."""
+    if len(errors) == 1:
+        return f"asyncio-traps: {errors[0]}"
+    return "\n  ".join([f"asyncio-traps: {len(errors)} errors:", *errors])
 
 
 def parse_pattern(text: str, where: str) -> re.Pattern[str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import pytest
 
 from ..model.text import clean
 from . import markers
+
+#: Between the parts of a marker's name. Neither part has a line break.
+_BREAK: Final = "\n"
 
 
 class MarkerUsage:
@@ -33,7 +37,7 @@ class MarkerUsage:
         """The allow markers of ``items`` have to allow something."""
         for item in items:
             for mark in item.iter_markers("asyncio_allow"):
-                text = f"marker {markers.describe(mark)} of {clean(item.nodeid)}"
+                text = f"{clean(item.nodeid)}{_BREAK}{markers.describe(mark)}"
                 _, name = self._names.setdefault(id(mark), (mark, text))
                 self.expected.setdefault(name, set()).add(item.nodeid)
 
@@ -55,10 +59,18 @@ class MarkerUsage:
             self.expected.setdefault(name, set()).update(nodeids)
         self.used.update(used)
 
-    def unused(self) -> list[str]:
-        """The names of the markers that have allowed nothing, though all of their tests ran."""
+    def unused(self) -> list[tuple[str, str]]:
+        """The markers that have allowed nothing, though all of their tests ran.
+
+        Each is the nodeid of the first test that it is on, and its text.
+        """
         return [
-            name
+            _split(name)
             for name, nodeids in self.expected.items()
             if name not in self.used and nodeids <= self._ran
         ]
+
+
+def _split(name: str) -> tuple[str, str]:
+    nodeid, _, text = name.partition(_BREAK)
+    return nodeid, text

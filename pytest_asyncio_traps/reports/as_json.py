@@ -50,6 +50,16 @@ def _report(run: Run) -> dict[str, Any]:
         "pytest": run.versions["pytest"],
         "counts": run.counts,
         "findings": entries,
+        "errors": [
+            {
+                "id": error.id,
+                "path": run.relative(error.path) if error.path else None,
+                "line": error.line or None,
+                "subject": error.subject or None,
+                "text": error.text,
+            }
+            for error in run.errors
+        ],
         "blind_spots": [
             {"what": what, "reason": reason} for what, reason in sorted(run.blind_spots.items())
         ],

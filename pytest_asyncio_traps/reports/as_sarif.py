@@ -59,12 +59,16 @@ def _run(run: Run) -> dict[str, Any]:
                         "id": "fault",
                         "shortDescription": {"text": "A part of the plugin failed."},
                     },
+                    {
+                        "id": "error",
+                        "shortDescription": {"text": "The run failed, but not in a test."},
+                    },
                 ],
             }
         },
         "invocations": [
             {
-                "executionSuccessful": not run.faults,
+                "executionSuccessful": not (run.faults or run.errors),
                 "toolExecutionNotifications": [*_notifications(run)],
             }
         ],
@@ -255,6 +259,19 @@ def _notifications(run: Run) -> Iterator[dict[str, Any]]:
             "level": "note",
             "message": {"text": clean(f"Not watched: {what}: {reason}.")},
         }
+    for error in run.errors:
+        notification: dict[str, Any] = {
+            "descriptor": {"id": "error", "index": 2},
+            "level": "error",
+            "message": {"text": clean(f"{error.where(run.relative)}: {error.text}")},
+            "properties": {"id": error.id},
+        }
+        if error.path:
+            physical: dict[str, Any] = {"artifactLocation": _artifact(run, error.path)}
+            if error.line:
+                physical["region"] = {"startLine": error.line}
+            notification["locations"] = [{"physicalLocation": physical}]
+        yield notification
     for fault in run.faults:
         yield {
             "descriptor": {"id": "fault", "index": 1},

@@ -14,6 +14,7 @@ from ..core.faults import Fault
 from ..core.trap import Trap
 from ..model.causes import Counted, Group, grouped
 from ..model.finding import Place
+from ..model.run_error import RunError
 from ..traps import TRAPS
 
 
@@ -34,6 +35,8 @@ class Run:
     relative: Callable[[str], str]
     #: All kinds, including those of extensions.
     traps: Sequence[type[Trap]] = TRAPS
+    #: What failed the run and belongs to no test.
+    errors: Sequence[RunError] = ()
     python: str = field(default_factory=platform.python_version)
     #: The time at which the run ended.
     ended: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..model.causes import Counted, Group, grouped
+from ..model.run_error import FINDING, STALE, UNUSED_MARKER, UNUSED_RULE, RunError
 from ..model.text import clean
 from .terminal import Reporter, code_lines
 
@@ -19,6 +20,14 @@ _NAMED = 40
 _SHOWN = 5
 #: The words for what was done about a finding.
 _DONE = {"fail": "failed", "warn": "warned", "allow": "allowed", "baseline": "known"}
+
+#: What to do about errors of a run, by their ids.
+_FIXES = {
+    STALE: "Remove stale entries by hand, or with --asyncio-traps-update-baseline. To keep an "
+    "entry that occurs in some runs only, add the line 'sometimes: yes' to it.",
+    UNUSED_RULE: "Remove unused rules.",
+    UNUSED_MARKER: "Remove unused markers.",
+}
 
 
 class Line(NamedTuple):
@@ -60,12 +69,20 @@ class Summary:
             lines += _left_out(quiet[_NAMED:])
         return lines + _tally(findings)
 
-    def without_test(self, findings: Sequence[Counted]) -> list[Line]:
-        """What fails the run, since it belongs to no test."""
-        if not findings:
+    def errors(self, errors: Sequence[RunError], findings: Sequence[Counted]) -> list[Line]:
+        """The errors of the run, and in full the ``findings`` among them."""
+        if not errors:
             return []
-        heading = Line("These belong to no test, and fail the run:", bad=True)
-        return [heading, Line(self._reporter.text(findings))]
+        lines = [Line("These errors belong to no test, and fail the run:", bad=True)]
+        lines += [Line(f"  {line}") for line in self._reporter.text(findings).splitlines()]
+        for name in dict.fromkeys(error.id for error in errors if error.id != FINDING):
+            for error in errors:
+                if error.id == name:
+                    where = clean(error.where(self._reporter.from_start))
+                    lines.append(Line(f"  {where}: {error.text}", bad=True))
+            if fix := _FIXES.get(name):
+                lines.append(Line(f"  {fix}"))
+        return lines
 
     def _cause(self, group: Group) -> str:
         """A cause and the number of its tests, on one line."""
@@ -91,11 +108,6 @@ class Summary:
         return [f"    {line}" for line in lines]
 
 
-def unused_lines(unused: Iterable[str]) -> list[Line]:
-    """The rules and markers that have allowed nothing, where that fails the run."""
-    return [Line(f"The {text} allowed nothing: remove it.", bad=True) for text in unused]
-
-
 def blind_lines(blind_spots: Mapping[str, str]) -> list[Line]:
     """What could not be watched, and why."""
     spots = sorted(blind_spots.items())
@@ -103,31 +115,16 @@ def blind_lines(blind_spots: Mapping[str, str]) -> list[Line]:
 
 
 def baseline_lines(baseline: "BaselineRun | None", start: Path) -> list[Line]:
-    """What became of the baseline; ``start`` is the folder in which pytest was started."""
-    if baseline is None:
+    """What the run wrote to the baseline; ``start`` is the folder in which pytest was started."""
+    if baseline is None or baseline.failure or baseline.result is None:
         return []
-    lines = []
+    result = baseline.result
     name = clean(os.path.relpath(baseline.path, start))
-    if baseline.failure:
-        lines.append(Line(clean(baseline.failure), bad=True))
-    elif baseline.result is not None:
-        result = baseline.result
-        text = (
-            f"{name}: {len(result.entries)} known "
-            f"({result.new} new, {result.gone} gone, {result.unseen} not judged by this run)"
-        )
-        lines.append(Line(text))
-    for entry in baseline.stale:
-        key = entry.key
-        where = " ".join(part for part in (key.kind, key.path, key.function) if part)
-        code = f": {key.code}" if key.code else ""
-        lines.append(Line(clean(f"No longer occurs: {where}{code}"), bad=True))
-    if baseline.stale:
-        them = "it" if len(baseline.stale) == 1 else "them"
-        text = f"Take {them} out of {name}, or have --asyncio-traps-update-baseline do so. "
-        text += "What shows in some runs only is kept by 'sometimes: yes'."
-        lines.append(Line(text, bad=True))
-    return lines
+    text = (
+        f"{name}: {len(result.entries)} known "
+        f"({result.new} new, {result.gone} gone, {result.unseen} not judged by this run)"
+    )
+    return [Line(text)]
 
 
 def _left_out(groups: Sequence[Group]) -> list[str]:

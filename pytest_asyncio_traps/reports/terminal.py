@@ -57,7 +57,7 @@ class Reporter:
             return path
         return path if relative.startswith("..") else relative.replace(os.sep, "/")
 
-    def _from_start(self, path: str) -> str:
+    def from_start(self, path: str) -> str:
         """``path`` as pytest writes it at the end of a failure."""
         if path.startswith("<"):
             return path
@@ -127,7 +127,7 @@ class Reporter:
         lines = code_lines(place)
         lines.append(f"E   {self.headline(finding, count)}")
         lines += [f"E     {line}" for line in self.details(finding)]
-        return lines, (clean(self._from_start(place.path)), place.line, finding.kind)
+        return lines, (clean(self.from_start(place.path)), place.line, finding.kind)
 
     def failure(
         self, findings: Sequence[tuple[Finding, int]], fallback: tuple[str, int]

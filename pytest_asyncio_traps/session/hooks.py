@@ -13,6 +13,7 @@ import pytest
 
 from ..compat.pytest import end_fixtures, is_from_pytest
 from .guards import Guarded, guarded_within
+from .header import header_lines
 from .lifecycle import Lifecycle
 
 #: A method of `Hooks` around a phase.
@@ -88,6 +89,15 @@ class Hooks(Guarded):
         self._deferred_hooks: DeferredHooks | None = None
         #: Whether the hook for reports is registered, as it is when the first test begins.
         self._reports_on = False
+
+    def pytest_report_header(self) -> list[str]:
+        lifecycle = self.lifecycle
+        return header_lines(
+            lifecycle.settings,
+            lifecycle.kinds.traps,
+            lifecycle.watch.blind_spots,
+            lifecycle.config.invocation_params.dir,
+        )
 
     # -- collection -------------------------------------------------------
 
@@ -225,6 +235,8 @@ class Hooks(Guarded):
 
                 send_rest(self.lifecycle)
             else:
+                with self.faults.guard("JUnit's report"):
+                    self.lifecycle.end.add_to_junit()
                 self.lifecycle.end.write_reports()
 
     def _finish(self, session: pytest.Session, interrupted: bool = False) -> None:

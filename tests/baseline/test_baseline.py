@@ -69,10 +69,10 @@ def entries(path: Path) -> list[str]:
 
 
 def stale(outcome: Outcome) -> list[str]:
-    """The entries that fail a run, since they are over."""
+    """The stale entries, which fail the run."""
     outcome.no_fault()
-    mark = "No longer occurs: "
-    return [line.removeprefix(mark) for line in outcome.result.outlines if line.startswith(mark)]
+    pattern = re.compile(rf"  {FILE}:\d+: stale baseline entry: (.*)")
+    return [match[1] for line in outcome.result.outlines if (match := pattern.fullmatch(line))]
 
 
 def change(suite: Suite, old: str, new: str, name: str = "test_it.py") -> None:
@@ -151,7 +151,9 @@ def test_what_no_longer_occurs_fails_in_strict(suite: Suite) -> None:
     strict = suite.run(*STRICT)
     assert strict.result.ret == 1
     assert stale(strict) == ["never-awaited test_it.py test_drops: work()"]
-    strict.result.stdout.fnmatch_lines([f"Take it out of {FILE}, or have --asyncio-traps-update-*"])
+    strict.result.stdout.fnmatch_lines(
+        ["  Remove stale entries by hand, or with --asyncio-traps-update-*"]
+    )
 
     text = path.read_text()
     line = "    test: test_it.py::test_drops"
@@ -247,7 +249,9 @@ def test_a_run_that_stops(suite: Suite) -> None:
     assert stale(suite.run(*STRICT)) == []
     stopped = suite.run(*UPDATE)
     assert stopped.result.ret == pytest.ExitCode.INTERRUPTED
-    stopped.result.stdout.fnmatch_lines([f"*{FILE}: not written, as the run was interrupted"])
+    stopped.result.stdout.fnmatch_lines(
+        [f"*{FILE}: baseline not written, file left unchanged: the run was interrupted"]
+    )
     assert path.read_text() == before
 
 
@@ -262,7 +266,7 @@ def test_the_last_failures_only(suite: Suite) -> None:
     args = ("-p", "asyncio", "-p", "asyncio_traps", *STRICT, "--lf")
     last = suite.pytester.runpytest_subprocess(*args)
 
-    last.stdout.no_fnmatch_line("No longer occurs*")
+    last.stdout.no_fnmatch_line("*stale baseline entry*")
 
 
 def test_a_file_of_tests_that_is_gone(suite: Suite) -> None:
@@ -492,7 +496,7 @@ def test_a_file_that_cannot_be_written_fails_the_run(suite: Suite) -> None:
 
     assert outcome.result.ret == 1
     outcome.result.stdout.fnmatch_lines(
-        [f"*{FILE}: not written, and left as it was: No space left on device"]
+        [f"*{FILE}: baseline not written, file left unchanged: No space left on device"]
     )
     assert path.read_text() == before
     assert not [path.name for path in suite.pytester.path.iterdir() if path.name.endswith(".new")]

@@ -160,7 +160,10 @@ pending-task a.py f
     [
         ("pending-task a.py", "1: an entry begins with a kind, a path and a function, not 2 words"),
         ("pending-task a.py f g", "1: an entry begins with a kind, a path and a function, not 4"),
-        ("\npending-tusk a.py f", "2: unknown kind 'pending-tusk', must be one of "),
+        (
+            "\npending-tusk a.py f",
+            "2: unknown kind 'pending-tusk' (did you mean pending-task?), must be one of ",
+        ),
         ("<<<<<<< HEAD", "1: unknown kind '<<<<<<<'"),
         ("    code: x", "1: a line of an entry stands before the first entry"),
         ("pending-task a.py f\n    cod: x", "2: unknown field 'cod', must be one of code, "),

@@ -240,7 +240,7 @@ async def test_it():
 
     outcome.result.assert_outcomes(failed=1)
     outcome.result.stdout.fnmatch_lines(
-        ["*assert 1 == 2", "*asyncio traps (call)*", "never-awaited: *", "pending-task: *"]
+        ["*assert 1 == 2", "*asyncio traps (call)*", "*never-awaited: *", "pending-task: *"]
     )
     assert sorted(outcome.kinds) == ["never-awaited", "pending-task"]
 
@@ -335,4 +335,4 @@ def test_what_happens_on_import_belongs_to_no_test(suite: Suite) -> None:
     assert outcome.result.ret == 0
     assert strict.only()["action"] == "fail"
     assert strict.result.ret == 1
-    strict.result.stdout.fnmatch_lines(["*belong to no test*", "never-awaited: *"])
+    strict.result.stdout.fnmatch_lines(["*belong to no test*", "*never-awaited: *"])

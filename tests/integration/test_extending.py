@@ -152,7 +152,7 @@ def test_the_baseline_keeps_it(client: Suite) -> None:
     assert outcome.findings == []
     assert outcome.result.ret == 1
     outcome.result.stdout.fnmatch_lines(
-        ["No longer occurs: unclosed-client test_it.py test_bad: *"]
+        ["*:*: stale baseline entry: unclosed-client test_it.py test_bad: *"]
     )
 
 
@@ -175,7 +175,11 @@ def test_it_is_explained(client: Suite) -> None:
     )
     all_.stdout.fnmatch_lines(["unclosed-client * a client was left open"])
     assert unknown.ret == pytest.ExitCode.USAGE_ERROR
-    unknown.stderr.fnmatch_lines(["*unknown kind 'unopened-client', must be *, unclosed-client"])
+    unknown.stderr.fnmatch_lines(
+        [
+            "*unknown kind 'unopened-client' (did you mean unclosed-client[?]), must be *, unclosed-client"
+        ]
+    )
 
 
 def test_workers_of_xdist_have_it(client: Suite) -> None:

@@ -482,10 +482,12 @@ def test_junit_is_equal(way: str, strict: bool) -> None:
 @pytest.mark.parametrize("way", cases(["alone", *WAYS], ["alone", "load", "loadfile"]))
 def test_idle_rules_and_markers(way: str) -> None:
     """In strict, exactly those are named that had their chance and allowed nothing."""
-    lines = [line for line in ran(way, True).text.splitlines() if "allowed nothing" in line]
-    idle = [re.search(r"reason='(.*?)'|(rule .*) allowed", line) for line in lines]
+    unused = [
+        re.match(r"  .*: unused (?:marker: .*reason='(.*?)'.*|(rule): (.*)) allowed nothing", line)
+        for line in ran(way, True).text.splitlines()
+    ]
 
-    assert sorted(match[1] or match[2] for match in idle if match) == [
+    assert sorted(match[1] or f"{match[2]} {match[3]}" for match in unused if match) == [
         "idle",
         "idle in a class",
         "idle on 2",
@@ -557,7 +559,9 @@ def test_the_markers_of_a_test_that_died_are_not_judged(suite: Suite) -> None:
 
     outcome = suite.test(marked + idle, "-n1", "--asyncio-strict", plugins=("xdist",))
 
-    outcome.result.stdout.fnmatch_lines(["*marker asyncio_allow(reason='idle') of *test_idle*"])
+    outcome.result.stdout.fnmatch_lines(
+        ["  *test_idle: unused marker: asyncio_allow(reason='idle') allowed nothing"]
+    )
     outcome.result.stdout.no_fnmatch_line("*reason='dies'*")
 
 
@@ -604,7 +608,7 @@ def test_markers_of_a_part_of_the_tests_are_not_judged(suite: Suite) -> None:
     for workers in ("-n0", "-n1"):
         run_all = suite.run(workers, "--asyncio-strict", plugins=plugins)
         assert run_all.result.ret == 1
-        run_all.result.stdout.fnmatch_lines(["The marker *reason='once'* allowed nothing*"])
+        run_all.result.stdout.fnmatch_lines(["  *: unused marker: *reason='once'* allowed nothing"])
         for args in (("-k", "test_a"), ("test_it.py::TestIt::test_a",)):
             assert suite.run(workers, "--asyncio-strict", *args, plugins=plugins).result.ret == 0
 

@@ -157,7 +157,9 @@ def test_strict_names_an_idle_marker(suite: Suite) -> None:
 
     idle = suite.test(text, "--asyncio-strict")
     assert idle.result.ret == 1
-    idle.result.stdout.fnmatch_lines(["*marker asyncio_allow('pending-task', reason='once') of *"])
+    idle.result.stdout.fnmatch_lines(
+        ["  test_it.py::*: unused marker: asyncio_allow('pending-task', reason='once') *"]
+    )
     assert suite.run("--asyncio-strict", "-k", "test_a").result.ret == 0
     assert suite.run("--asyncio-strict", "test_it.py::TestIt::test_a").result.ret == 0
     assert suite.run().result.ret == 0
@@ -204,6 +206,56 @@ def test_bad_markers_are_usage_errors(suite: Suite, marker: str, message: str) -
 
     assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
     outcome.result.stderr.fnmatch_lines([f"ERROR: asyncio-traps: test_it.py::test_it: {message}"])
+
+
+def test_all_wrong_markers_are_named_at_once(suite: Suite) -> None:
+    """Each once, however many tests a class has."""
+    outcome = suite.test(
+        """
+        import pytest
+
+        @pytest.mark.asyncio_allow("never-awaitd")
+        def test_first(): pass
+
+        @pytest.mark.asyncio_slow_callback_duration(-1)
+        class TestIt:
+            def test_a(self): pass
+            def test_b(self): pass
+
+        @pytest.mark.asyncio_allow("pending-task")
+        def test_without_a_reason(): pass
+        """,
+        "--asyncio-strict",
+    )
+
+    assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.result.stderr.fnmatch_lines(
+        [
+            "ERROR: asyncio-traps: 3 errors:",
+            "  test_it.py::test_first: *unknown kind 'never-awaitd' (did you mean never-awaited[?])*",
+            "  test_it.py::TestIt::test_a: *must be more than 0 seconds, and finite",
+            "  test_it.py::test_without_a_reason: *has no reason; --asyncio-strict requires one",
+        ],
+        consecutive=True,
+    )
+
+
+def test_all_wrong_options_are_named_at_once(suite: Suite) -> None:
+    outcome = suite.test(
+        "def test_it(): pass",
+        *("--asyncio-traps=fial", "--asyncio-traps-hang=-1", "--asyncio-traps-report=a.txt"),
+    )
+
+    assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.result.stderr.fnmatch_lines(
+        [
+            "ERROR: asyncio-traps: 3 errors:",
+            "  rule 'fial': unknown action 'fial' (did you mean fail[?]), must be one of *",
+            "  --asyncio-traps-hang: *",
+            "  --asyncio-traps-report a.txt: the suffix must be *",
+        ],
+        consecutive=True,
+    )
 
 
 def test_thresholds(suite: Suite) -> None:

@@ -12,7 +12,7 @@ from pytest_asyncio_traps.policy.usage import MarkerUsage
 
 MARK: Any = SimpleNamespace(name="asyncio_allow", args=("leak",), kwargs={})
 A, B = "t.py::test_a", "t.py::test_b"
-NAME = f"marker asyncio_allow('leak') of {A}"
+NAME = (A, "asyncio_allow('leak')")
 
 
 def item(nodeid: str) -> Any:

@@ -154,7 +154,7 @@ def test_what_belongs_to_no_test_fails_the_run(suite: Suite, spread: tuple[str, 
     assert suite.test(text, "-W", "error", *spread, plugins=plugins).result.ret == 0
     outcome = suite.test(text, "-W", f"error::{OURS}", *spread, plugins=plugins)
     assert outcome.result.ret == 1
-    outcome.result.stdout.fnmatch_lines(["These belong to no test, and fail the run:"])
+    outcome.result.stdout.fnmatch_lines(["These errors belong to no test, and fail the run:"])
 
 
 def test_once(suite: Suite) -> None:
