@@ -102,10 +102,16 @@ def test_one_place_writes_files(path: Path) -> None:
 
 
 def requirements() -> dict[str, list[str]]:
+    """Without the groups that a group includes, which are there themselves."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = {
+        f"group {name}": [part for part in parts if isinstance(part, str)]
+        for name, parts in project["dependency-groups"].items()
+    }
     return {
         "dependencies": project["project"]["dependencies"],
         **project["project"]["optional-dependencies"],
+        **groups,
         "build": project["build-system"]["requires"],
     }
 
