@@ -1,4 +1,4 @@
-"""What surrounds the package: its metadata and the changelog."""
+"""What surrounds the package: its metadata, the changelog and the forms for issues."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import configparser
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,9 @@ from . import check_release
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
+FORMS = sorted(
+    path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"
+)
 
 
 def test_the_versions_of_python_are_the_same_everywhere() -> None:
@@ -89,3 +93,43 @@ def test_a_release_is_not_ready(root: Path) -> None:
     ]
     changelog.write_text(changelog.read_text().replace("1.2.0", "1.1.0"))
     assert "docs/changelog.rst does not begin with 1.2.0" in check_release.problems("v1.2.0", root)
+
+
+def elements(form: Path) -> dict[str, Any]:
+    """What a form asks for, by id."""
+    data = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert set(data) <= {"name", "description", "title", "labels", "body"}
+    assert isinstance(data["name"], str)
+    assert isinstance(data["description"], str)
+    asked = [element for element in data["body"] if element["type"] != "markdown"]
+    labels = [element["attributes"]["label"] for element in asked]
+    assert len(set(labels)) == len(labels)
+    found = {element["id"]: element for element in asked}
+    assert len(found) == len(asked)
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
+def test_a_form_is_valid(form: Path) -> None:
+    """GitHub does not show a form that has a fault."""
+    for element in elements(form).values():
+        assert set(element) <= {"type", "id", "attributes", "validations"}
+        assert element["type"] in {"textarea", "input", "dropdown", "checkboxes"}
+        attributes = element["attributes"]
+        assert ("options" in attributes) == (element["type"] in {"dropdown", "checkboxes"})
+        assert "render" not in attributes or element["type"] == "textarea"
+        assert all(isinstance(attributes.get(key, ""), str) for key in ("label", "description"))
+
+
+def test_a_false_alarm_is_reported_with_all_that_it_needs() -> None:
+    (form,) = (path for path in FORMS if "false-alarm" in path.name)
+    asked = elements(form)
+    required = {
+        name
+        for name, element in asked.items()
+        if element.get("validations", {}).get("required") is True
+    }
+
+    assert required >= {"finding", "why", "test", "json", "without", "versions", "runner"}
+    assert "--asyncio-traps-report=traps.json" in asked["json"]["attributes"]["description"]
+    assert "-p no:asyncio_traps" in asked["without"]["attributes"]["description"]
