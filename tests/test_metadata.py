@@ -1,4 +1,4 @@
-"""What surrounds the package: its metadata, the changelog and the forms for issues."""
+"""What surrounds the package: its metadata, the changelog, the hooks and the forms for issues."""
 
 from __future__ import annotations
 
@@ -93,6 +93,21 @@ def test_a_release_is_not_ready(root: Path) -> None:
     ]
     changelog.write_text(changelog.read_text().replace("1.2.0", "1.1.0"))
     assert "docs/changelog.rst does not begin with 1.2.0" in check_release.problems("v1.2.0", root)
+
+
+def test_hooks_are_checks_of_ci() -> None:
+    """Each command is one of ``.ci/run``'s, with tools from the environment of the developer."""
+    if not (ROOT / ".ci").is_dir():
+        pytest.skip("the sdist has no .ci/run")
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (repo,) = config["repos"]
+
+    assert repo["repo"] == "local"
+    for hook in repo["hooks"]:
+        assert hook["language"] == "system"
+        command = hook["entry"].removesuffix(" --force-exclude")
+        assert re.search(rf"^{command}\b", script, re.MULTILINE), command
 
 
 def elements(form: Path) -> dict[str, Any]:
