@@ -13,4 +13,11 @@ def test_the_commands_are_there() -> None:
     commands = re.findall(r"^   \$ (.*python -m pytest.*)$", README.read_text(), re.MULTILINE)
 
     assert len([command for command in commands if command.endswith("examples")]) == 1
-    assert len([command for command in commands if "[test]" in command]) == 1
+    assert len([command for command in commands if "--group test" in command]) == 1
+
+
+def test_the_command_brings_its_own_pip() -> None:
+    """The pip of a new environment is older than --group up to Python 3.13."""
+    (command,) = re.findall(r"^   \$ (.*--group test.*)$", README.read_text(), re.MULTILINE)
+
+    assert "pip install -q -U pip" in command.partition("--group")[0]

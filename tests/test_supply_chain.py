@@ -1,4 +1,4 @@
-"""What the package may do to the machine that it runs on: read, and write what it is asked for."""
+"""What the package may do to the machine that it runs on, and how its releases are made."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pytest_asyncio_traps"
@@ -102,10 +104,16 @@ def test_one_place_writes_files(path: Path) -> None:
 
 
 def requirements() -> dict[str, list[str]]:
+    """Without the groups that a group includes, which are there themselves."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = {
+        f"group {name}": [part for part in parts if isinstance(part, str)]
+        for name, parts in project["dependency-groups"].items()
+    }
     return {
         "dependencies": project["project"]["dependencies"],
         **project["project"]["optional-dependencies"],
+        **groups,
         "build": project["build-system"]["requires"],
     }
 
@@ -126,3 +134,55 @@ def test_each_dependency_has_a_reason() -> None:
         for requirement in group:
             name = re.split(r"[\[>;]", requirement)[0]
             assert f"* {name}:" in text or name in text, f"{name} has no reason"
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def workflow(path: Path) -> dict[str, Any]:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(data, dict)
+    return data
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_pins_its_actions(path: Path) -> None:
+    """To a commit, since a tag can be moved, with the version beside it for the reader."""
+    uses = re.findall(r"uses: *(.*)", path.read_text(encoding="utf-8"))
+    assert uses
+    for action in uses:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_has_no_secret(path: Path) -> None:
+    """It names the rights of each job, leaves none behind in the clone, and expands no text."""
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"secrets\.|password:|token:(?! write)|\$\{\{|pull_request_target", text)
+    data = workflow(path)
+    assert data["permissions"] == {}
+    for name, job in data["jobs"].items():
+        assert set(job["permissions"]) <= {"contents", "id-token"}, name
+        assert job["permissions"].get("contents", "read") == "read", name
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False, name
+
+
+def test_what_is_published_was_checked() -> None:
+    """The job that can publish runs no command, and takes what another job has built."""
+    jobs = workflow(ROOT / ".github/workflows/release.yml")["jobs"]
+    runs = {name: [step.get("run") for step in job["steps"]] for name, job in jobs.items()}
+    (publish,) = (name for name, job in jobs.items() if "id-token" in job["permissions"])
+
+    assert jobs[publish]["needs"] == ["checks", "build"]
+    assert jobs[publish]["environment"]["name"] == "pypi"
+    assert runs[publish] == [None, None]
+    assert jobs[publish]["steps"][-1]["with"]["attestations"] is True
+    assert runs["checks"][-1] == ".ci/run"
+    assert runs["build"][-3:-1] == [
+        'python tests/check_release.py "$GITHUB_REF_NAME"',
+        "python tests/check_package.py dist",
+    ]
+    for step in (jobs["build"]["steps"][-1], jobs[publish]["steps"][0]):
+        assert (step["with"]["name"], step["with"]["path"]) == ("distributions", "dist/")
