@@ -7,12 +7,18 @@ project_copyright = "the pytest-asyncio-traps developers"
 author = "the pytest-asyncio-traps developers"
 version = release = version_of("pytest-asyncio-traps")
 
-extensions: list[str] = []
+extensions = ["sphinx_copybutton"]
 exclude_patterns = ["_build"]
-html_theme = "alabaster"
-html_theme_options = {
-    "description": "Fails the test that sprang an asyncio trap",
-    "page_width": "1000px",
-}
-html_show_sourcelink = False
 nitpicky = True
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_show_sourcelink = False
+html_copy_source = False
+
+# Commands are copied without their prompts. Output has no copy button.
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
