@@ -133,21 +133,21 @@ async def chain() -> None:
 OPERATIONS: dict[str, Callable[[], Awaitable[None]]] = {
     "call_soon": call_soon,
     "call_later": call_later,
-    "create_task, and run": create_task,
+    "create_task, run once": create_task,
     "create_future": create_future,
     "sleep(0)": sleep_0,
-    "a future awaited": await_future,
-    "a coroutine called and awaited": coroutine_call,
+    "await a future": await_future,
+    "call and await a coroutine": coroutine_call,
 }
 #: Work that also waits for the system, so measured in CPU time of all threads.
 WORK: dict[str, Callable[[], Awaitable[None]]] = {
-    "echo server, processor time": echo,
-    "queue, processor time": queue,
-    "tree of tasks with gather, processor time": tree,
-    "wait_for, processor time": wait_for,
-    "deep chain of coroutines, processor time": chain,
+    "echo server, CPU time": echo,
+    "queue, CPU time": queue,
+    "tree of tasks with gather, CPU time": tree,
+    "wait_for, CPU time": wait_for,
+    "deep chain of coroutines, CPU time": chain,
 }
-ON_UVLOOP = {"uvloop: call_soon": call_soon, "uvloop: create_task, and run": create_task}
+ON_UVLOOP = {"uvloop: call_soon": call_soon, "uvloop: create_task, run once": create_task}
 
 
 async def best_of(operation: Callable[[], Awaitable[None]], clock: Callable[[], float]) -> float:

@@ -80,8 +80,8 @@ def render(data: Mapping[str, Any]) -> str:
         ".. Written by python -m comparison --write.",
         table(cells, own, "The kinds of this plugin"),
         table(cells, beyond, "What this plugin does not look for"),
-        "Good examples that a tool complains of:",
+        "Good examples that a tool reports:",
         "\n".join(false_alarms(cells)) or "* none",
-        f"Made on {data['date']} on {data['system']}, with {used}.",
+        f"Run on {data['date']} on {data['system']}, with {used}.",
     ]
     return "\n\n".join(parts) + "\n"
