@@ -49,13 +49,14 @@ def steps(name: str) -> list[Any]:
 def commands() -> Iterator[str]:
     """Each call of pytest that the page shows."""
     for line in blocks("console"):
-        yield line.removeprefix("$ ")
+        yield line.removeprefix("$ ").replace("\\\n", "")
     for name in (".github/workflows/tests.yml", ".gitlab-ci.yml", "azure-pipelines.yml"):
         for step in steps(name):
             yield step.get("run") or step.get("script") or ""
     for step in steps(".circleci/config.yml"):
         yield step["run"] if isinstance(step, dict) and "run" in step else ""
-    yield from re.findall(r"""sh (?:'([^']+)')""", block("Jenkinsfile", "groovy"))
+    for text in re.findall(r"""sh '+([^']+)'""", block("Jenkinsfile", "groovy")):
+        yield text.replace("\\\n", "")
     ini = configparser.ConfigParser(interpolation=None)
     ini.read_string(block("tox.ini", "ini"))
     yield ini["testenv"]["commands"].replace("{env_tmp_dir}", ".").replace("{posargs}", "")
