@@ -14,6 +14,7 @@ from ..core.faults import Fault
 from ..core.trap import Trap
 from ..model.causes import Counted, Group, grouped
 from ..model.finding import Place
+from ..model.hang import Hang
 from ..traps import TRAPS
 
 
@@ -34,6 +35,8 @@ class Run:
     relative: Callable[[str], str]
     #: All kinds, including those of extensions.
     traps: Sequence[type[Trap]] = TRAPS
+    #: The tests that took too long or were ended, in the order in which their trees were taken.
+    hangs: Sequence[Hang] = ()
     python: str = field(default_factory=platform.python_version)
     #: The time at which the run ended.
     ended: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -10,6 +10,7 @@ from ..core.reprs import shown
 from ..core.watch import Watch
 from ..options import Settings
 from ..policy.kinds import Kinds
+from .hangs import HangRecords
 from .pipeline import FindingPipeline
 
 
@@ -23,12 +24,14 @@ class RunEnd:
         watch: Watch,
         kinds: Kinds,
         pipeline: FindingPipeline,
+        hangs: HangRecords,
     ) -> None:
         self._config = config
         self._settings = settings
         self._watch = watch
         self._kinds = kinds
         self._pipeline = pipeline
+        self._hangs = hangs
 
     def finish(self, session: pytest.Session, interrupted: bool) -> None:
         """Count what fails the run itself as failures, and report what is deferred."""
@@ -97,6 +100,7 @@ class RunEnd:
             self._config.rootpath,
             self._pipeline.reporter.relative,
             self._kinds.traps,
+            self._hangs.all,
         )
         for path in self._settings.reports:
             with self._watch.faults.guard(f"report {path}"):

@@ -33,7 +33,7 @@ def task(
 
 def loop(*tasks: TaskRecord) -> LoopRecord:
     return LoopRecord(
-        1, "Loop", "", "MainThread", "asleep", None, None, 0, None, "", (), tuple(tasks)
+        1, "Loop", None, "MainThread", "asleep", None, None, 0, None, "", (), tuple(tasks)
     )
 
 

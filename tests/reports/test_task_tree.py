@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_asyncio_traps.model.finding import Place
+from pytest_asyncio_traps.model.finding import Owner, Place
 from pytest_asyncio_traps.model.task_tree import LoopRecord, Snapshot, TaskRecord, Wait
 from pytest_asyncio_traps.reports.task_tree import PAGE, lines
 
+OWNER = Owner("test", "test_a.py::test_a", "function", "test_a.py::test_a")
 AT = Place("/suite/test_a.py", 12, "test_a")
 
 
@@ -20,7 +21,7 @@ def task(key: int, wait: Wait, *, main: bool = False, name: str = "") -> TaskRec
 
 def loop(*tasks: TaskRecord, **fields: Any) -> LoopRecord:
     record = LoopRecord(
-        1, "_UnixSelectorEventLoop", "test_a.py::test_a", "MainThread", "asleep", None, None, 0,
+        1, "_UnixSelectorEventLoop", OWNER, "MainThread", "asleep", None, None, 0,
         None, "", (), tuple(tasks),
     )  # fmt: skip
     return record._replace(**fields)
