@@ -207,8 +207,9 @@ def verdict(snapshot: Snapshot, shown: Callable[[str], str] = str) -> str:
         cycle = find_cycle(main, known)
         if cycle:
             names = ", ".join(_names(cycle))
-            how = "waits for itself" if len(cycle) == 1 else "wait for each other"
-            return f"{names} {how}, so that one of the waits has to be cancelled"
+            if len(cycle) == 1:
+                return f"{names} has to be cancelled, since it waits for itself"
+            return f"one of {names} has to be cancelled, since they wait for each other"
     reasons: dict[str, None] = {}
     for main in mains:
         for leaf in sorted(leaves(main, known), key=lambda leaf: leaf.wait.kind not in _GOES_ON):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import pickle
+import socket
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pytest_asyncio_traps.core import threads
 from pytest_asyncio_traps.core.refs import IdKeyedRef
 from pytest_asyncio_traps.core.task_tree import snapshot
 from pytest_asyncio_traps.core.watch import Watch
@@ -220,11 +222,29 @@ def test_who_holds_a_lock() -> None:
 def test_a_job_of_an_executor() -> None:
     done = threading.Event()
 
+    def work() -> None:
+        done.wait()
+
+    def submit() -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(None, work)
+
     async def to_thread() -> None:
-        await asyncio.to_thread(done.wait)
+        await asyncio.to_thread(work)
 
     async def in_executor() -> None:
-        await asyncio.get_running_loop().run_in_executor(None, done.wait)
+        await submit()
+
+    async def within_time() -> None:
+        await asyncio.wait_for(submit(), 3600)
+
+    async def shielded() -> None:
+        await asyncio.shield(submit())
+
+    async def several() -> None:
+        await asyncio.gather(submit(), submit())
+
+    async def any_of() -> None:
+        await asyncio.wait([submit()])
 
     async def release() -> None:
         try:
@@ -232,11 +252,23 @@ def test_a_job_of_an_executor() -> None:
         finally:
             done.set()
 
-    tasks = by_name(picture(to_thread, in_executor, release, settle=0.02))
+    watch = Watch()
+    threads.arm(watch)
+    try:
+        ways = (to_thread, in_executor, within_time, shielded, several, any_of)
+        tasks = by_name(picture(*ways, release, settle=0.02))
+    finally:
+        watch.patches.undo()
 
-    assert tasks["to_thread"].wait.kind == "executor"
-    assert tasks["to_thread"].wait.text == "a thread that runs Event.wait"
-    assert tasks["in_executor"].wait.kind == "executor"
+    name = work.__qualname__
+    shown = {way.__name__: tasks[way.__name__].wait for way in ways}
+    assert {wait.kind for wait in shown.values()} == {"executor"}
+    assert shown["to_thread"].text == f"a thread that runs {name}"
+    assert shown["in_executor"].text == f"an executor that runs {name}"
+    assert shown["within_time"].detail == f"an executor that runs {name}"
+    assert shown["shielded"].detail == f"an executor that runs {name}"
+    assert shown["several"].detail == f"an executor that runs {name} and 1 more"
+    assert shown["any_of"].detail == f"an executor that runs {name}"
 
 
 def test_a_connection_shows_its_peer() -> None:
@@ -263,6 +295,36 @@ def test_a_connection_shows_its_peer() -> None:
     assert (wait.kind, wait.text) == ("transport", "StreamReader.readline()")
     assert wait.detail == f"127.0.0.1:{ports[0]}"
     assert any(f"127.0.0.1:{ports[0]}" in text for text in taken.loops[0].descriptors)
+
+
+@pytest.mark.parametrize("how", ["sock_recv", "drain"])
+def test_a_connection_without_a_reader(how: str) -> None:
+    """A socket that is awaited itself, and a writer whose other end reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+
+        async def sock_recv() -> None:
+            with socket.socket() as sock:
+                sock.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(sock, address)
+                await loop.sock_recv(sock, 1)
+
+        async def drain() -> None:
+            _, writer = await asyncio.open_connection(*address)
+            try:
+                writer.write(bytes(10_000_000))
+                await writer.drain()
+            finally:
+                writer.transport.abort()
+                await asyncio.sleep(0)
+
+        wait = by_name(picture({"sock_recv": sock_recv, "drain": drain}[how], settle=0.05))[
+            how
+        ].wait
+
+    text = {"sock_recv": "loop.sock_recv()", "drain": "StreamWriter.drain()"}[how]
+    assert (wait.kind, wait.text, wait.detail) == ("transport", text, f"127.0.0.1:{address[1]}")
 
 
 def test_a_sleeping_loop() -> None:

@@ -65,7 +65,7 @@ def test_a_cycle() -> None:
 
     assert "* held by Task-2, work_2\n" in text
     assert "* held by Task-1, work_1: a cycle\n" in text
-    assert "To go on: Task-1, Task-2 wait for each other, so that" in text
+    assert "To go on: one of Task-1, Task-2 has to be cancelled, since they wait for" in text
 
 
 def test_it_is_bounded_to_a_page_of_80_columns() -> None:
