@@ -36,6 +36,9 @@ from .stacks import KINDS
 #: How deep tasks are looked for in gather() of gather().
 _DEEPEST: Final = 100
 
+#: How many callbacks of a future are looked at: there may be one for each task that waits for it.
+_MOST_CALLBACKS: Final = 20
+
 #: asyncio's classes whose methods tasks wait in, with the kind of `Wait` for each.
 _CLASSES: Final[tuple[tuple[type, str], ...]] = (
     (asyncio.Queue, "queue"),
@@ -232,7 +235,7 @@ def fed_by(task: Any) -> list[int]:
 def _closures(future: Any) -> list[Any]:
     """What the callbacks of ``future`` that are asyncio's own keep in their closures."""
     found = []
-    for callback in callbacks_of(future):
+    for callback in callbacks_of(future)[:_MOST_CALLBACKS]:
         code = function_code(callback)
         if code is not None and KINDS[code.co_filename] == ASYNCIO:
             found += _cell_contents(ask(callback, "__closure__"))
@@ -261,7 +264,9 @@ def _futures_awaited(links: list[Link], waiter: Any) -> list[Any]:
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for obj in candidates:
-            if is_a(obj, asyncio.Future):
+            if type(obj) is asyncio.Task:  # there may be very many
+                found.append(obj)
+            elif is_a(obj, asyncio.Future):
                 found.append(obj)
                 inner += [] if is_a(obj, asyncio.Task) else children_of(obj)
             elif is_a(obj, asyncio.TaskGroup):

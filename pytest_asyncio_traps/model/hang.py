@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from .finding import Owner, Place, bounded_place
-from .task_tree import Branch, LoopRecord, Snapshot, tree
+from .task_tree import Branch, LoopRecord, Snapshot
 from .text import shorten
 
 #: The most loops, and the most tasks, that are kept of a tree.
@@ -83,13 +83,17 @@ class Hang(NamedTuple):
 
 def make_hang(
     snapshot: Snapshot,
+    branches: Sequence[Sequence[Branch]],
     nodeid: str,
     when: str,
     reason: str,
     seconds: float | None,
     verdict: str,
 ) -> Hang:
-    """The record of the test ``nodeid``, with at most `LIMIT` loops and tasks of ``snapshot``."""
+    """The record of the test ``nodeid``, with at most `LIMIT` loops and tasks of ``snapshot``.
+
+    ``branches`` are its `task_tree.trees`.
+    """
     maker = _Maker()
     return Hang(
         nodeid,
@@ -97,7 +101,7 @@ def make_hang(
         reason,
         seconds,
         shorten(verdict),
-        tuple(maker.loop(snapshot, loop) for loop in snapshot.loops[:LIMIT]),
+        tuple(map(maker.loop, snapshot.loops[:LIMIT], branches)),
         bounded_place(snapshot.main_thread),
         max(0, len(snapshot.loops) - LIMIT),
         snapshot.omitted,
@@ -111,7 +115,7 @@ class _Maker:
         self._room = LIMIT
         self._keys: dict[int, int] = {}
 
-    def loop(self, snapshot: Snapshot, loop: LoopRecord) -> LoopEntry:
+    def loop(self, loop: LoopRecord, branches: Sequence[Branch]) -> LoopEntry:
         plain = loop._replace(
             key=0,
             name=shorten(loop.name),
@@ -120,7 +124,7 @@ class _Maker:
             descriptors=tuple(map(shorten, loop.descriptors)),
             tasks=(),
         )
-        return LoopEntry(plain, *self._some(tree(snapshot, loop)))
+        return LoopEntry(plain, *self._some(branches))
 
     def _some(self, branches: Sequence[Branch]) -> tuple[tuple[TaskEntry, ...], int]:
         """The entries of ``branches``, and the number of tasks that are left out."""

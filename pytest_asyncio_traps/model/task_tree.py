@@ -201,9 +201,10 @@ def leaves(task: TaskRecord, known: dict[int, TaskRecord], limit: int = 1000) ->
 # -- the tree ------------------------------------------------------------------------------------
 
 
-def tree(snapshot: Snapshot, loop: LoopRecord) -> list[Branch]:
-    """The tasks of ``loop`` by who awaits whom, equal ones folded."""
-    return _Arranger(snapshot.tasks()).arrange(roots(loop, awaited_in(snapshot)))
+def trees(snapshot: Snapshot) -> list[list[Branch]]:
+    """For each loop, its tasks by who awaits whom, equal ones folded."""
+    known, awaited = snapshot.tasks(), awaited_in(snapshot)
+    return [_Arranger(known).arrange(roots(loop, awaited)) for loop in snapshot.loops]
 
 
 class _Arranger:

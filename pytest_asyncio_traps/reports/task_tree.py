@@ -7,7 +7,7 @@ from typing import Final
 
 from ..compat.pytest_asyncio import makes_loops
 from ..model.finding import Owner, Place
-from ..model.task_tree import Branch, LoopRecord, Snapshot, TaskRecord, find_cycle, leaves, tree
+from ..model.task_tree import Branch, LoopRecord, Snapshot, TaskRecord, find_cycle, leaves
 from ..model.text import clean, shorten
 
 #: The most lines of a report.
@@ -44,22 +44,27 @@ _QUEUES: Final = {
 
 
 def lines(
-    snapshot: Snapshot, width: int = 80, shown: Callable[[str], str] = str, page: int = PAGE
+    snapshot: Snapshot,
+    branches: Sequence[Sequence[Branch]],
+    ending: str,
+    width: int = 80,
+    shown: Callable[[str], str] = str,
+    page: int = PAGE,
 ) -> list[str]:
     """``snapshot`` as lines of at most ``width`` characters, at most ``page`` of them.
 
-    ``shown`` turns an absolute path into the one to show.
+    ``branches`` are its `task_tree.trees`, and ``ending`` is its `verdict`. ``shown`` turns an
+    absolute path into the one to show.
     """
     writer = _Writer(width, shown)
-    for loop in snapshot.loops:
-        writer.loop(snapshot, loop)
+    for loop, own in zip(snapshot.loops, branches, strict=True):
+        writer.loop(loop, own)
     if snapshot.main_thread is not None:
         writer.add(0, f"main thread: at {writer.place(snapshot.main_thread)}")
     if snapshot.omitted:
         writer.add(0, f"{snapshot.omitted:,} more tasks were not read")
     if not writer.lines:
         writer.add(0, "no event loop is open")
-    ending = verdict(snapshot, shown)
     last = wrapped(f"To go on: {ending}.", width, 0) if ending else []
     room = page - len(last)
     if len(writer.lines) > room:
@@ -91,14 +96,14 @@ class _Writer:
 
     # -- loops ------------------------------------------------------------
 
-    def loop(self, snapshot: Snapshot, loop: LoopRecord) -> None:
+    def loop(self, loop: LoopRecord, branches: Sequence[Branch]) -> None:
         owner = owner_text(loop)
         self.add(0, f"{loop.name}{owner and ' '}{owner}: {state_text(loop, self._shown)}")
         if loop.hidden:
             self.add(2, f"it does not show {loop.hidden}")
         if not loop.tasks:
             self.add(2, "no tasks")
-        for branch in tree(snapshot, loop):
+        for branch in branches:
             self._branch(branch, 2)
 
     # -- tasks ------------------------------------------------------------

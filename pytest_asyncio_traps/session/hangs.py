@@ -17,9 +17,11 @@ import pytest
 
 from ..compat import asyncio as private
 from ..compat.pytest_timeout import DUMP_STACKS, timeout_module
+from ..compat.xdist import is_worker
 from ..core.clock import REAL
 from ..core.events import Listener
 from ..core.watch import Watch
+from ..model.text import as_writable
 from ..options import Settings
 from ..profiler.alarm import PART
 from .owners import Owners
@@ -130,17 +132,19 @@ class Hangs:
         # Not needed in most runs.
         from ..core.task_tree import snapshot, undisturbed
         from ..model.hang import make_hang
+        from ..model.task_tree import trees
         from ..reports.task_tree import lines, verdict
 
         with undisturbed():
             taken = snapshot(self._watch, self.progress)
             if not (taken.loops or always):
                 return None
-            text = lines(taken, shown=self._relative)
+            branches, ending = trees(taken), verdict(taken, self._relative)
+            text = lines(taken, branches, ending, shown=self._relative)
             seconds = self._now() - self.began if self.began is not None else None
-            ending = verdict(taken, self._relative)
             nodeid, when = self._owners.nodeid, self._phases.when
-            return Picture(text, make_hang(taken, nodeid, when, reason, seconds, ending))
+            hang = make_hang(taken, branches, nodeid, when, reason, seconds, ending)
+            return Picture(text, hang)
 
     def framed(self, why: str, text: list[str]) -> str:
         """The tree ``text`` for a terminal, in a frame; ``why`` follows the name of the test."""
@@ -196,7 +200,12 @@ class Hangs:
             item.add_report_section(self._phases.when, "asyncio task tree", text)
         elif terminal is not None:
             # pytest-timeout has ended the capture, and will end the process.
-            terminal.write(self.framed("timed out", picture.text))
+            text = self.framed("timed out", picture.text)
+            terminal.write(text)
+            if is_worker(self._config) and sys.__stderr__ is not None:
+                # There, that terminal is nowhere.
+                sys.__stderr__.write(as_writable(text, sys.__stderr__))
+                sys.__stderr__.flush()
 
 
 class _CutShort(Listener):

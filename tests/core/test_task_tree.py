@@ -19,8 +19,8 @@ from pytest_asyncio_traps.core import threads
 from pytest_asyncio_traps.core.refs import IdKeyedRef
 from pytest_asyncio_traps.core.task_tree import snapshot
 from pytest_asyncio_traps.core.watch import Watch
-from pytest_asyncio_traps.model.task_tree import Snapshot, TaskRecord, find_cycle
-from pytest_asyncio_traps.reports.task_tree import lines
+from pytest_asyncio_traps.model.task_tree import Snapshot, TaskRecord, find_cycle, trees
+from pytest_asyncio_traps.reports.task_tree import lines, verdict
 
 Coro = Coroutine[Any, Any, Any]
 
@@ -86,6 +86,28 @@ def test_what_each_primitive_shows() -> None:
         async with (condition := asyncio.Condition()):
             await condition.wait_for(lambda: False)
 
+    async def semaphore() -> None:
+        async with asyncio.Semaphore(0):
+            pass
+
+    async def join() -> None:
+        queue = asyncio.Queue[int]()
+        queue.put_nowait(1)
+        await queue.join()
+
+    async def fed() -> None:
+        await asyncio.StreamReader().read()
+
+    async def process() -> None:
+        waits = [sys.executable, "-c", "input()"]
+        child = await asyncio.create_subprocess_exec(*waits, stdin=asyncio.subprocess.PIPE)
+        pids.append(child.pid)
+        try:
+            await child.wait()
+        finally:
+            child.kill()
+            await child.wait()
+
     async def barrier() -> None:
         async with asyncio.Barrier(2):
             pass
@@ -101,13 +123,19 @@ def test_what_each_primitive_shows() -> None:
     async def future() -> None:
         await asyncio.get_running_loop().create_future()
 
-    tasks = by_name(picture(get, put, event, condition, barrier, lock, sleep, future))
+    pids: list[int] = []
+    ways = (get, put, join, event, condition, semaphore, barrier, lock, sleep, future, fed, process)
+    tasks = by_name(picture(*ways, settle=0.1))
 
     shown = {
         name: (task.wait.kind, task.wait.text, task.wait.detail) for name, task in tasks.items()
     }
     assert shown["get"] == ("queue", "Queue.get()", "0 items of 3")
     assert shown["put"] == ("queue", "Queue.put()", "1 item of 1")
+    assert shown["join"] == ("queue", "Queue.join()", "1 item")
+    assert shown["semaphore"] == ("semaphore", "Semaphore.acquire()", "")
+    assert shown["fed"] == ("transport", "StreamReader.read()", "")
+    assert shown["process"] == ("process", "Process.wait()", f"pid {pids[0]}")
     assert shown["event"] == ("event", "Event.wait()", "")
     assert shown["condition"] == ("condition", "Condition.wait_for()", "")
     assert shown["barrier"] == ("barrier", "Barrier.wait()", "1 of 2 wait")
@@ -447,11 +475,43 @@ def test_ten_thousand_tasks() -> None:
         await asyncio.gather(*(queue.get() for _ in range(10_000)))
 
     taken = picture(waits, settle=0.05)
-    text = lines(taken)
+    text = lines(taken, trees(taken), verdict(taken))
 
     assert len(taken.tasks()) == 10_002
     assert len(text) < 20
     assert any("and 9,999 like it" in line for line in text)
+
+
+def test_the_price_grows_with_the_number_of_tasks() -> None:
+    """Counted in calls, which do not depend on the machine."""
+    watch = Watch()
+
+    async def calls(number: int) -> int:
+        async def waits() -> None:
+            await queue.get()
+
+        def count(frame: object, event: str, arg: object) -> None:
+            counted[0] += event in ("call", "c_call")
+
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        IdKeyedRef.add(asyncio.get_running_loop(), watch._loops)
+        tasks = [asyncio.create_task(waits()) for _ in range(number)]
+        await asyncio.sleep(0)
+        counted = [0]
+        sys.setprofile(count)
+        try:
+            taken = snapshot(watch)
+            lines(taken, trees(taken), verdict(taken))
+        finally:
+            sys.setprofile(None)
+        for task in tasks:
+            task.cancel()
+        return counted[0] // number
+
+    few, many = asyncio.run(calls(200)), asyncio.run(calls(2_000))
+
+    assert few < 300
+    assert many <= few
 
 
 def test_it_leaves_no_trace() -> None:

@@ -12,7 +12,7 @@ from pytest_asyncio_traps.model.task_tree import (
     Wait,
     find_cycle,
     leaves,
-    tree,
+    trees,
 )
 
 
@@ -39,7 +39,8 @@ def loop(*tasks: TaskRecord) -> LoopRecord:
 
 def tree_of(*tasks: TaskRecord) -> list[Branch]:
     record = loop(*tasks)
-    return tree(Snapshot((record,)), record)
+    (branches,) = trees(Snapshot((record,)))
+    return branches
 
 
 def test_awaited_tasks_are_below_the_one_that_waits() -> None:

@@ -17,7 +17,7 @@ from pytest_asyncio_traps.model.finding import (
     Timeline,
 )
 from pytest_asyncio_traps.model.hang import Hang, make_hang
-from pytest_asyncio_traps.model.task_tree import LoopRecord, Snapshot, TaskRecord, Wait
+from pytest_asyncio_traps.model.task_tree import LoopRecord, Snapshot, TaskRecord, Wait, trees
 from pytest_asyncio_traps.reports.run import Run
 from pytest_asyncio_traps.reports.writing import write
 from pytest_asyncio_traps.traps import KINDS
@@ -125,4 +125,6 @@ def hang(number: int, folder: Path, text: str = "plain", tasks: int = 20) -> Han
     reason = ("hang", "interrupt", "exit", "timeout", "faulthandler", f"new {text}")[number % 6]
     seconds = None if number % 2 else 12.5
     nodeid = f"tests/test_{number}.py::test_{text}"
-    return make_hang(taken, nodeid, "call", reason, seconds, f"something has to happen: {text}")
+    return make_hang(
+        taken, trees(taken), nodeid, "call", reason, seconds, f"something has to happen: {text}"
+    )

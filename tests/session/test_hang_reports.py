@@ -14,7 +14,7 @@ import pytest
 from ..blocks import blocks_of
 from ..reports.test_html import read
 from ..run import Outcome, Suite
-from .test_hangs import HANGS, heads, needs_timeout, run
+from .test_hangs import HANGS, TREE, heads, needs_timeout, run
 
 ROOT = Path(__file__).parents[2]
 #: The name of the class of asyncio's own loops.
@@ -345,3 +345,19 @@ def test_pytest_timeout_in_a_worker(suite: Suite) -> None:
     assert reasons(outcome) == [("timeout", "test_it.py::test_it", "call")]
     assert shows_the_queue(hangs(outcome)[0])
     assert heads(outcome) == []
+
+
+@needs_xdist
+@needs_timeout
+def test_pytest_timeout_ends_a_worker(suite: Suite) -> None:
+    """By its thread: the worker writes the tree to the terminal of the controller."""
+    outcome = run(
+        suite,
+        "async def test_it(): await hang()",
+        *("--timeout=0.5", "--timeout-method=thread", "-n1", "--max-worker-restart=0"),
+        plugins=("xdist", "pytest_timeout"),
+    )
+
+    assert heads(outcome) == ["asyncio task tree: test_it.py::test_it timed out"]
+    outcome.result.stderr.fnmatch_lines(TREE)
+    assert hangs(outcome) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -149,6 +150,32 @@ def test_it():
     outcome.result.stderr.fnmatch_lines(
         [f"main thread: at test_it.py:{suite.line_of('waits')} in test_it"]
     )
+
+
+def test_a_loop_in_a_thread_in_a_step(suite: Suite) -> None:
+    """What blocks is named in any thread."""
+    outcome = run(
+        suite,
+        """
+async def blocks():
+    time.sleep(0.8)  # blocks
+
+def test_it():
+    thread = threading.Thread(target=asyncio.run, args=(blocks(),), name="far")
+    thread.start()
+    thread.join()
+""",
+        *HANGS,
+        "--asyncio-traps=off:slow-callback",
+    )
+
+    outcome.clean()
+    text = " ".join(" ".join(outcome.result.errlines).split())
+    at = f"test_it.py:{suite.line_of('blocks')} in blocks"
+    assert re.search(
+        rf"EventLoop of test_it.py::test_it in far: in a step for 0\.\d s, at {at}", text
+    )
+    assert f"To go on: the step at {at} has to return." in text
 
 
 @pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="needs uvloop")
