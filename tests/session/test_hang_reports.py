@@ -18,7 +18,10 @@ from .test_hangs import HANGS, TREE, heads, needs_timeout, run
 
 ROOT = Path(__file__).parents[2]
 #: The name of the class of asyncio's own loops.
-CLASS = "ProactorEventLoop" if sys.platform == "win32" else "_UnixSelectorEventLoop"
+CLASS = (
+    "ProactorEventLoop" if sys.platform == "win32" else "_UnixSelectorEventLoop"
+)  #: The function that makes the tasks: a comprehension was one of its own.
+MAKER = "hang" if sys.version_info >= (3, 12) else "<listcomp>"
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 needs_xdist = pytest.mark.skipif(
@@ -62,8 +65,8 @@ def test_every_field(suite: Suite) -> None:
     lines = {tag: suite.line_of(tag) for tag in ("consumes", "enters", "makes", "here")}
     assert 0.3 <= hang.pop("seconds") < 60
     assert 0 <= loop.pop("timer")["seconds"] < 0.8
-    assert main.pop("idle") > 0
-    assert consumer.pop("idle") > 0
+    assert main.pop("idle") >= 0
+    assert consumer.pop("idle") >= 0
     assert hang == {
         "nodeid": "test_it.py::test_it",
         "when": "call",
@@ -107,7 +110,7 @@ def test_every_field(suite: Suite) -> None:
         "main": False,
         "holds": False,
         "again": None,
-        "origin": {"path": "test_it.py", "line": lines["makes"], "function": "hang"},
+        "origin": {"path": "test_it.py", "line": lines["makes"], "function": MAKER},
         "waits": [{"path": "test_it.py", "line": lines["consumes"], "function": "consumer"}],
         "waits_for": {"kind": "queue", "text": "Queue.get()", "detail": "0 items", "tasks": 0},
         "tasks": [],
