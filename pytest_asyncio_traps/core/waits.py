@@ -60,15 +60,15 @@ _time: Final = base_events.BaseEventLoop.time
 # -- what a task waits for -----------------------------------------------------------------------
 
 
-def wait_of(links: list[Link], waiter: Any) -> Wait:
-    """What the task that awaits ``links`` waits for; ``waiter`` is the future at their end.
+def wait_of(task: Any, links: list[Link], waiter: Any) -> Wait:
+    """What ``task``, which awaits ``links``, waits for; ``waiter`` is the future at their end.
 
     `Wait.awaits` are the ids of tasks, which may be done. `Wait.holders` is left empty.
     """
     if waiter is None or is_done(waiter):
         return Wait("ready", "its next step")
     inner = _asyncios_part(links)
-    futures = _futures_awaited(inner, waiter)
+    futures = _futures_awaited(task, inner, waiter)
     awaits = [future for future in futures if is_a(future, asyncio.Task)]
     wait = _in_known_class(inner) or _in_function(inner) or _on_future(waiter, bool(awaits))
     if wait.kind in ("tasks", "future") and not awaits:
@@ -252,8 +252,8 @@ def _cell_contents(cells: Any) -> list[Any]:
     return found
 
 
-def _futures_awaited(links: list[Link], waiter: Any) -> list[Any]:
-    """The futures whose end a task waits for: directly, or by a function or class of asyncio's."""
+def _futures_awaited(task: Any, links: list[Link], waiter: Any) -> list[Any]:
+    """The futures whose end ``task`` waits for: itself, or by a function or class of asyncio's."""
     found: list[Any] = []
     candidates = [waiter, *_closures(waiter)]
     for link in links:
@@ -261,6 +261,8 @@ def _futures_awaited(links: list[Link], waiter: Any) -> list[Any]:
         if link.code.co_name in private.AS_COMPLETED:
             candidates += [ask(obj, private.AS_COMPLETED_TODO) for obj in link.referents]
         candidates += _cell_contents(tuple(o for o in link.referents if type(o) is CellType))
+    # From Python 3.14 on, wait() and shield() have the task that calls them in a variable.
+    candidates = [obj for obj in candidates if obj is not task]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for obj in candidates:
