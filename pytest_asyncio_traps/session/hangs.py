@@ -42,6 +42,9 @@ class Picture:
 
     __slots__ = ("hang", "text")
 
+    text: list[str]
+    hang: Hang
+
     def __init__(self, text: list[str], hang: Hang) -> None:
         self.text = text
         self.hang = hang
@@ -50,8 +53,10 @@ class Picture:
 class HangRecords:
     """What the reports show of tests that hung, in a worker with what the controller lacks."""
 
+    all: list[Hang]
+
     def __init__(self) -> None:
-        self.all: list[Hang] = []
+        self.all = []
         self._sent = 0
 
     def add(self, hang: Hang) -> None:
