@@ -1,9 +1,10 @@
-"""pytest-asyncio, in suites that have it only because this plugin depends on it.
+"""pytest-asyncio: the fixtures that make its loops, and suites that have never used it.
 
 When pytest is configured, pytest-asyncio warns if ``asyncio_default_fixture_loop_scope`` is unset.
 Since pytest 9.2 the user's warning filters already apply then (and Python's own always did), so in
-a suite with ``filterwarnings = error`` the warning ends the run before any test. Such a suite
-cannot have used pytest-asyncio before, so here that one warning is shown instead of raised.
+a suite with ``filterwarnings = error`` the warning ends the run before any test. Such a suite has
+pytest-asyncio only because this plugin depends on it, so here that one warning is shown instead of
+raised.
 """
 
 from __future__ import annotations
@@ -17,9 +18,19 @@ from typing import Any, cast
 import pytest
 
 _PLUGIN = "pytest_asyncio.plugin"
+#: How the names of its fixtures end that make its loops, one fixture for each scope.
+_MAKE_LOOPS = ("_scoped_runner", "_event_loop")
 #: The name of pytest-asyncio's text, and the first line of the text for versions without the name.
 _TEXT_NAME = "_DEFAULT_FIXTURE_LOOP_SCOPE_UNSET"
 _TEXT = 'The configuration option "asyncio_default_fixture_loop_scope" is unset.\n'
+
+
+def makes_loops(fixture: str) -> bool:
+    """Whether ``fixture`` is the name of one of pytest-asyncio's own that make its loops.
+
+    Where a later pytest-asyncio renames them, a report names the fixture instead of its scope.
+    """
+    return fixture.startswith("_") and fixture.endswith(_MAKE_LOOPS)
 
 
 class UnsetScopeWarning:

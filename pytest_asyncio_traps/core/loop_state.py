@@ -54,7 +54,7 @@ def describe_loop(watch: Watch, loop: Any) -> LoopRecord:
     return LoopRecord(
         key=id(loop),
         name=clean(class_name(loop)),
-        owner=clean(creation[1].owner.name) if creation is not None else "",
+        owner=creation[1].owner if creation is not None else None,
         thread=thread_name(thread) if type(thread) is int else "",
         state=state,
         since=since,

@@ -150,7 +150,7 @@ class _Reader:
             links, wait = [], _RUNNING
         else:
             links = links_of(coroutine)
-            wait = wait_of(links, waiter)
+            wait = wait_of(task, links, waiter)
             for lock in held_by(links):
                 if id(lock) != wait.subject:
                     self._holders.setdefault(id(lock), []).append(key)

@@ -10,6 +10,7 @@ from types import CodeType
 from typing import Any, Final
 
 from ..compat import cpython
+from .jobs import note_job
 from .objects import ask, put
 from .ownership import (
     TENURE,
@@ -83,6 +84,7 @@ class _Hooks:
             with self._guarded:
                 put(job, _JOB_TENURE, self._carried("a job of an executor"))
                 put(job, _JOB_SUBMITTED_AT, user_mark(sys._getframe(1)))
+                note_job(job)
 
         return __init__
 

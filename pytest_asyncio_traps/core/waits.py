@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextvars
 import functools
+import socket
 from asyncio import base_events
 from asyncio.subprocess import Process
 from types import CellType, FunctionType
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..compat import asyncio as private
 from ..model.task_tree import Wait
+from .jobs import function_name, function_of
 from .links import Link
 from .objects import (
     ask,
@@ -28,14 +29,15 @@ from .objects import (
     function_code,
     is_a,
     is_done,
-    owner_of_method,
 )
 from .paths import ASYNCIO
-from .places import name_of
 from .stacks import KINDS
 
 #: How deep tasks are looked for in gather() of gather().
 _DEEPEST: Final = 100
+
+#: How many callbacks of a future are looked at: there may be one for each task that waits for it.
+_MOST_CALLBACKS: Final = 20
 
 #: asyncio's classes whose methods tasks wait in, with the kind of `Wait` for each.
 _CLASSES: Final[tuple[tuple[type, str], ...]] = (
@@ -58,16 +60,22 @@ _time: Final = base_events.BaseEventLoop.time
 # -- what a task waits for -----------------------------------------------------------------------
 
 
-def wait_of(links: list[Link], waiter: Any) -> Wait:
-    """What the task that awaits ``links`` waits for; ``waiter`` is the future at their end.
+def wait_of(task: Any, links: list[Link], waiter: Any) -> Wait:
+    """What ``task``, which awaits ``links``, waits for; ``waiter`` is the future at their end.
 
     `Wait.awaits` are the ids of tasks, which may be done. `Wait.holders` is left empty.
     """
     if waiter is None or is_done(waiter):
         return Wait("ready", "its next step")
     inner = _asyncios_part(links)
-    awaits = _tasks_awaited(inner, waiter)
+    futures = _futures_awaited(task, inner, waiter)
+    awaits = [future for future in futures if is_a(future, asyncio.Task)]
     wait = _in_known_class(inner) or _in_function(inner) or _on_future(waiter, bool(awaits))
+    if wait.kind in ("tasks", "future") and not awaits:
+        jobs = [job.text for future in futures if (job := _job(future)) is not None]
+        if jobs:
+            more = f" and {len(jobs) - 1:,} more" if len(jobs) > 1 else ""
+            wait = Wait("executor", wait.text, f"{jobs[0]}{more}")
     return wait._replace(awaits=tuple(dict.fromkeys(map(id, awaits))))
 
 
@@ -150,9 +158,13 @@ def _in_function(links: list[Link]) -> Wait | None:
         timer = next((obj for obj in link.referents if is_a(obj, private.TIMER_BASE)), None)
         if link.code.co_name == "sleep" and timer is not None:
             return Wait("sleep", "asyncio.sleep()", _time_left(timer))
+        if link.code.co_name.startswith("sock_"):
+            sock = next((obj for obj in link.referents if type(obj) is socket.socket), None)
+            peer = address_text(call(sock, "getpeername"))
+            return Wait("transport", f"loop.{link.code.co_name}()", peer)
         if link.code.co_name == "to_thread":
             job = next((obj for obj in link.referents if is_a(obj, functools.partial)), None)
-            return Wait("executor", f"a thread that runs {_job_name(job)}")
+            return Wait("executor", f"a thread that runs {function_name(job)}")
     if links:
         name = links[0].code.co_qualname.replace(".<locals>", "")
         kind = "tasks" if name in ("wait", "wait_for", "gather") else "call"
@@ -175,26 +187,28 @@ def now_of(loop: Any) -> float | None:
     return now
 
 
-def _job_name(job: Any) -> str:
-    """The name of the function that `asyncio.to_thread` runs by way of ``Context.run``."""
-    if is_a(job, functools.partial) and job.args:
-        context = owner_of_method(job.func)
-        return name_of(job.args[0] if is_a(context, contextvars.Context) else job.func)
-    return "a function"
-
-
 def _on_future(waiter: Any, awaits: bool) -> Wait:
     """What a task waits for that awaits ``waiter`` itself."""
     if children_of(waiter):
         return Wait("tasks", "asyncio.gather()")
     if is_a(waiter, asyncio.Task):
         return Wait("tasks", "a task")
-    job = concurrent_future_of(waiter)
+    job = _job(waiter)
     if job is not None:
-        return Wait("executor", "a job of an executor", subject=id(job))
+        return job
     if awaits:
         return Wait("tasks", "asyncio.shield()")
     return Wait("future", f"a {class_name(waiter)}", subject=id(waiter))
+
+
+def _job(future: Any) -> Wait | None:
+    """The job of an executor that ``future`` stands for, if it stands for one."""
+    job = concurrent_future_of(future)
+    if job is None:
+        return None
+    function = function_of(future, job)
+    text = f"an executor that runs {function}" if function else "a job of an executor"
+    return Wait("executor", text, subject=id(job))
 
 
 def concurrent_future_of(future: Any) -> Any:
@@ -221,7 +235,7 @@ def fed_by(task: Any) -> list[int]:
 def _closures(future: Any) -> list[Any]:
     """What the callbacks of ``future`` that are asyncio's own keep in their closures."""
     found = []
-    for callback in callbacks_of(future):
+    for callback in callbacks_of(future)[:_MOST_CALLBACKS]:
         code = function_code(callback)
         if code is not None and KINDS[code.co_filename] == ASYNCIO:
             found += _cell_contents(ask(callback, "__closure__"))
@@ -238,8 +252,8 @@ def _cell_contents(cells: Any) -> list[Any]:
     return found
 
 
-def _tasks_awaited(links: list[Link], waiter: Any) -> list[Any]:
-    """The tasks whose end a task waits for: directly, or by a function or class of asyncio's."""
+def _futures_awaited(task: Any, links: list[Link], waiter: Any) -> list[Any]:
+    """The futures whose end ``task`` waits for: itself, or by a function or class of asyncio's."""
     found: list[Any] = []
     candidates = [waiter, *_closures(waiter)]
     for link in links:
@@ -247,19 +261,23 @@ def _tasks_awaited(links: list[Link], waiter: Any) -> list[Any]:
         if link.code.co_name in private.AS_COMPLETED:
             candidates += [ask(obj, private.AS_COMPLETED_TODO) for obj in link.referents]
         candidates += _cell_contents(tuple(o for o in link.referents if type(o) is CellType))
+    # From Python 3.14 on, wait() and shield() have the task that calls them in a variable.
+    candidates = [obj for obj in candidates if obj is not task]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for obj in candidates:
-            if is_a(obj, asyncio.Task):
+            if type(obj) is asyncio.Task:  # there may be very many
                 found.append(obj)
+            elif is_a(obj, asyncio.Future):
+                found.append(obj)
+                inner += [] if is_a(obj, asyncio.Task) else children_of(obj)
             elif is_a(obj, asyncio.TaskGroup):
                 members = ask(obj, private.GROUP_TASKS)
                 inner += list(members) if type(members) is set else []
             elif type(obj) in (set, list):
                 inner += [o for o in list(obj) if is_a(o, asyncio.Future)]
-            elif is_a(obj, asyncio.Future):
-                inner += children_of(obj)
         if not inner:
             break
         candidates = inner
-    return [task for task in found if not is_done(task)]
+    unique = {id(future): future for future in found}
+    return [future for future in unique.values() if not is_done(future)]

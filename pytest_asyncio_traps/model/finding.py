@@ -141,25 +141,26 @@ _LONGEST_NAME: Final = 200
 _LONGEST_PATH: Final = 4096
 
 
+def bounded_place(place: Place | None) -> Place | None:
+    """``place`` with path and function cut to a length that a report can show."""
+    if place is None:
+        return None
+    path = shorten(place.path, _LONGEST_PATH)
+    return Place(path, place.line, shorten(place.function, _LONGEST_NAME))
+
+
 def bounded(finding: Finding) -> Finding:
     """``finding`` with each text except the nodeid cut to a length that a report can show.
 
     Summary, exception, subject, consent and each note get at most `LIMIT` characters.
     """
-
-    def place(value: Place | None) -> Place | None:
-        if value is None:
-            return None
-        path = shorten(value.path, _LONGEST_PATH)
-        return Place(path, value.line, shorten(value.function, _LONGEST_NAME))
-
     timeline, consent = finding.timeline, finding.consent
     if timeline is not None:
         spans = tuple(
-            span._replace(stack=tuple(cut for line in span.stack if (cut := place(line))))
+            span._replace(stack=tuple(cut for line in span.stack if (cut := bounded_place(line))))
             for span in timeline.spans
         )
-        earlier = tuple(look._replace(place=place(look.place)) for look in timeline.earlier)
+        earlier = tuple(look._replace(place=bounded_place(look.place)) for look in timeline.earlier)
         timeline = timeline._replace(spans=spans, earlier=earlier)
     if consent is not None:
         consent = consent._replace(text=shorten(consent.text))
@@ -167,13 +168,13 @@ def bounded(finding: Finding) -> Finding:
         timeline=timeline,
         consent=consent,
         summary=shorten(finding.summary),
-        origin=place(finding.origin),
-        location=place(finding.location),
+        origin=bounded_place(finding.origin),
+        location=bounded_place(finding.location),
         notes=tuple(map(shorten, finding.notes)),
         exception=None if finding.exception is None else shorten(finding.exception),
         subject=shorten(finding.subject),
-        trace=tuple(cut for line in finding.trace if (cut := place(line))),
-        waits=tuple(cut for line in finding.waits if (cut := place(line))),
+        trace=tuple(cut for line in finding.trace if (cut := bounded_place(line))),
+        waits=tuple(cut for line in finding.waits if (cut := bounded_place(line))),
     )
 
 

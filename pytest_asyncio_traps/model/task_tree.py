@@ -8,7 +8,7 @@ functions here arrange the tasks by who awaits whom.
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from .finding import Place
+from .finding import Owner, Place
 
 
 class Wait(NamedTuple):
@@ -50,7 +50,7 @@ class TaskRecord(NamedTuple):
 
 
 class LoopRecord(NamedTuple):
-    """A loop that is open.
+    """A loop that is open. ``owner`` is the test or fixture that made it, if that is known.
 
     ``state`` is "step" while a callback runs, for ``since`` seconds, at ``place``; "asleep" while
     the loop waits for a timer or a descriptor; "stopped" if it does not run. ``timer`` is the
@@ -60,7 +60,7 @@ class LoopRecord(NamedTuple):
 
     key: int
     name: str
-    owner: str
+    owner: Owner | None
     thread: str
     state: str
     since: float | None
@@ -201,9 +201,10 @@ def leaves(task: TaskRecord, known: dict[int, TaskRecord], limit: int = 1000) ->
 # -- the tree ------------------------------------------------------------------------------------
 
 
-def tree(snapshot: Snapshot, loop: LoopRecord) -> list[Branch]:
-    """The tasks of ``loop`` by who awaits whom, equal ones folded."""
-    return _Arranger(snapshot.tasks()).arrange(roots(loop, awaited_in(snapshot)))
+def trees(snapshot: Snapshot) -> list[list[Branch]]:
+    """For each loop, its tasks by who awaits whom, equal ones folded."""
+    known, awaited = snapshot.tasks(), awaited_in(snapshot)
+    return [_Arranger(known).arrange(roots(loop, awaited)) for loop in snapshot.loops]
 
 
 class _Arranger:

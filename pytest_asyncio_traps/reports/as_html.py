@@ -24,6 +24,7 @@ from ..policy.rules import BadRuleError
 from .drawing import Drawing, draw
 from .excerpts import Excerpt, excerpts_of
 from .explain import explain
+from .hang_views import views_of
 from .run import Run
 
 #: What each action is called.
@@ -63,6 +64,7 @@ def render(run: Run) -> bytes:
         done=_ACTIONS,
         opened=_OPEN,
         tests=len({f.owner.nodeid for f, _ in run.findings if f.owner.nodeid}),
+        hangs=[*views_of(run)],
         **_causes(run),
         kinds=[*_kinds(run)],
     )

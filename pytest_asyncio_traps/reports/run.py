@@ -14,6 +14,7 @@ from ..core.faults import Fault
 from ..core.trap import Trap
 from ..model.causes import Counted, Group, grouped
 from ..model.finding import Place
+from ..model.hang import Hang
 from ..model.run_error import RunError
 from ..traps import TRAPS
 
@@ -35,6 +36,8 @@ class Run:
     relative: Callable[[str], str]
     #: All kinds, including those of extensions.
     traps: Sequence[type[Trap]] = TRAPS
+    #: The tests that took too long or were ended, in the order in which their trees were taken.
+    hangs: Sequence[Hang] = ()
     #: What failed the run and belongs to no test.
     errors: Sequence[RunError] = ()
     python: str = field(default_factory=platform.python_version)

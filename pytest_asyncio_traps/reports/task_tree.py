@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..model.finding import Place
-from ..model.task_tree import Branch, LoopRecord, Snapshot, TaskRecord, find_cycle, leaves, tree
+from ..compat.pytest_asyncio import makes_loops
+from ..model.finding import Owner, Place
+from ..model.task_tree import Branch, LoopRecord, Snapshot, TaskRecord, find_cycle, leaves
 from ..model.text import clean, shorten
 
 #: The most lines of a report.
@@ -43,22 +44,28 @@ _QUEUES: Final = {
 
 
 def lines(
-    snapshot: Snapshot, width: int = 80, shown: Callable[[str], str] = str, page: int = PAGE
+    snapshot: Snapshot,
+    branches: Sequence[Sequence[Branch]],
+    ending: str,
+    width: int = 80,
+    shown: Callable[[str], str] = str,
+    page: int = PAGE,
 ) -> list[str]:
     """``snapshot`` as lines of at most ``width`` characters, at most ``page`` of them.
 
-    ``shown`` turns an absolute path into the one to show.
+    ``branches`` are its `task_tree.trees`, and ``ending`` is its `verdict`. ``shown`` turns an
+    absolute path into the one to show.
     """
     writer = _Writer(width, shown)
-    for loop in snapshot.loops:
-        writer.loop(snapshot, loop)
+    for loop, own in zip(snapshot.loops, branches, strict=True):
+        writer.loop(loop, own)
     if snapshot.main_thread is not None:
         writer.add(0, f"main thread: at {writer.place(snapshot.main_thread)}")
     if snapshot.omitted:
         writer.add(0, f"{snapshot.omitted:,} more tasks were not read")
     if not writer.lines:
         writer.add(0, "no event loop is open")
-    last = _conclusion(snapshot, writer)
+    last = wrapped(f"To go on: {ending}.", width, 0) if ending else []
     room = page - len(last)
     if len(writer.lines) > room:
         left_out = len(writer.lines) - room + 1
@@ -85,37 +92,19 @@ class _Writer:
         self.lines += wrapped(clean(text), self._width, indent)
 
     def place(self, place: Place) -> str:
-        return f"{self._shown(place.path)}:{place.line} in {place.function}"
+        return place_text(place, self._shown)
 
     # -- loops ------------------------------------------------------------
 
-    def loop(self, snapshot: Snapshot, loop: LoopRecord) -> None:
-        self.add(0, f"{loop.name}{_of(loop)}: {self._state(loop)}")
+    def loop(self, loop: LoopRecord, branches: Sequence[Branch]) -> None:
+        owner = owner_text(loop)
+        self.add(0, f"{loop.name}{owner and ' '}{owner}: {state_text(loop, self._shown)}")
         if loop.hidden:
             self.add(2, f"it does not show {loop.hidden}")
         if not loop.tasks:
             self.add(2, "no tasks")
-        for branch in tree(snapshot, loop):
+        for branch in branches:
             self._branch(branch, 2)
-
-    def _state(self, loop: LoopRecord) -> str:
-        if loop.state == "stopped":
-            return "does not run"
-        if loop.state == "step":
-            since = f" for {seconds(loop.since)}" if loop.since is not None else ""
-            at = f", at {self.place(loop.place)}" if loop.place is not None else ""
-            return f"in a step{since}{at}"
-        parts = []
-        if loop.ready:
-            parts.append(f"{loop.ready:,} callbacks are ready")
-        if loop.timer is not None:
-            callback = f" ({loop.timer_text})" if loop.timer_text else ""
-            parts.append(f"next timer in {seconds(loop.timer)}{callback}")
-        if loop.descriptors:
-            parts.append(f"waits on descriptors {', '.join(loop.descriptors)}")
-        if not parts:
-            parts.append("no timer, no descriptor" if not loop.hidden else "waits")
-        return f"asleep; {'; '.join(parts)}"
 
     # -- tasks ------------------------------------------------------------
 
@@ -144,10 +133,44 @@ class _Writer:
             self.add(indent + 4, f"... {branch.deeper:,} more tasks below")
 
 
-def _of(loop: LoopRecord) -> str:
-    owner = f" of {loop.owner}" if loop.owner else ""
-    thread = f" in {loop.thread}" if loop.thread and loop.thread != "MainThread" else ""
-    return owner + thread
+def place_text(place: Place, shown: Callable[[str], str] = str) -> str:
+    """``place`` in words; ``shown`` turns an absolute path into the one to show."""
+    return f"{shown(place.path)}:{place.line} in {place.function}"
+
+
+def state_text(loop: LoopRecord, shown: Callable[[str], str] = str) -> str:
+    """What ``loop`` does."""
+    if loop.state == "stopped":
+        return "does not run"
+    if loop.state == "step":
+        since = f" for {seconds(loop.since)}" if loop.since is not None else ""
+        at = f", at {place_text(loop.place, shown)}" if loop.place is not None else ""
+        return f"in a step{since}{at}"
+    parts = []
+    if loop.ready:
+        parts.append(f"{loop.ready:,} callbacks are ready")
+    if loop.timer is not None:
+        callback = f" ({loop.timer_text})" if loop.timer_text else ""
+        parts.append(f"next timer in {seconds(loop.timer)}{callback}")
+    if loop.descriptors:
+        parts.append(f"waits on descriptors {', '.join(loop.descriptors)}")
+    if not parts:
+        parts.append("no timer, no descriptor" if not loop.hidden else "waits")
+    return f"asleep; {'; '.join(parts)}"
+
+
+def owner_text(loop: LoopRecord) -> str:
+    """What ``loop`` belongs to, and the thread in which it runs if that is not the main one."""
+    owner = [f"of {_owner_name(loop.owner)}"] if loop.owner is not None else []
+    thread = [f"in {loop.thread}"] if loop.thread and loop.thread != "MainThread" else []
+    return " ".join(owner + thread)
+
+
+def _owner_name(owner: Owner) -> str:
+    name = clean(owner.name)
+    if owner.type != "fixture":
+        return name or f"the {owner.type}"
+    return f"scope {owner.scope}" if makes_loops(name) else f"the {owner.scope} fixture {name}"
 
 
 def _idle(task: TaskRecord) -> str:
@@ -170,35 +193,38 @@ def seconds(number: float) -> str:
 # -- the last line -------------------------------------------------------------------------------
 
 
-def _conclusion(snapshot: Snapshot, writer: _Writer) -> list[str]:
-    """What would have to happen for the test's own task to go on."""
-    known = snapshot.tasks()
-    mains = [task for task in known.values() if task.main] or list(known.values())[:1]
+def verdict(snapshot: Snapshot, shown: Callable[[str], str] = str) -> str:
+    """What would have to happen for the test's own task to go on; empty if there is no task."""
+
+    def at(place: Place) -> str:
+        return place_text(place, shown)
+
     for loop in snapshot.loops:
         if (
             loop.state == "step"
             and loop.place is not None
             and not loop.thread.startswith("asyncio_")
         ):
-            text = f"To go on: the step at {writer.place(loop.place)} has to return."
-            return wrapped(text, writer._width, 0)
+            return f"the step at {at(loop.place)} has to return"
+    known = snapshot.tasks()
+    mains = [task for task in known.values() if task.main] or list(known.values())[:1]
     for main in mains:
         cycle = find_cycle(main, known)
         if cycle:
             names = ", ".join(_names(cycle))
-            how = "waits for itself" if len(cycle) == 1 else "wait for each other"
-            text = f"To go on: {names} {how}, so that one of the waits has to be cancelled."
-            return wrapped(text, writer._width, 0)
+            if len(cycle) == 1:
+                return f"{names} has to be cancelled, since it waits for itself"
+            return f"one of {names} has to be cancelled, since they wait for each other"
     reasons: dict[str, None] = {}
     for main in mains:
         for leaf in sorted(leaves(main, known), key=lambda leaf: leaf.wait.kind not in _GOES_ON):
-            at = f", for {leaf.name} at {writer.place(leaf.chain[-1])}" if leaf.chain else ""
-            reasons.setdefault(f"{_remedy(leaf)}{at}")
+            where = f", for {leaf.name} at {at(leaf.chain[-1])}" if leaf.chain else ""
+            reasons.setdefault(f"{_remedy(leaf)}{where}")
     if not reasons:
-        return []
+        return ""
     first, *others = reasons
     more = f" (and {len(others):,} more)" if others else ""
-    return wrapped(f"To go on: {first}{more}.", writer._width, 0)
+    return f"{first}{more}"
 
 
 def _remedy(task: TaskRecord) -> str:

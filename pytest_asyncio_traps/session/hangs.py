@@ -1,41 +1,83 @@
 """When the task tree of a test is shown: while it hangs, and when something ends it.
 
 With ``--asyncio-traps-hang``, or a timeout of pytest's faulthandler plugin, a timer runs with each
-test. Otherwise nothing happens until Ctrl-C, `pytest.exit` or pytest-timeout ends a test.
+test, see `timed_hangs`. Otherwise nothing happens until Ctrl-C, `pytest.exit` or pytest-timeout
+ends a test.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from ..compat import asyncio as private
 from ..compat.pytest_timeout import DUMP_STACKS, timeout_module
+from ..compat.xdist import is_worker
+from ..core.clock import REAL
 from ..core.events import Listener
 from ..core.watch import Watch
+from ..model.text import as_writable
 from ..options import Settings
-from ..profiler import forks
-from ..profiler.alarm import PART, Alarm
-from .guards import Guarded
+from ..profiler.alarm import PART
 from .owners import Owners
+from .phases import Phases
 
 if TYPE_CHECKING:
     from ..core.task_tree import Progress
+    from ..model.hang import Hang
+
 
 #: So much earlier than faulthandler, which may end the process, the tree is printed: a quarter of
 #: the timeout, at most this many seconds.
 _EARLIER: Final = 1.0
 
 
+class Picture:
+    """The task tree of one moment: as lines for a terminal, and as data for the reports."""
+
+    __slots__ = ("hang", "text")
+
+    text: list[str]
+    hang: Hang
+
+    def __init__(self, text: list[str], hang: Hang) -> None:
+        self.text = text
+        self.hang = hang
+
+
+class HangRecords:
+    """What the reports show of tests that hung, in a worker with what the controller lacks."""
+
+    all: list[Hang]
+
+    def __init__(self) -> None:
+        self.all = []
+        self._sent = 0
+
+    def add(self, hang: Hang) -> None:
+        """Keep ``hang``. Safe in any thread."""
+        self.all.append(hang)
+
+    def take_unsent(self) -> list[Hang]:
+        """What was added since the last call."""
+        begin, self._sent = self._sent, len(self.all)
+        return self.all[begin : self._sent]
+
+
 class Hangs:
-    """Shows the task tree of the test that runs, once for each test."""
+    """Takes the task tree of the test that runs, once for each reason."""
+
+    #: What is known of the progress of tasks in this test, if anything.
+    progress: Progress | None
+    #: When the test began; None in a run without a timer.
+    began: float | None
+    #: The trees that the reports show.
+    records: HangRecords
 
     def __init__(
         self,
@@ -43,16 +85,22 @@ class Hangs:
         watch: Watch,
         settings: Settings,
         owners: Owners,
+        phases: Phases,
         relative: Callable[[str], str],
     ) -> None:
         self._config = config
         self._watch = watch
         self._settings = settings
         self._owners = owners
+        self._phases = phases
         self._relative = relative
         self._guard = watch.faults.guard(PART)
-        #: The test whose tree was taken last, and that tree, as lines.
-        self._taken: tuple[str, list[str]] = ("", [])
+        self._now = REAL[0]
+        #: The test whose tree `take` has taken last, and that tree, None if there was no loop.
+        self._taken: tuple[str, Picture | None] = ("", None)
+        self.progress = None
+        self.began = None
+        self.records = HangRecords()
 
     def arm(self) -> None:
         """Hook into what ends tests, and start timers if the run asks for them."""
@@ -67,25 +115,41 @@ class Hangs:
         if timeouts is not None:
             watch.patches.wrap(timeouts, DUMP_STACKS, self._make_dump_stacks)
         watch.events.add(_CutShort(self))
-        seconds = _seconds(self._config, self._settings)
+        seconds, reason = _time_limit(self._config, self._settings)
         if seconds:
-            timed = TimedHangs(self._config, self, watch, self._owners, seconds)
+            from .timed_hangs import TimedHangs  # not needed in most runs
+
+            timed = TimedHangs(self, watch, seconds, reason)
             self._config.pluginmanager.register(timed, "asyncio_traps_hangs")
             self._config.add_cleanup(timed.stop)
 
-    def tree(self, progress: Progress | None = None, always: bool = False) -> list[str]:
-        """The task tree of this moment, as lines.
+    def note_progress(self) -> None:
+        """Note what each task waits for, so that a later tree shows which have taken no step."""
+        from ..core.task_tree import Progress  # not needed in most runs
 
-        Without ``always``, it is empty if no loop is open: then asyncio has no part in this.
+        self.progress = Progress(self._watch)
+
+    def look(self, reason: str, always: bool = False) -> Picture | None:
+        """The task tree of this moment; for ``reason`` see `Hang`.
+
+        Without ``always``, it is None if no loop is open: then asyncio has no part in this.
         """
-        from ..core.task_tree import snapshot, undisturbed  # not needed in most runs
-        from ..reports.task_tree import lines
+        # Not needed in most runs.
+        from ..core.task_tree import snapshot, undisturbed
+        from ..model.hang import make_hang
+        from ..model.task_tree import trees
+        from ..reports.task_tree import lines, verdict
 
         with undisturbed():
-            taken = snapshot(self._watch, progress)
+            taken = snapshot(self._watch, self.progress)
             if not (taken.loops or always):
-                return []
-            return lines(taken, shown=self._relative)
+                return None
+            branches, ending = trees(taken), verdict(taken, self._relative)
+            text = lines(taken, branches, ending, shown=self._relative)
+            seconds = self._now() - self.began if self.began is not None else None
+            nodeid, when = self._owners.nodeid, self._phases.when
+            hang = make_hang(taken, branches, nodeid, when, reason, seconds, ending)
+            return Picture(text, hang)
 
     def framed(self, why: str, text: list[str]) -> str:
         """The tree ``text`` for a terminal, in a frame; ``why`` follows the name of the test."""
@@ -97,16 +161,20 @@ class Hangs:
         """Take the tree now, to be shown later, unless it was taken in this test."""
         with self._guard:
             if self._taken[0] != self._owners.nodeid:
-                self._taken = self._owners.nodeid, self.tree()
+                self._taken = self._owners.nodeid, self.look("interrupt")
 
-    def interrupted(self) -> None:
-        """Ctrl-C or `pytest.exit` has ended the test: its tree joins the summary of the run."""
+    def interrupted(self, raised: BaseException) -> None:
+        """Ctrl-C or `pytest.exit` has ended the test: its tree joins the summary and reports."""
         with self._guard:
             self.take()
-            name = "asyncio_traps_interrupted"
-            if self._taken[1] and not self._config.pluginmanager.has_plugin(name):
-                text = self.framed("was interrupted", self._taken[1])
-                self._config.pluginmanager.register(_Summary(text), name)
+            name, picture = "asyncio_traps_interrupted", self._taken[1]
+            if picture is None or self._config.pluginmanager.has_plugin(name):
+                return
+            if isinstance(raised, pytest.exit.Exception):
+                picture.hang = picture.hang._replace(reason="exit")
+            self.records.add(picture.hang)
+            text = self.framed("was interrupted", picture.text)
+            self._config.pluginmanager.register(_Summary(text), name)
 
     def _make_on_sigint(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _on_sigint(*args: Any, **kwargs: Any) -> Any:
@@ -128,14 +196,21 @@ class Hangs:
         return dump_stacks
 
     def _timed_out(self, terminal: Any = None, *_: Any) -> None:
-        item, text = self._owners.item, self.tree()
-        if not text:
+        item, picture = self._owners.item, self.look("timeout")
+        if picture is None:
             return
-        if _is_main_thread() and item is not None:
-            item.add_report_section("call", "asyncio task tree", "\n".join(text))
+        if is_main_thread() and item is not None:
+            self.records.add(picture.hang)
+            text = "\n".join(picture.text)
+            item.add_report_section(self._phases.when, "asyncio task tree", text)
         elif terminal is not None:
             # pytest-timeout has ended the capture, and will end the process.
-            terminal.write(self.framed("timed out", text))
+            text = self.framed("timed out", picture.text)
+            terminal.write(text)
+            if is_worker(self._config) and sys.__stderr__ is not None:
+                # There, that terminal is nowhere.
+                sys.__stderr__.write(as_writable(text, sys.__stderr__))
+                sys.__stderr__.flush()
 
 
 class _CutShort(Listener):
@@ -160,129 +235,19 @@ class _Summary:
             terminalreporter.line(line)
 
 
-def _seconds(config: pytest.Config, settings: Settings) -> float:
-    """After how many seconds of a test the tree is printed; 0 for never."""
-    times = [settings.hang] if settings.hang else []
+def _time_limit(config: pytest.Config, settings: Settings) -> tuple[float, str]:
+    """After how many seconds of a test the tree is shown, 0 for never; and the `Hang.reason`."""
+    limits = [(settings.hang, "hang")] if settings.hang else []
     if config.pluginmanager.hasplugin("faulthandler"):
         try:
             timeout = float(config.getini("faulthandler_timeout") or 0)
         except (ValueError, KeyError):  # it is not for the plugin to say so
             timeout = 0.0
         if timeout > 0:
-            times.append(timeout - min(_EARLIER, timeout / 4))
-    return min(times, default=0.0)
+            limits.append((timeout - min(_EARLIER, timeout / 4), "faulthandler"))
+    return min(limits, default=(0.0, ""))
 
 
-class TimedHangs(Guarded):
-    """The hooks of a run that prints the tree of each test that takes too long."""
-
-    def __init__(
-        self, config: pytest.Config, hangs: Hangs, watch: Watch, owners: Owners, seconds: float
-    ) -> None:
-        super().__init__(watch.faults)
-        self._hangs = hangs
-        self._watch = watch
-        self._owners = owners
-        self._seconds = seconds
-        self._alarm = Alarm(self._ring, watch.faults)
-        self._progress: Progress | None = None
-        self._terminal = _duplicate_stderr()
-        self._sigterm = _SigtermHandler(self._terminated)
-        forks.register(self._alarm)
-        forks.register(self._sigterm)
-
-    def stop(self) -> None:
-        """The run ends: undo everything."""
-        forks.unregister(self._alarm)
-        forks.unregister(self._sigterm)
-        if self._terminal is not None:
-            os.close(self._terminal)
-            self._terminal = None
-
-    # -- hooks ------------------------------------------------------------
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
-        self._progress = None
-        self._alarm.set(self._seconds / 2, self._seconds)
-        self._sigterm.resume()
-        try:
-            return (yield)
-        finally:
-            self._alarm.clear()
-            self._sigterm.stop()
-
-    def pytest_enter_pdb(self) -> None:
-        self._alarm.clear()
-
-    # -- in the thread of the alarm -----------------------------------------
-
-    def _ring(self, index: int) -> None:
-        if not self._watch.active:
-            return
-        if index == 0:
-            from ..core.task_tree import Progress
-
-            self._progress = Progress(self._watch)
-        else:
-            self._print(f"has run for {self._seconds:g} s")
-
-    def _print(self, why: str) -> None:
-        if self._terminal is not None:
-            text = self._hangs.framed(why, self._hangs.tree(self._progress, always=True))
-            data = text.encode("utf-8", "backslashreplace")
-            while data:
-                data = data[os.write(self._terminal, data) :]
-
-    # -- in the main thread -------------------------------------------------
-
-    def _terminated(self) -> None:
-        with self.faults.guard(PART):
-            if self._watch.active:
-                self._print("was ended by SIGTERM")
-
-
-class _SigtermHandler:
-    """Calls ``terminated`` before SIGTERM ends the process, unless others handle the signal.
-
-    A child process begins without it: a signal that arrives before Python is ready in a child gets
-    lost if there is a handler. So it is not installed while a fork is made.
-    """
-
-    def __init__(self, terminated: Callable[[], None]) -> None:
-        self._terminated = terminated
-        self._process = os.getpid()
-
-    def resume(self) -> None:
-        """Install it, if the signal would end the process."""
-        if _is_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._handle)
-
-    def stop(self) -> None:
-        """Remove it, if it is still there."""
-        if _is_main_thread() and signal.getsignal(signal.SIGTERM) == self._handle:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def forget_other_threads(self) -> None:
-        """In a child, it stays away."""
-
-    def _handle(self, signum: int, frame: object) -> None:
-        # A child that another thread has forked has inherited this.
-        if os.getpid() == self._process:
-            self._terminated()
-        signal.signal(signum, signal.SIG_DFL)
-        signal.raise_signal(signum)
-
-
-def _is_main_thread() -> bool:
+def is_main_thread() -> bool:
+    """Whether the caller runs in the main thread."""
     return threading.current_thread() is threading.main_thread()
-
-
-def _duplicate_stderr() -> int | None:
-    """A descriptor of the terminal, or of the file that stands for it, past the capture."""
-    for stream in (sys.stderr, sys.__stderr__):
-        try:
-            return os.dup(stream.fileno()) if stream is not None else None
-        except (OSError, ValueError, AttributeError):  # not a file, or closed
-            pass
-    return None

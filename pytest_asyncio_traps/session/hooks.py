@@ -46,6 +46,7 @@ def _phase_hook(when: str) -> _PhaseHook:
                     self.spare_reports()
             elif when == "call" and lifecycle.owners.is_test_case:
                 lifecycle.owners.enter_test_case(item)
+            lifecycle.phases.when = when
             lifecycle.phases.running = True
         except Exception as exc:
             if not faults.is_ours(exc):
@@ -161,7 +162,7 @@ class Hooks(Guarded):
         """
         __tracebackhide__ = True
         if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
-            self.lifecycle.hangs.interrupted()
+            self.lifecycle.hangs.interrupted(raised)
             self.lifecycle.owners.cut_short()
         self.need_reports()
         phases = self.lifecycle.phases

@@ -64,8 +64,9 @@ class Lifecycle:
         self.owners = Owners(watch, self.arming.runner_hooks, settings.slow_after)
         self.pipeline = FindingPipeline(config, settings, faults, kinds, self.owners.find_item)
         self.phases = Phases(config, watch, self.log, self.arming, self.owners, self.pipeline)
-        self.end = RunEnd(config, settings, watch, kinds, self.pipeline)
-        self.hangs = Hangs(config, watch, settings, self.owners, self.pipeline.reporter.relative)
+        relative = self.pipeline.reporter.relative
+        self.hangs = Hangs(config, watch, settings, self.owners, self.phases, relative)
+        self.end = RunEnd(config, settings, watch, kinds, self.pipeline, self.hangs.records)
         self.usage_error = None
         self._finished = False
 

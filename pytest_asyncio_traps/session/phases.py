@@ -49,6 +49,8 @@ class Phases:
 
     #: Whether a phase runs. Reports that pytest makes before it ends are those of subtests.
     running: bool
+    #: The phase that runs, or ran last: setup, call or teardown.
+    when: str
     #: What the phase that has just ended has shown; None where that is nothing.
     result: PhaseResult | None
 
@@ -69,6 +71,7 @@ class Phases:
         self._pipeline = pipeline
         self._reporter: Reporter = pipeline.reporter
         self.running = False
+        self.when = ""
         self.result = None
         #: Whether the test has failed for another reason than traps.
         self._failed_otherwise = False

@@ -16,6 +16,7 @@ from ..model.run_error import FAULT, FINDING, UNUSED_MARKER, UNUSED_RULE, RunErr
 from ..model.text import clean
 from ..options import Settings
 from ..policy.kinds import Kinds
+from .hangs import HangRecords
 from .pipeline import FindingPipeline
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class RunEnd:
         watch: Watch,
         kinds: Kinds,
         pipeline: FindingPipeline,
+        hangs: HangRecords,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -42,6 +44,7 @@ class RunEnd:
         self._kinds = kinds
         self._pipeline = pipeline
         self.errors = []
+        self._hangs = hangs
 
     def finish(self, session: pytest.Session, interrupted: bool) -> None:
         """Count what fails the run itself as failures, and report what is deferred."""
@@ -136,6 +139,7 @@ class RunEnd:
             self._config.rootpath,
             self._pipeline.reporter.relative,
             self._kinds.traps,
+            self._hangs.all,
             errors=self.errors,
         )
         for path in self._settings.reports:

@@ -1,4 +1,4 @@
-"""Sends the findings of a worker of pytest-xdist to the controller.
+"""Sends the findings of a worker of pytest-xdist, and its task trees, to the controller.
 
 They travel with the next report of a test, so that little is lost with a worker that dies, and the
 rest when the worker ends. A worker may send reports only of the test that it is running: what
@@ -23,6 +23,7 @@ from .lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from ..model.causes import Counted
+    from ..model.hang import Hang
 
 #: The attribute of a report, and the key of a worker's output, that holds the findings.
 _KEY = "_asyncio_traps"
@@ -66,10 +67,11 @@ class ControllerHooks(Guarded):
 
 
 def send_with(report: pytest.TestReport, lifecycle: Lifecycle) -> None:
-    """In a worker: send with ``report`` what was decided since the last one."""
+    """In a worker: send with ``report`` what was decided, and what hung, since the last one."""
     decided = lifecycle.pipeline.decided.take_unsent()
-    if decided:
-        setattr(report, _KEY, _pack(lifecycle, decided))
+    hangs = lifecycle.hangs.records.take_unsent()
+    if decided or hangs:
+        setattr(report, _KEY, _pack(lifecycle, decided, hangs))
 
 
 def send_rest(lifecycle: Lifecycle) -> None:
@@ -84,7 +86,8 @@ def send_rest(lifecycle: Lifecycle) -> None:
     first = baseline and baseline.follows and xdist.input_of(lifecycle.config).get(_FIRST)
     coverage = baseline.pack() if baseline and first else None
     decided = lifecycle.pipeline.decided.take_unsent()
-    output[_KEY] = _pack(lifecycle, decided, markers, coverage)
+    hangs = lifecycle.hangs.records.take_unsent()
+    output[_KEY] = _pack(lifecycle, decided, hangs, markers, coverage)
 
 
 def receive_with(report: pytest.TestReport, lifecycle: Lifecycle) -> None:
@@ -106,6 +109,7 @@ def receive_rest(node: Any, lifecycle: Lifecycle) -> None:
 def _pack(
     lifecycle: Lifecycle,
     decided: list[Counted],
+    hangs: list[Hang],
     markers: dict[str, list[str]] | None = None,
     coverage: dict[str, Any] | None = None,
 ) -> str:
@@ -115,6 +119,7 @@ def _pack(
         {
             "worker": xdist.worker_id(config),
             "decided": [(to_plain(finding), count) for finding, count in decided],
+            "hangs": hangs,
             "deferred": [
                 config.hook.pytest_report_to_serializable(config=config, report=report)
                 for report in pipeline.deferred.take_reports()
@@ -138,6 +143,11 @@ def _unpack(lifecycle: Lifecycle, text: str, node: Any) -> None:
         new = pipeline.decided.add(finding, count, data["worker"])
         if new and finding.action == WARN and not finding.owner.nodeid:
             pipeline.warn(finding, count)
+    if data["hangs"]:
+        from ..model.hang import from_plain as hang_from_plain  # not needed in most runs
+
+        for plain in data["hangs"]:
+            lifecycle.hangs.records.add(hang_from_plain(plain))
     for what, reason in data["blind_spots"].items():
         watch.blind(what, reason)
     watch.faults.receive(data["faults"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import sys
 import weakref
 from asyncio import base_events
@@ -13,9 +12,10 @@ from typing import Any, Final, cast
 
 from ..compat import asyncio as private
 from ..core.creation import CREATION_LABEL, LIBRARYS, Creation
-from ..core.objects import ask, callbacks_of, is_a, is_closed, is_done, is_running, put
+from ..core.jobs import function_name, note_function
+from ..core.objects import ask, callbacks_of, is_closed, is_done, is_running, put
 from ..core.paths import ASYNCIO
-from ..core.places import name_of, place_of
+from ..core.places import place_of
 from ..core.reported import is_reported, set_reported
 from ..core.stacks import KINDS, is_user
 from ..core.trap import BuiltinTrap
@@ -87,7 +87,9 @@ class UnclosedLoop(BuiltinTrap):
                 with watch.faults.guard(self.kind):
                     watch.remember(job, sys._getframe(1))
                     put(job, CREATION_LABEL, "handed to the executor at")
-                    self._jobs[job] = weakref.ref(loop), _name(func), executor is not None
+                    name = function_name(func)
+                    note_function(job, name)
+                    self._jobs[job] = weakref.ref(loop), name, executor is not None
             return job
 
         return run_in_executor
@@ -187,16 +189,6 @@ class UnclosedLoop(BuiltinTrap):
 def _is_awaited(job: Any) -> bool:
     """Whether ``job`` has a done callback other than asyncio's, which passes cancellation on."""
     return any(ask(callback, "__module__") != "asyncio.futures" for callback in callbacks_of(job))
-
-
-def _name(func: Any) -> str:
-    """The name of the function that runs in the thread. to_thread() wraps it twice."""
-    while is_a(func, functools.partial):
-        inner = func.func
-        if ask(inner, "__name__") == "run" and func.args:  # Context.run
-            inner = func.args[0]
-        func = inner
-    return name_of(func)
 
 
 def _in_get_event_loop(frame: FrameType | None) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import pickle
+import socket
 import sys
 import threading
 import time
@@ -14,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from pytest_asyncio_traps.core import threads
 from pytest_asyncio_traps.core.refs import IdKeyedRef
 from pytest_asyncio_traps.core.task_tree import snapshot
 from pytest_asyncio_traps.core.watch import Watch
-from pytest_asyncio_traps.model.task_tree import Snapshot, TaskRecord, find_cycle
-from pytest_asyncio_traps.reports.task_tree import lines
+from pytest_asyncio_traps.model.task_tree import Snapshot, TaskRecord, find_cycle, trees
+from pytest_asyncio_traps.reports.task_tree import lines, verdict
 
 Coro = Coroutine[Any, Any, Any]
 
@@ -84,6 +86,28 @@ def test_what_each_primitive_shows() -> None:
         async with (condition := asyncio.Condition()):
             await condition.wait_for(lambda: False)
 
+    async def semaphore() -> None:
+        async with asyncio.Semaphore(0):
+            pass
+
+    async def join() -> None:
+        queue = asyncio.Queue[int]()
+        queue.put_nowait(1)
+        await queue.join()
+
+    async def fed() -> None:
+        await asyncio.StreamReader().read()
+
+    async def process() -> None:
+        waits = [sys.executable, "-c", "input()"]
+        child = await asyncio.create_subprocess_exec(*waits, stdin=asyncio.subprocess.PIPE)
+        pids.append(child.pid)
+        try:
+            await child.wait()
+        finally:
+            child.kill()
+            await child.wait()
+
     async def barrier() -> None:
         async with asyncio.Barrier(2):
             pass
@@ -99,13 +123,19 @@ def test_what_each_primitive_shows() -> None:
     async def future() -> None:
         await asyncio.get_running_loop().create_future()
 
-    tasks = by_name(picture(get, put, event, condition, barrier, lock, sleep, future))
+    pids: list[int] = []
+    ways = (get, put, join, event, condition, semaphore, barrier, lock, sleep, future, fed, process)
+    tasks = by_name(picture(*ways, settle=0.1))
 
     shown = {
         name: (task.wait.kind, task.wait.text, task.wait.detail) for name, task in tasks.items()
     }
     assert shown["get"] == ("queue", "Queue.get()", "0 items of 3")
     assert shown["put"] == ("queue", "Queue.put()", "1 item of 1")
+    assert shown["join"] == ("queue", "Queue.join()", "1 item")
+    assert shown["semaphore"] == ("semaphore", "Semaphore.acquire()", "")
+    assert shown["fed"] == ("transport", "StreamReader.read()", "")
+    assert shown["process"] == ("process", "Process.wait()", f"pid {pids[0]}")
     assert shown["event"] == ("event", "Event.wait()", "")
     assert shown["condition"] == ("condition", "Condition.wait_for()", "")
     assert shown["barrier"] == ("barrier", "Barrier.wait()", "1 of 2 wait")
@@ -220,11 +250,29 @@ def test_who_holds_a_lock() -> None:
 def test_a_job_of_an_executor() -> None:
     done = threading.Event()
 
+    def work() -> None:
+        done.wait()
+
+    def submit() -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(None, work)
+
     async def to_thread() -> None:
-        await asyncio.to_thread(done.wait)
+        await asyncio.to_thread(work)
 
     async def in_executor() -> None:
-        await asyncio.get_running_loop().run_in_executor(None, done.wait)
+        await submit()
+
+    async def within_time() -> None:
+        await asyncio.wait_for(submit(), 3600)
+
+    async def shielded() -> None:
+        await asyncio.shield(submit())
+
+    async def several() -> None:
+        await asyncio.gather(submit(), submit())
+
+    async def any_of() -> None:
+        await asyncio.wait([submit()])
 
     async def release() -> None:
         try:
@@ -232,11 +280,23 @@ def test_a_job_of_an_executor() -> None:
         finally:
             done.set()
 
-    tasks = by_name(picture(to_thread, in_executor, release, settle=0.02))
+    watch = Watch()
+    threads.arm(watch)
+    try:
+        ways = (to_thread, in_executor, within_time, shielded, several, any_of)
+        tasks = by_name(picture(*ways, release, settle=0.02))
+    finally:
+        watch.patches.undo()
 
-    assert tasks["to_thread"].wait.kind == "executor"
-    assert tasks["to_thread"].wait.text == "a thread that runs Event.wait"
-    assert tasks["in_executor"].wait.kind == "executor"
+    name = work.__qualname__
+    shown = {way.__name__: tasks[way.__name__].wait for way in ways}
+    assert {wait.kind for wait in shown.values()} == {"executor"}
+    assert shown["to_thread"].text == f"a thread that runs {name}"
+    assert shown["in_executor"].text == f"an executor that runs {name}"
+    assert shown["within_time"].detail == f"an executor that runs {name}"
+    assert shown["shielded"].detail == f"an executor that runs {name}"
+    assert shown["several"].detail == f"an executor that runs {name} and 1 more"
+    assert shown["any_of"].detail == f"an executor that runs {name}"
 
 
 def test_a_connection_shows_its_peer() -> None:
@@ -263,6 +323,36 @@ def test_a_connection_shows_its_peer() -> None:
     assert (wait.kind, wait.text) == ("transport", "StreamReader.readline()")
     assert wait.detail == f"127.0.0.1:{ports[0]}"
     assert any(f"127.0.0.1:{ports[0]}" in text for text in taken.loops[0].descriptors)
+
+
+@pytest.mark.parametrize("how", ["sock_recv", "drain"])
+def test_a_connection_without_a_reader(how: str) -> None:
+    """A socket that is awaited itself, and a writer whose other end reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+
+        async def sock_recv() -> None:
+            with socket.socket() as sock:
+                sock.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(sock, address)
+                await loop.sock_recv(sock, 1)
+
+        async def drain() -> None:
+            _, writer = await asyncio.open_connection(*address)
+            try:
+                writer.write(bytes(10_000_000))
+                await writer.drain()
+            finally:
+                writer.transport.abort()
+                await asyncio.sleep(0)
+
+        wait = by_name(picture({"sock_recv": sock_recv, "drain": drain}[how], settle=0.05))[
+            how
+        ].wait
+
+    text = {"sock_recv": "loop.sock_recv()", "drain": "StreamWriter.drain()"}[how]
+    assert (wait.kind, wait.text, wait.detail) == ("transport", text, f"127.0.0.1:{address[1]}")
 
 
 def test_a_sleeping_loop() -> None:
@@ -385,11 +475,43 @@ def test_ten_thousand_tasks() -> None:
         await asyncio.gather(*(queue.get() for _ in range(10_000)))
 
     taken = picture(waits, settle=0.05)
-    text = lines(taken)
+    text = lines(taken, trees(taken), verdict(taken))
 
     assert len(taken.tasks()) == 10_002
     assert len(text) < 20
     assert any("and 9,999 like it" in line for line in text)
+
+
+def test_the_price_grows_with_the_number_of_tasks() -> None:
+    """Counted in calls, which do not depend on the machine."""
+    watch = Watch()
+
+    async def calls(number: int) -> int:
+        async def waits() -> None:
+            await queue.get()
+
+        def count(frame: object, event: str, arg: object) -> None:
+            counted[0] += event in ("call", "c_call")
+
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        IdKeyedRef.add(asyncio.get_running_loop(), watch._loops)
+        tasks = [asyncio.create_task(waits()) for _ in range(number)]
+        await asyncio.sleep(0)
+        counted = [0]
+        sys.setprofile(count)
+        try:
+            taken = snapshot(watch)
+            lines(taken, trees(taken), verdict(taken))
+        finally:
+            sys.setprofile(None)
+        for task in tasks:
+            task.cancel()
+        return counted[0] // number
+
+    few, many = asyncio.run(calls(200)), asyncio.run(calls(2_000))
+
+    assert few < 300
+    assert many <= few
 
 
 def test_it_leaves_no_trace() -> None:

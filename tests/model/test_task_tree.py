@@ -12,7 +12,7 @@ from pytest_asyncio_traps.model.task_tree import (
     Wait,
     find_cycle,
     leaves,
-    tree,
+    trees,
 )
 
 
@@ -33,13 +33,14 @@ def task(
 
 def loop(*tasks: TaskRecord) -> LoopRecord:
     return LoopRecord(
-        1, "Loop", "", "MainThread", "asleep", None, None, 0, None, "", (), tuple(tasks)
+        1, "Loop", None, "MainThread", "asleep", None, None, 0, None, "", (), tuple(tasks)
     )
 
 
 def tree_of(*tasks: TaskRecord) -> list[Branch]:
     record = loop(*tasks)
-    return tree(Snapshot((record,)), record)
+    (branches,) = trees(Snapshot((record,)))
+    return branches
 
 
 def test_awaited_tasks_are_below_the_one_that_waits() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from pytest_asyncio_traps.model.finding import (
     Span,
     Timeline,
 )
+from pytest_asyncio_traps.model.hang import Hang, make_hang
+from pytest_asyncio_traps.model.task_tree import LoopRecord, Snapshot, TaskRecord, Wait, trees
 from pytest_asyncio_traps.reports.run import Run
 from pytest_asyncio_traps.reports.writing import write
 from pytest_asyncio_traps.traps import KINDS
@@ -50,8 +52,9 @@ def make(
     findings: list[tuple[Finding, int]],
     suffix: str = ".html",
     change: Callable[[Run], Run] = lambda run: run,
+    hangs: Sequence[Hang] = (),
 ) -> Path:
-    """A report of ``findings``."""
+    """A report of ``findings`` and ``hangs``."""
     run = Run(
         findings,
         {},
@@ -59,6 +62,7 @@ def make(
         {"tool": "1.0", "pytest": "9.0"},
         folder,
         lambda path: path.removeprefix(f"{folder}/"),
+        hangs=hangs,
         ended=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     )
     path = folder / f"traps{suffix}"
@@ -92,4 +96,35 @@ def slow(number: int, folder: Path, text: str = "plain") -> Finding:
     )
     return finding(
         number, folder, text, kind="slow-callback", timeline=timeline, duration=0.35, action="fail"
+    )
+
+
+def hang(number: int, folder: Path, text: str = "plain", tasks: int = 20) -> Hang:
+    """A test that hung: a chain of tasks, some that are equal, and two that hold locks."""
+    places = [Place(f"{folder}/app_{text}.py", n + 1, f"work_{n}_{text}") for n in range(4)]
+
+    def task(key: int, wait: Wait, name: str = "") -> TaskRecord:
+        chain = tuple(places[: 1 + key % 4])
+        coroutine = f"{name or 'chain'}_{text}"
+        label, main = f"{name or key}: {text}", key == 1
+        return TaskRecord(
+            key, label, coroutine, places[0], "made at", chain, wait, idle=1.5, main=main
+        )
+
+    chain = [task(n, Wait("tasks", "a task", awaits=(n + 1,))) for n in range(1, tasks)]
+    chain.append(task(tasks, Wait("queue", f"Queue.get() {text}", f"0 items {text}")))
+    equal = [task(100 + 4 * n, Wait("sleep", "asyncio.sleep()"), "equal") for n in range(2_000)]
+    left = task(10_000, Wait("lock", "Lock.acquire()", subject=1, holders=(10_001,)), "left")
+    right = task(10_001, Wait("lock", "Lock.acquire()", subject=2, holders=(10_000,)), "right")
+    owner = Owner("fixture", text, "function", "")
+    loop = LoopRecord(
+        1, f"Loop_{text}", owner, f"thread {text}", "asleep", None, None, 3, 1.5, text,
+        (text, "7"), (*chain, *equal, left, right), hidden=text,
+    )  # fmt: skip
+    taken = Snapshot((loop,), main_thread=places[0], omitted=5)
+    reason = ("hang", "interrupt", "exit", "timeout", "faulthandler", f"new {text}")[number % 6]
+    seconds = None if number % 2 else 12.5
+    nodeid = f"tests/test_{number}.py::test_{text}"
+    return make_hang(
+        taken, trees(taken), nodeid, "call", reason, seconds, f"something has to happen: {text}"
     )

@@ -19,7 +19,7 @@ from pytest_asyncio_traps.reports.run import Run
 from pytest_asyncio_traps.traps import KINDS, TRAPS
 
 from ..run import Suite
-from .samples import HOSTILE, PENDING_TASK, finding, make, slow
+from .samples import HOSTILE, PENDING_TASK, finding, hang, make, slow
 
 VOID = {"meta", "input", "br", "rect", "line", "link", "img"}
 
@@ -258,6 +258,46 @@ def test_a_fault_in_the_report_is_ours(suite: Suite) -> None:
     assert outcome.report["schema"] == 1
 
 
+# -- tests that hung ---------------------------------------------------------------
+
+
+def test_a_task_tree(tmp_path: Path) -> None:
+    """What ended the test, what would have to happen, each task, and where one is shown again."""
+    (tmp_path / "app_plain.py").write_text("await something()\n", encoding="utf-8")
+    page = Page(make(tmp_path, [], hangs=[hang(1, tmp_path, tasks=3)]).read_text("utf-8"))
+
+    assert "1 task tree of tests that hung. No trap was sprung." in page.text
+    assert "tests/test_1.py::test_plain interrupted by Ctrl-C in its call" in page.text
+    assert "To go on: something has to happen: plain." in page.text
+    assert "Loop_plain of the function fixture plain in thread plain" in page.text
+    assert "asleep; 3 callbacks are ready; next timer in 1.5 s (plain); waits on" in page.text
+    assert "1: plain runs chain_plain the test waits for it waits for a task" in page.text
+    assert "made at app_plain.py:1 , in work_0_plain await something()" in page.text
+    assert "waits for Queue.get() plain (0 items plain) ; no step for 1.5 s or more" in page.text
+    assert "equal: plain and 1,999 like it runs equal_plain" in page.text
+    assert "held by left: plain runs left_plain a cycle: it is above" in page.text
+    assert "Main thread at app_plain.py:1 , in work_0_plain" in page.text
+    assert "5 more tasks were not read" in page.text
+    links = {a["href"] for tag, a in page.tags if tag == "a"}
+    assert links == {f"#{a['id']}" for _, a in page.tags if a.get("id") == "tree-1-task-5"}
+
+
+def test_only_the_first_trees_are_open(tmp_path: Path) -> None:
+    """All can be opened without a script, and each reason has its words."""
+    hangs = [hang(number, tmp_path) for number in range(12)]
+    page = Page(make(tmp_path, [], hangs=hangs).read_text(encoding="utf-8"))
+
+    trees = [a for tag, a in page.tags if tag == "details" and a.get("class") == "hang"]
+    assert [("open" in a) for a in trees] == [True] * 3 + [False] * 9
+    for words in (
+        "has run for 12.5 s", "interrupted by Ctrl-C in", "ended by pytest.exit after 12.5 s",
+        "ended by pytest-timeout in", "new plain in",
+    ):  # fmt: skip
+        assert words in page.text
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
 # -- what it is made of -----------------------------------------------------------
 
 
@@ -300,7 +340,13 @@ def test_everything_from_user_code_is_escaped(tmp_path: Path) -> None:
     def change(run: Run) -> Run:
         odd = "".join(HOSTILE)
         return Run(
-            findings, {odd: odd}, [Fault(odd, odd, odd, odd)], run.versions, run.root, run.relative
+            findings,
+            {odd: odd},
+            [Fault(odd, odd, odd, odd)],
+            run.versions,
+            run.root,
+            run.relative,
+            hangs=[hang(number, tmp_path, text) for number, text in enumerate(HOSTILE)],
         )
 
     text = make(tmp_path, [], change=change).read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 
 from ..browser import ask, needs_browser
 from ..cases import cases
-from .samples import HOSTILE, finding, make, slow
+from .samples import HOSTILE, finding, hang, make, slow
 
 
 @needs_browser
@@ -85,7 +85,10 @@ def test_on_a_phone(tmp_path: Path, count: int, scheme: Any) -> None:
     findings = [(finding(n, tmp_path, HOSTILE[n % len(HOSTILE)]), 1) for n in range(count)]
     findings += [(slow(1000 + n, tmp_path, HOSTILE[n]), 1) for n in range(min(count, 6))]
 
-    answer = ask(make(tmp_path, findings), _LOOKS, width=390, scheme=scheme)
+    hangs = [hang(n, tmp_path, HOSTILE[n]) for n in range(min(count, len(HOSTILE)))]
+
+    path = make(tmp_path, findings, hangs=hangs)
+    answer = ask(path, _LOOKS, width=390, scheme=scheme)
 
     red, green, blue = map(int, re.findall(r"\d+", answer["back"])[:3])
     assert (red + green + blue > 600) is (scheme == "light")
@@ -141,3 +144,43 @@ def test_the_timeline_is_drawn(tmp_path: Path) -> None:
     )
 
     assert answer == {"inside": True, "order": True, "below": True, "calls": 31, "fills": 5}
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_task_tree(tmp_path: Path, width: int, scheme: Any) -> None:
+    """Nested lists with room for their text, legible colours, and a link that leads to its task."""
+    (tmp_path / "app_plain.py").write_text("await something()\n" * 4, encoding="utf-8")
+    answer = ask(
+        make(tmp_path, [], hangs=[hang(0, tmp_path)]),
+        """
+        const box = (e) => e.getBoundingClientRect();
+        const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+        const light = (color) => channels(color).slice(0, 3).map((c) => c / 255)
+            .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+        const back = (e) => {
+          const color = view.getComputedStyle(e).backgroundColor;
+          const clear = channels(color)[3] === 0;
+          return clear && e.parentElement ? back(e.parentElement) : color;
+        };
+        const contrast = (e) => {
+          const [dark, bright] = [light(view.getComputedStyle(e).color), light(back(e))].sort((a, b) => a - b);
+          return (bright + 0.05) / (dark + 0.05);
+        };
+        const hang = page.querySelector(".hang"), link = hang.querySelector("a");
+        return {
+          nested: all(".tree .tree > li").every((i) => box(i).left > box(i.parentElement.parentElement).left),
+          narrowest: Math.min(...all(".tree p").map((p) => box(p).width)),
+          contrast: Math.min(...[...hang.querySelectorAll("p, code, strong, b, .label, .badge, a")].map(contrast)),
+          target: link && page.querySelector(link.getAttribute("href")).querySelector(".name").textContent,
+        };
+        """,
+        width=width,
+        scheme=scheme,
+    )
+
+    assert answer.pop("contrast") >= 4.5
+    assert answer.pop("narrowest") > 150
+    assert answer == {"nested": True, "target": "left: plain"}

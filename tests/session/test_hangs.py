@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -17,12 +18,12 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def consumer(queue):
-    await queue.get()
+    await queue.get()  # consumes
 
 async def hang(seconds=3600):
     queue = asyncio.Queue()
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(consumer(queue)) for _ in range(3)]
+    async with asyncio.TaskGroup() as group:  # enters
+        tasks = [group.create_task(consumer(queue)) for _ in range(3)]  # makes
         asyncio.get_running_loop().call_later(seconds, lambda: [t.cancel() for t in tasks])
 
 def later(action, seconds=0.5):
@@ -151,6 +152,32 @@ def test_it():
     )
 
 
+def test_a_loop_in_a_thread_in_a_step(suite: Suite) -> None:
+    """What blocks is named in any thread."""
+    outcome = run(
+        suite,
+        """
+async def blocks():
+    time.sleep(0.8)  # blocks
+
+def test_it():
+    thread = threading.Thread(target=asyncio.run, args=(blocks(),), name="far")
+    thread.start()
+    thread.join()
+""",
+        *HANGS,
+        "--asyncio-traps=off:slow-callback",
+    )
+
+    outcome.clean()
+    text = " ".join(" ".join(outcome.result.errlines).split())
+    at = f"test_it.py:{suite.line_of('blocks')} in blocks"
+    assert re.search(
+        rf"EventLoop of test_it.py::test_it in far: in a step for 0\.\d s, at {at}", text
+    )
+    assert f"To go on: the step at {at} has to return." in text
+
+
 @pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="needs uvloop")
 def test_uvloop(suite: Suite) -> None:
     """Its tasks are shown; its timers and descriptors are not, which is said."""
@@ -167,6 +194,43 @@ def test_it():
 
     outcome.clean()
     outcome.result.stderr.fnmatch_lines(["*it does not show its timers and descriptors", *TREE])
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_function_of_a_job(suite: Suite, loop: str) -> None:
+    """Of a job of a thread pool on any loop, and of any executor's on asyncio's."""
+    pytest.importorskip(loop)
+    outcome = run(
+        suite,
+        f"""
+import concurrent.futures, {loop}
+
+class Remote(concurrent.futures.Executor):
+    def submit(self, *args): return concurrent.futures.Future()
+
+def work(seconds): time.sleep(seconds)
+
+async def jobs():
+    loop = asyncio.get_running_loop()
+    far = loop.run_in_executor(Remote(), work, 1)
+    near = loop.run_in_executor(None, work, 0.9)
+    async def wait(): await near
+    task = asyncio.create_task(wait())
+    await asyncio.wait([far], timeout=0.6)
+    await task
+    far.cancel()
+
+def test_it():
+    with asyncio.Runner(loop_factory={loop}.new_event_loop) as runner:
+        runner.run(jobs())
+""",
+        *HANGS,
+    )
+
+    outcome.clean()
+    text = " ".join(" ".join(outcome.result.errlines).split())
+    assert "waits for an executor that runs work" in text
+    assert ("waits for asyncio.wait() (an executor that runs work)" in text) is (loop == "asyncio")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs pytest-xdist")
