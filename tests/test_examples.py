@@ -27,6 +27,7 @@ LINES = {
     "slow-callback": (BROKEN, "time.sleep(0.25)"),
     "unclosed-asyncgen": (BROKEN, "async for result in results(client, numbers)"),
     "wrong-thread": (BROKEN, 'finished.put_nowait("ADA")'),
+    "wrong-loop": (BROKEN, 'results.put_nowait("9")'),
     "invalid-state": (BROKEN, 'loop.call_soon(reply.set_result, "9")'),
     "callback-exception": (BROKEN, 'return f"{number} {unit[0]}"'),
     "blocking-call": (BROKEN, "return path.read_text("),

@@ -128,6 +128,8 @@ class Phases:
 
     def _carried_by(self, exc: BaseException | None, when: str) -> list[Counted]:
         """What fails the phase of the findings that an exception of asyncio's checks carries."""
+        if exc is not None:
+            self._watch.events.phase_raised(exc)
         carried = list(carried_by(exc))
         return self._pipeline.process(carried, when, self._owners.running) if carried else []
 
