@@ -111,7 +111,7 @@ async def test_wrong_thread() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def results() -> AsyncIterator[asyncio.Queue[str]]:
+async def printed() -> AsyncIterator[asyncio.Queue[str]]:
     queue: asyncio.Queue[str] = asyncio.Queue()
     printer = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
@@ -119,10 +119,10 @@ async def results() -> AsyncIterator[asyncio.Queue[str]]:
     await printer
 
 
-async def test_wrong_loop(results: asyncio.Queue[str]) -> None:
-    results.put_nowait("9")  # the printer does not run before the test has ended
+async def test_wrong_loop(printed: asyncio.Queue[str]) -> None:
+    printed.put_nowait("9")  # the printer does not run before the test has ended
 
-    assert results.qsize() == 1
+    assert printed.qsize() == 1
 
 
 async def test_invalid_state() -> None:

@@ -112,7 +112,7 @@ async def test_wrong_thread() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def results() -> AsyncIterator[asyncio.Queue[str]]:
+async def printed() -> AsyncIterator[asyncio.Queue[str]]:
     queue: asyncio.Queue[str] = asyncio.Queue()
     printer = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
@@ -121,11 +121,11 @@ async def results() -> AsyncIterator[asyncio.Queue[str]]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_wrong_loop(results: asyncio.Queue[str]) -> None:
-    results.put_nowait("9")
+async def test_wrong_loop(printed: asyncio.Queue[str]) -> None:
+    printed.put_nowait("9")
     await asyncio.sleep(0)
 
-    assert results.qsize() == 0
+    assert printed.qsize() == 0
 
 
 async def test_invalid_state() -> None:

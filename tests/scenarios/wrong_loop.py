@@ -24,7 +24,7 @@ async def mailbox():
 
 @pytest.mark.asyncio(loop_scope="function")
 async def test_bad(mailbox):
-    letters, read = mailbox
+    letters, _ = mailbox
     letters.put_nowait("hello")  # here
     await asyncio.sleep(0.01)  # the reader is not run meanwhile
 
@@ -80,7 +80,7 @@ async def main_loop():
 
 @pytest.mark.asyncio(loop_scope="function")
 async def test_good_handover(mailbox, main_loop):
-    letters, read = mailbox
+    letters, _ = mailbox
     main_loop.call_soon_threadsafe(letters.put_nowait, "for later")
 
 
