@@ -548,6 +548,7 @@ COMPLETION_ERRORS: Final = Assumption(
 
 #: What asyncio raises where an object of one loop is used in another, and where a loop is closed.
 ATTACHED_ELSEWHERE: Final = "attached to a different loop"
+TASK_GOT: Final = "Task "  # how the one before begins
 BOUND_ELSEWHERE: Final = "is bound to a different event loop"
 BELONGS_ELSEWHERE: Final = "belongs to a different loop"
 CLOSED: Final = "Event loop is closed"
@@ -575,7 +576,7 @@ def _texts(owner: object, prefix: str) -> str:
 def _says_elsewhere() -> bool:
     py_task = getattr(tasks, "_PyTask", asyncio.Task)
     return (
-        ATTACHED_ELSEWHERE in _texts(py_task, "_Task__step")
+        all(text in _texts(py_task, "_Task__step") for text in (TASK_GOT, ATTACHED_ELSEWHERE))
         and BOUND_ELSEWHERE in _texts(_mixins._LoopBoundMixin, BINDS)
         and BELONGS_ELSEWHERE in _texts(tasks, "ensure_future") + _texts(tasks, "_ensure_future")
         and CLOSED in _texts(base_events.BaseEventLoop, CHECK_CLOSED)

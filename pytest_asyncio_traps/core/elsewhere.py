@@ -68,12 +68,12 @@ def _refusal(error: BaseException, outer: Any) -> Refusal | None:
             if loop is not None and is_closed(loop):
                 return Refusal(error, loop, loop, running, True) if _differ(loop, running) else None
         return None
-    # What raises is asyncio's own function, or C code that the innermost frame awaits.
-    if not frames or (
-        private.ATTACHED_ELSEWHERE not in text and KINDS[frames[-1].f_code.co_filename] != ASYNCIO
-    ):
+    # What raises is asyncio's own function, or C code that the innermost frame awaits. The latter
+    # leaves no frame, and is known by its words.
+    attached = private.ATTACHED_ELSEWHERE in text and text.startswith(private.TASK_GOT)
+    if not frames or not (attached or KINDS[frames[-1].f_code.co_filename] == ASYNCIO):
         return None
-    if running is None and private.ATTACHED_ELSEWHERE in text:
+    if running is None and attached:
         return Refusal(error, None, None, None, False)  # cannot tell which of several futures
     for frame in reversed(frames[-_DEEPEST:]):
         for obj in _objects(frame):

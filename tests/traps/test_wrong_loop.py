@@ -428,6 +428,26 @@ def test_near_misses(suite: Suite) -> None:
     outcome.clean()
 
 
+def test_other_errors_with_these_words(suite: Suite) -> None:
+    """Those that user code raises, and that of a loop which is closed while no other runs."""
+    outcome = suite.test("""
+        import asyncio
+
+        async def test_attached():
+            raise RuntimeError("the plug is attached to a different loop")
+
+        async def test_closed():
+            raise RuntimeError("Event loop is closed")
+
+        def test_bound():
+            raise RuntimeError("it is bound to a different event loop")
+    """)
+
+    assert outcome.findings == []
+    outcome.result.assert_outcomes(failed=3)
+    outcome.no_fault()
+
+
 def test_uvloop(suite: Suite) -> None:
     """What uvloop schedules in Python code, and what asyncio refuses."""
     pytest.importorskip("uvloop")
