@@ -73,6 +73,14 @@ async def near_wrong_thread():
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(loop.call_soon_threadsafe, int)
 
+async def near_wrong_loop():
+    loop, running = asyncio.new_event_loop(), asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    loop.run_until_complete(asyncio.sleep(0))
+    asyncio._set_running_loop(running)
+    loop.call_soon_threadsafe(int)
+    loop.close()
+
 async def near_blocking_call():
     await asyncio.to_thread(time.sleep, 0.001)
 
