@@ -97,8 +97,8 @@ class Listener:
         No thread runs ``loop``. ``obj`` is the callback concerned.
         """
 
-    def phase_raised(self, exc: BaseException) -> None:
-        """A phase of a test has ended with ``exc``. A listener may put a finding on it."""
+    def phase_raised(self, exc: BaseException, when: str) -> None:
+        """The phase ``when`` of a test has ended with ``exc``. A listener may put a finding on it."""
 
     # -- threads ------------------------------------------------------------
 

@@ -144,6 +144,13 @@ class Watch(CreationRecords):
         kept = [f for f in self.take() if f.kind != kind or f.location != location]
         self.found.extendleft(reversed(kept))
 
+    def take_back(self, finding: Finding) -> None:
+        """Take back ``finding``, unless its phase has ended: it has turned out to be none."""
+        try:
+            self.found.remove(finding)
+        except (ValueError, IndexError):  # gone, or another thread has just reported something
+            pass
+
     def is_running(self, finding: Finding) -> bool:
         """Whether the test that ``finding`` is charged to is the one that runs."""
         return finding.owner.nodeid == self.ownership.running.owner.nodeid

@@ -43,7 +43,7 @@ FIXTURES = """
 
 def test_loops(suite: Suite) -> None:
     """Methods of a loop that does not run."""
-    check(
+    outcome = check(
         suite,
         FIXTURES
         + """
@@ -75,10 +75,15 @@ def test_loops(suite: Suite) -> None:
         "wrong-loop",
     )
 
+    assert [f["summary"].partition("()")[0] for f in outcome.findings] == [
+        "loop.call_soon", "loop.call_later", "loop.call_at", "loop.create_task", "ensure_future",
+        "loop.call_soon",
+    ]  # fmt: skip
+
 
 def test_what_wakes_a_task(suite: Suite) -> None:
     """Queues, events, locks, futures and tasks, for which something waits in the other loop."""
-    check(
+    outcome = check(
         suite,
         FIXTURES
         + """
@@ -90,17 +95,49 @@ def test_what_wakes_a_task(suite: Suite) -> None:
         async def future(): return asyncio.get_running_loop().create_future()
         async def plain(): return asyncio.Future()
 
+        def full():
+            queue = asyncio.Queue(1)
+            queue.put_nowait(1)
+            return queue
+
+        async def wait_in(condition):
+            async with condition:
+                await condition.wait()
+
         queue = kept(asyncio.Queue, lambda queue: queue.get())
+        other_queue = kept(asyncio.Queue, lambda queue: queue.get())
+        full_queue = kept(full, lambda queue: queue.put(2))
+        joined = kept(full, lambda queue: queue.join())
+        condition = kept(asyncio.Condition, wait_in)
+        stream = kept(asyncio.StreamReader, lambda stream: stream.read(1))
         event = kept(asyncio.Event, lambda event: event.wait())
         lock = kept(locked, lambda lock: lock.acquire())
         semaphore = kept(lambda: asyncio.Semaphore(0), lambda semaphore: semaphore.acquire())
         result = kept(future, wait_for)
         failure = kept(future, wait_for)
         lost = kept(future, wait_for)
-        plain = kept(plain, wait_for)
+        plain_result = kept(plain, wait_for)
+        plain_failure = kept(plain, wait_for)
 
         async def test_queue(queue):
             queue.put_nowait(1)  # here
+
+        async def test_put(other_queue):
+            await other_queue.put(1)  # here
+
+        async def test_full_queue(full_queue):
+            full_queue.get_nowait()  # here
+
+        async def test_joined(joined):
+            joined.get_nowait()
+            joined.task_done()  # here
+
+        async def test_condition(condition):
+            async with condition:
+                condition.notify()  # here
+
+        async def test_stream(stream):
+            stream.feed_data(b"x")  # here
 
         async def test_event(event):
             event.set()  # here
@@ -120,8 +157,11 @@ def test_what_wakes_a_task(suite: Suite) -> None:
         async def test_cancel(lost):
             lost.cancel()  # here
 
-        async def test_plain_future(plain):
-            plain.set_result(1)  # here
+        async def test_plain_result(plain_result):
+            plain_result.set_result(1)  # here
+
+        async def test_plain_failure(plain_failure):
+            plain_failure.set_exception(ValueError())  # here
 
         @pytest_asyncio.fixture(scope="session", loop_scope="session")
         async def poller():
@@ -136,6 +176,13 @@ def test_what_wakes_a_task(suite: Suite) -> None:
         """,
         "wrong-loop",
     )
+
+    assert [f["summary"].partition("()")[0] for f in outcome.findings] == [
+        "Queue.put_nowait", "Queue.put", "Queue.get_nowait", "Queue.task_done", "Condition.notify",
+        "StreamReader.feed_data", "Event.set", "Lock.release", "Semaphore.release",
+        "Future.set_result", "Future.set_exception", "cancel", "Future.set_result",
+        "Future.set_exception", "cancel",
+    ]  # fmt: skip
 
 
 def test_streams(suite: Suite) -> None:
@@ -189,8 +236,9 @@ def test_both_loops_are_named(suite: Suite) -> None:
         "loop, which was not running"
     )
     text = " ".join(outcome.result.stdout.str().replace("\nE", "").split())
-    assert '@pytest.mark.asyncio(loop_scope="module") on a test' in text
-    assert 'with loop_scope="function"' in text
+    assert '@pytest.mark.asyncio(loop_scope="module");' in text
+    assert 'with loop_scope="function" on its fixture' in text
+    assert "pytest-asyncio made the module-scoped loop for test_it.py." in text
 
 
 def test_loops_of_ones_own(suite: Suite) -> None:
