@@ -11,7 +11,17 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from ..compat import asyncio as private
-from .objects import ask, is_a, is_any, is_closed, loop_of, related_to, traceback_of
+from .objects import (
+    ask,
+    class_path,
+    is_a,
+    is_any,
+    is_closed,
+    is_done,
+    loop_of,
+    related_to,
+    traceback_of,
+)
 from .paths import ASYNCIO, HARNESS
 from .reprs import text_of
 from .stacks import KINDS
@@ -79,8 +89,20 @@ def _refusal(error: BaseException, outer: Any) -> Refusal | None:
         for obj in _objects(frame):
             loop = _loop(obj)
             if loop is not None and loop is not running:
+                obj = obj if is_a(obj, asyncio.Future) else _outermost(frames, obj)
                 return Refusal(error, obj, loop, running, False)
     return Refusal(error, None, None, running, False)
+
+
+def _outermost(frames: list[FrameType], obj: Any) -> Any:
+    """``obj``, or the object of asyncio's that has it for its own use, as a barrier a condition."""
+    for frame in reversed(frames):
+        if KINDS[frame.f_code.co_filename] != ASYNCIO:
+            break
+        own = frame.f_locals.get("self")
+        if own is not None and class_path(own).startswith("asyncio."):
+            obj = own
+    return obj
 
 
 def _differ(loop: Any, running: Any) -> bool:
@@ -124,7 +146,8 @@ def _objects(frame: FrameType) -> Iterator[Any]:
     """
     values = list(frame.f_locals.values())[:_MOST]
     for value in values:
-        if is_a(value, asyncio.Future):
+        # asyncio refuses pending futures only.
+        if is_a(value, asyncio.Future) and not is_done(value):
             yield value
     if KINDS[frame.f_code.co_filename] == ASYNCIO and "self" in frame.f_locals:
         yield frame.f_locals["self"]
@@ -134,7 +157,7 @@ def _objects(frame: FrameType) -> Iterator[Any]:
             parts = list(parts.values())
         if type(parts) in (list, tuple):
             for part in parts[:_MOST]:
-                if is_a(part, asyncio.Future):
+                if is_a(part, asyncio.Future) and not is_done(part):
                     yield part
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from ..compat.runners import LOOP_FIXTURES
 from ..model.finding import Owner
+from .places import place_of
+from .stacks import is_user
 from .watch import Watch
 
 #: The scopes of pytest's fixtures, the narrowest first.
@@ -38,7 +40,7 @@ def name_of_loop(watch: Watch, loop: Any) -> LoopName:
             text += f" of {whose}"
         return LoopName(text, owner.scope, made)
     text = _owned_by(owner)
-    place = watch.origin_of(loop)
+    place = place_of(creation[0]) if is_user(creation[0]) else None
     if place is None:
         return LoopName(text, "", "")
     # The path of a report's lines depends on where pytest was started; here, the name is enough.

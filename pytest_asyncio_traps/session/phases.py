@@ -10,6 +10,7 @@ from unittest import SkipTest
 import pytest
 
 from ..compat.pytest import Failed, is_to_fail, shows_log
+from ..core.objects import is_any
 from ..core.reported import take_carried
 from ..core.watch import Watch
 from ..reports.terminal import Failure, Reporter, log_text, warnings_text
@@ -132,7 +133,7 @@ class Phases:
 
     def _carried_by(self, exc: BaseException | None, when: str) -> list[Counted]:
         """What fails the phase of the findings that an exception of asyncio's checks carries."""
-        if exc is not None and not isinstance(exc, _SKIPS):
+        if exc is not None and not is_any(exc, *_SKIPS):
             self._watch.events.phase_raised(exc, when)
         carried = list(take_carried(exc))
         return self._pipeline.process(carried, when, self._owners.running) if carried else []

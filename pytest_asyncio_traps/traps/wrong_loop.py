@@ -36,8 +36,12 @@ from ..core.trap import BuiltinTrap
 from ..core.watch import Watch
 from ..model.finding import Finding, Place
 
-#: What the plugin's own functions for futures are called by, in their code and in a report.
-_FUTURES: Final = {"set_result": "Future.set_result", "set_exception": "Future.set_exception"}
+#: What the plugin's own functions are called, in their code and in a report.
+_OWN: Final = {
+    "set_result": "Future.set_result",
+    "set_exception": "Future.set_exception",
+    "create_task": "loop.create_task",
+}
 #: The functions within which a loop runs.
 _RUNS: Final = ("run_forever", "run_until_complete", "run")
 _WEAKREF: Final = sys.modules["weakref"].__file__
@@ -238,7 +242,7 @@ def _caller(frame: FrameType | None) -> FrameType | None:
 
 
 def _name(method: str, frame: FrameType | None, obj: Any) -> str:
-    """The method that the user called: of asyncio's, in C too, or of the plugin's futures.
+    """The method that the user called: of asyncio's, in C too, or the plugin's for it.
 
     ``obj`` is the callback that is scheduled.
     """
@@ -247,7 +251,7 @@ def _name(method: str, frame: FrameType | None, obj: Any) -> str:
     kind = KINDS[frame.f_code.co_filename]
     task = owner_of_method(obj)
     if kind == HARNESS:
-        method = _FUTURES.get(frame.f_code.co_name, frame.f_code.co_name)
+        method = _OWN.get(frame.f_code.co_name, frame.f_code.co_name)
     elif kind != ASYNCIO and is_a(task, asyncio.Task):
         future = waits_for(task)
         if future is None:
