@@ -1100,7 +1100,8 @@ def test_uvloop(suite: Suite) -> None:
 
         def test_future(kept):
             async def use():
-                await kept.loop.create_future()
+                future = kept.loop.create_future()
+                await future
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(use())
 
