@@ -270,29 +270,18 @@ def test_loops_of_ones_own(suite: Suite) -> None:
 def test_loops_of_each_scope(suite: Suite) -> None:
     """Each loop is named by its scope, and by the part of the suite that has it."""
     suite.write(
-        conftest="""
-            import asyncio, pytest_asyncio
-
-            KEPT = {}
-
-            async def keep(scope):
-                loop = asyncio.get_running_loop()
-                KEPT.setdefault(scope, loop)
-                return loop
+        test_it="""
+            import asyncio, pytest, pytest_asyncio
 
             def fixture(scope):
                 @pytest_asyncio.fixture(scope=scope, loop_scope=scope)
-                async def kept():
-                    return await keep(scope)
-                return kept
+                async def loop():
+                    return asyncio.get_running_loop()
+                return loop
 
-            function, class_, module, package, session = map(
-                fixture, ["function", "class", "module", "package", "session"]
+            class_, module, package, session = map(
+                fixture, ["class", "module", "package", "session"]
             )
-        """,
-        test_first="""
-            import asyncio, pytest, pytest_asyncio
-            from conftest import KEPT
 
             class TestIt:
                 @pytest.mark.parametrize("_", ["a::b"])
@@ -308,57 +297,88 @@ def test_loops_of_each_scope(suite: Suite) -> None:
             async def test_session(session):
                 session.call_soon(int)
 
-            @pytest.mark.asyncio(loop_scope="module")
-            async def test_wider(session):
-                session.call_soon(int)
-
-            @pytest.mark.asyncio(loop_scope="session")
-            async def test_narrower(module):
-                module.call_soon(int)
-
             @pytest_asyncio.fixture
             async def user(module):
                 module.call_soon(int)
 
             async def test_in_a_fixture(user): pass
         """,
-        test_second="""
-            import pytest
-            from conftest import KEPT
-
-            @pytest.mark.asyncio(loop_scope="module")
-            async def test_closed():
-                KEPT["module"].call_soon(int)
-        """,
     )
     outcome = suite.run()
 
-    assert [f["summary"] for f in outcome.findings] == [
-        *(
-            f"loop.call_soon() was called in the {here}-scoped loop, but acts on the "
-            f"{theirs}-scoped loop, which was not running"
-            for here, theirs in [
-                ("function", "class"), ("function", "module"), ("function", "package"),
-                ("function", "session"), ("module", "session"), ("session", "module"),
-                ("function", "module"),
-            ]  # fmt: skip
-        ),
-        "the module-scoped loop of test_first.py, which is closed, was used in the module-scoped "
-        "loop",
-    ]
+    found = {f["nodeid"].rpartition("::test_")[2]: f["summary"] for f in outcome.findings}
+    assert found == {
+        name: f"loop.call_soon() was called in the {here}-scoped loop, but acts on the "
+        f"{theirs}-scoped loop, which was not running"
+        for name, here, theirs in [
+            ("class[a::b]", "function", "class"), ("module", "function", "module"),
+            ("package", "function", "package"), ("session", "function", "session"),
+            ("in_a_fixture", "function", "module"),
+        ]  # fmt: skip
+    }
     text = " ".join(outcome.result.stdout.str().replace("\nE", "").split())
     for says in (
-        "pytest-asyncio made the class-scoped loop for test_first.py::TestIt.",
+        "pytest-asyncio made the class-scoped loop for test_it.py::TestIt.",
         "pytest-asyncio made the session-scoped loop for the session.",
-        "The loop scopes 'session' and 'module' do not match.",
-        '@pytest.mark.asyncio(loop_scope="session"); or make the object in the module-scoped '
-        'loop, with loop_scope="module" on its fixture, whose scope must then not be wider',
-        '@pytest.mark.asyncio(loop_scope="module"); or make the object in the session-scoped '
-        'loop, with loop_scope="session" on its fixture. ',
         'with @pytest_asyncio.fixture(loop_scope="module");',
-        "Each module has a loop of its own.",
     ):
         assert says in text
+
+
+@pytest.mark.parametrize(
+    ("theirs", "here", "end"),
+    [
+        ("session", "module", ", whose scope must then not be wider than 'module'."),
+        ("module", "session", ". To allow it:"),
+    ],
+)
+def test_scopes_that_do_not_match(suite: Suite, theirs: str, here: str, end: str) -> None:
+    """Both ways to make them match; a fixture's scope is no wider than that of its loop."""
+    outcome = suite.test(f"""
+        import asyncio, pytest, pytest_asyncio
+
+        @pytest_asyncio.fixture(scope="{theirs}", loop_scope="{theirs}")
+        async def loop():
+            return asyncio.get_running_loop()
+
+        @pytest.mark.asyncio(loop_scope="{here}")
+        async def test_it(loop):
+            loop.call_soon(int)
+    """)
+
+    assert outcome.only()["summary"] == (
+        f"loop.call_soon() was called in the {here}-scoped loop, but acts on the {theirs}-scoped "
+        "loop, which was not running"
+    )
+    text = " ".join(outcome.result.stdout.str().replace("\nE", "").split())
+    assert (
+        f"The loop scopes {theirs!r} and {here!r} do not match. Run what uses the object in its "
+        f'loop, with @pytest.mark.asyncio(loop_scope="{theirs}"); or make the object in the '
+        f'{here}-scoped loop, with loop_scope="{here}" on its fixture{end}'
+    ) in text
+
+
+def test_loops_of_two_modules(suite: Suite) -> None:
+    text = """
+        import asyncio, pytest
+
+        KEPT = []
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_it():
+            for module in ("test_a", "test_b"):
+                for loop in __import__(module).KEPT:
+                    loop.call_soon(int)
+            KEPT.append(asyncio.get_running_loop())
+    """
+    suite.write(test_a=text, test_b=text)
+    outcome = suite.run()
+
+    assert outcome.only()["summary"] == (
+        "the module-scoped loop of test_a.py, which is closed, was used in the module-scoped loop"
+    )
+    outcome.result.stdout.fnmatch_lines(["*Each module has a loop of its own.*"])
+    outcome.result.assert_outcomes(passed=1, failed=1)
 
 
 def test_loops_of_other_runners(suite: Suite) -> None:
