@@ -76,7 +76,8 @@ async def near_wrong_thread():
 async def near_wrong_loop():
     loop, running = asyncio.new_event_loop(), asyncio.get_running_loop()
     asyncio._set_running_loop(None)
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
     asyncio._set_running_loop(running)
     loop.call_soon_threadsafe(int)
     loop.close()
