@@ -98,7 +98,7 @@ class Listener:
         """
 
     def phase_raised(self, exc: BaseException, when: str) -> None:
-        """The phase ``when`` of a test has ended with ``exc``. A listener may put a finding on it."""
+        """A phase of a test has ended with ``exc``. A listener may put a finding on it."""
 
     # -- threads ------------------------------------------------------------
 

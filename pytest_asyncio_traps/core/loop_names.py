@@ -1,7 +1,7 @@
 """Names a loop in the user's terms: whose it is, of which scope, and where it was made."""
 
 # Not `from __future__ import annotations`: each field of a named tuple would be compiled.
-import os
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from ..compat.runners import LOOP_FIXTURES
@@ -44,7 +44,7 @@ def name_of_loop(watch: Watch, loop: Any) -> LoopName:
     if place is None:
         return LoopName(text, "", "")
     # The path of a report's lines depends on where pytest was started; here, the name is enough.
-    line = f"{os.path.basename(place.path)}:{place.line}, in {place.function}"
+    line = f"{PurePath(place.path).name}:{place.line}, in {place.function}"
     return LoopName(text, "", f"{text[0].upper()}{text[1:]} was made at {line}.")
 
 

@@ -312,10 +312,12 @@ def test_loops_of_each_scope(suite: Suite) -> None:
         name: f"loop.call_soon() was called in the {here}-scoped loop, but acts on the "
         f"{theirs}-scoped loop, which was not running"
         for name, here, theirs in [
-            ("class[a::b]", "function", "class"), ("module", "function", "module"),
-            ("package", "function", "package"), ("session", "function", "session"),
+            ("class[a::b]", "function", "class"),
+            ("module", "function", "module"),
+            ("package", "function", "package"),
+            ("session", "function", "session"),
             ("in_a_fixture", "function", "module"),
-        ]  # fmt: skip
+        ]
     }
     text = " ".join(outcome.result.stdout.str().replace("\nE", "").split())
     for says in (
