@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from jobs import Client, Pool, State, serving
 from jobs.tasks import TASKS
 
@@ -107,6 +108,21 @@ async def test_wrong_thread() -> None:
     await asyncio.to_thread(driver)
 
     assert await waiting == "ADA"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def printed() -> AsyncIterator[asyncio.Queue[str]]:
+    queue: asyncio.Queue[str] = asyncio.Queue()
+    printer = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    yield queue
+    await printer
+
+
+async def test_wrong_loop(printed: asyncio.Queue[str]) -> None:
+    printed.put_nowait("9")  # the printer does not run before the test has ended
+
+    assert printed.qsize() == 1
 
 
 async def test_invalid_state() -> None:

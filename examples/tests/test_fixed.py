@@ -9,6 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from jobs import Client, JobError, Pool, State, serving
 from jobs.tasks import TASKS
 
@@ -108,6 +109,23 @@ async def test_wrong_thread() -> None:
     await asyncio.to_thread(driver)
 
     assert await waiting == "ADA"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def printed() -> AsyncIterator[asyncio.Queue[str]]:
+    queue: asyncio.Queue[str] = asyncio.Queue()
+    printer = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    yield queue
+    await printer
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_wrong_loop(printed: asyncio.Queue[str]) -> None:
+    printed.put_nowait("9")
+    await asyncio.sleep(0)
+
+    assert printed.qsize() == 0
 
 
 async def test_invalid_state() -> None:

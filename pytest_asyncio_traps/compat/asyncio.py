@@ -17,6 +17,7 @@ from asyncio import (
     events,
     format_helpers,
     futures,
+    mixins,
     runners,
     selector_events,
     sslproto,
@@ -31,6 +32,7 @@ from .assumptions import Assumption
 
 # Their private names are unknown to type checkers.
 _base_events: Any = base_events
+_mixins: Any = mixins
 _tasks: Any = tasks
 _selector_events: Any = selector_events
 
@@ -542,6 +544,51 @@ COMPLETION_ERRORS: Final = Assumption(
     "invalid-state",
     "asyncio's InvalidStateError has other words",
     _says_completed_twice,
+)
+
+#: What asyncio raises where an object of one loop is used in another, and where a loop is closed.
+ATTACHED_ELSEWHERE: Final = "attached to a different loop"
+TASK_GOT: Final = "Task "  # how the one before begins
+BOUND_ELSEWHERE: Final = "is bound to a different event loop"
+BELONGS_ELSEWHERE: Final = "belongs to a different loop"
+CLOSED: Final = "Event loop is closed"
+#: The methods by which an object of `asyncio.mixins` finds its loop, and by which a loop finds
+#: that it is closed. They raise two of these errors.
+BINDS: Final = "_get_loop"
+CHECK_CLOSED: Final = "_check_closed"
+
+
+def _texts(owner: object, prefix: str) -> str:
+    """What the functions of ``owner`` whose names begin with ``prefix`` say, joined."""
+    found = ""
+    waiting: list[object] = [
+        _code(value) for name, value in vars(owner).items() if name.startswith(prefix)
+    ]
+    while waiting:
+        const = waiting.pop()
+        if type(const) is str:
+            found += const + "\n"
+        elif type(const) is CodeType:
+            waiting += const.co_consts
+    return found
+
+
+def _says_elsewhere() -> bool:
+    py_task = getattr(tasks, "_PyTask", asyncio.Task)
+    return (
+        all(text in _texts(py_task, "_Task__step") for text in (TASK_GOT, ATTACHED_ELSEWHERE))
+        and BOUND_ELSEWHERE in _texts(_mixins._LoopBoundMixin, BINDS)
+        and BELONGS_ELSEWHERE in _texts(tasks, "ensure_future") + _texts(tasks, "_ensure_future")
+        and CLOSED in _texts(base_events.BaseEventLoop, CHECK_CLOSED)
+    )
+
+
+ELSEWHERE: Final = Assumption(
+    "texts about objects of another loop",
+    "traps.wrong_loop",
+    "wrong-loop: what asyncio itself refuses",
+    "asyncio's errors about another loop have other words",
+    _says_elsewhere,
 )
 
 # -- transports and servers ----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The functions of test runners that the plugin replaces, each named in this file only.
+"""The functions of test runners that the plugin replaces or knows, named in this file only.
 
 `pytest_asyncio_traps.session.runners` has the replacements, and the reasons for them.
 """
@@ -49,3 +49,6 @@ TORNADO_TEAR_DOWN: Final = RunnerFunction(
     "tearDown",
     "pending-task in test cases of tornado",
 )
+
+#: The names of pytest-asyncio's fixtures that make the loop of a scope; the latter is that of 1.0.
+LOOP_FIXTURES: Final = ("_{}_scoped_runner", "_{}_event_loop")

@@ -33,6 +33,8 @@ OUTER = "_asyncio_traps_outer"
 CREATION_LABEL = "_asyncio_traps_made_as"
 #: ... on a loop or task: whether installed code made it on its own behalf.
 LIBRARYS = "_asyncio_traps_librarys"
+#: ... on a loop that has run: the thread in which it last did; True for the only one.
+RAN_IN = "_asyncio_traps_ran"
 
 #: On a task or handle made on the fast path: its mark in two parts. The context of a task says
 #: whose it is; up to Python 3.11, which does not show that context, a third attribute does.

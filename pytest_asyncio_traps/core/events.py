@@ -87,6 +87,19 @@ class Listener:
     def asyncgens_shut(self, loop: Any) -> None:
         """``loop.shutdown_asyncgens()`` is about to run."""
 
+    # -- several loops ------------------------------------------------------
+
+    def wrong_loop_call(
+        self, loop: Any, running: Any, method: str, frame: FrameType | None, obj: Any = None
+    ) -> None:
+        """Code in ``frame``, which the loop ``running`` runs, called ``method`` of ``loop``.
+
+        No thread runs ``loop``. ``obj`` is the callback concerned.
+        """
+
+    def phase_raised(self, exc: BaseException, when: str) -> None:
+        """A phase of a test has ended with ``exc``. A listener may put a finding on it."""
+
     # -- threads ------------------------------------------------------------
 
     def thread_starting(self) -> None:

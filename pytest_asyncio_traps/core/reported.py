@@ -30,8 +30,12 @@ def set_reported(obj: object) -> bool:
     return put(obj, _REPORTED, True)
 
 
-def carried_by(exc: BaseException | None) -> Iterator[Finding]:
-    """The findings that ``exc`` carries, and the exceptions to which it is related."""
+def take_carried(exc: BaseException | None) -> Iterator[Finding]:
+    """The findings that ``exc`` carries, and the exceptions to which it is related.
+
+    They are taken: pytest raises the error of a fixture of a wider scope once more in each test
+    that uses it.
+    """
     seen: set[int] = set()
     waiting = [exc]
     while waiting:
@@ -41,6 +45,7 @@ def carried_by(exc: BaseException | None) -> Iterator[Finding]:
         seen.add(id(exc))
         finding = ask(exc, CARRIED)
         if isinstance(finding, Finding):
+            put(exc, CARRIED, None)
             yield finding
         waiting += related_to(exc)
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import weakref
 from _thread import get_ident
+from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
@@ -56,6 +57,7 @@ class Watch(CreationRecords):
         "origins",
         "patches",
         "reported",
+        "several",
         "shared",
         "slow_after",
         "third_party",
@@ -75,6 +77,7 @@ class Watch(CreationRecords):
     patches: Patches
     origins: OriginTracking
     reported: Reported
+    several: bool
     shared: bool
     busy: bool
     due: list[float]
@@ -103,6 +106,8 @@ class Watch(CreationRecords):
         self.blind_spots: dict[str, str] = {}
         #: Loops that were made and may still be open.
         self._loops: dict[int, IdKeyedRef] = {}
+        #: Whether a loop was made while another was open.
+        self.several = False
         #: Whether a loop is open that outlives a test: then steps of one test may run during
         #: another.
         self.shared = False
@@ -138,6 +143,13 @@ class Watch(CreationRecords):
         """Take back what was reported of ``kind`` at ``location``: another finding covers it."""
         kept = [f for f in self.take() if f.kind != kind or f.location != location]
         self.found.extendleft(reversed(kept))
+
+    def take_back(self, finding: Finding) -> None:
+        """Take back ``finding``, unless its phase has ended: it has turned out to be none."""
+        try:
+            self.found.remove(finding)
+        except (ValueError, IndexError):  # gone, or another thread has just reported something
+            pass
 
     def is_running(self, finding: Finding) -> bool:
         """Whether the test that ``finding`` is charged to is the one that runs."""
@@ -181,6 +193,8 @@ class Watch(CreationRecords):
         if not self.shared:
             # Steps of one test may run during another, or at the same time.
             self.shared = tenure.is_shared or get_ident() != self._main_thread
+        if self._loops:
+            self.several = True
         IdKeyedRef.add(loop, self._loops)
         self.events.loop_created(loop, frame)
 
@@ -218,6 +232,16 @@ class Watch(CreationRecords):
     def loop_closed(self, loop: asyncio.AbstractEventLoop) -> None:
         """``loop`` was closed."""
         self._loops.pop(id(loop), None)
+        if not self._loops:
+            self.several = False
+
+    def idle_loop_called(
+        self, loop: Any, method: str, frame: FrameType | None, obj: Any = None
+    ) -> None:
+        """Code in ``frame`` called ``method`` of ``loop``, which no thread runs at the moment."""
+        running = _get_running_loop()
+        if running is not None and running is not loop:
+            self.events.wrong_loop_call(loop, running, method, frame, obj)
 
     def switch_tenure(self, context: contextvars.Context) -> Tenure | None:
         """A step begins in ``context``: charge what it makes to the tenure of that context.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from unittest import SkipTest
 
 import pytest
 
 from ..compat.pytest import Failed, is_to_fail, shows_log
-from ..core.reported import carried_by
+from ..core.objects import is_any
+from ..core.reported import take_carried
 from ..core.watch import Watch
 from ..reports.terminal import Failure, Reporter, log_text, warnings_text
 from .arming import Arming
@@ -20,6 +22,9 @@ from .pipeline import FindingPipeline
 
 if TYPE_CHECKING:
     from ..model.causes import Counted
+
+#: What ends a phase without failing it. The error that it may follow was caught by the test.
+_SKIPS: Final = (pytest.skip.Exception, pytest.xfail.Exception, SkipTest)
 
 
 class TrapsFound(Failed):
@@ -131,7 +136,9 @@ class Phases:
 
     def _carried_by(self, exc: BaseException | None, when: str) -> list[Counted]:
         """What fails the phase of the findings that an exception of asyncio's checks carries."""
-        carried = list(carried_by(exc))
+        if exc is not None and not is_any(exc, *_SKIPS):
+            self._watch.events.phase_raised(exc, when)
+        carried = list(take_carried(exc))
         return self._pipeline.process(carried, when, self._owners.running) if carried else []
 
     # -- reports ----------------------------------------------------------

@@ -15,6 +15,7 @@ from .unclosed_asyncgen import UnclosedAsyncgen
 from .unclosed_loop import UnclosedLoop
 from .unclosed_transport import UnclosedTransport
 from .unretrieved_exception import UnretrievedException
+from .wrong_loop import WrongLoop
 from .wrong_thread import WrongThread
 
 #: Every kind, in the order in which they are armed and listed. Events go to them in this order,
@@ -30,6 +31,7 @@ TRAPS: tuple[type[Trap], ...] = (
     UnclosedLoop,
     UnclosedAsyncgen,
     WrongThread,
+    WrongLoop,
     SlowCallback,
     BlockingCall,
     LingeringTimer,

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from _thread import get_ident
 from asyncio import base_events, locks, queues
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from ..compat import asyncio as private
 from ..compat import cpython
-from ..core.objects import (
-    ask,
-    callbacks_of,
-    code_of,
-    coroutine_of,
-    is_a,
-    owner_of_method,
-    put,
-    task_name,
-)
+from ..core.callers import called, owner_of
+from ..core.objects import ask, is_a, put
 from ..core.ownership import THREAD_STARTED_AT
 from ..core.patches import Patches
-from ..core.paths import ASYNCIO, HARNESS, USER
+from ..core.paths import ASYNCIO, HARNESS
 from ..core.places import place_of
 from ..core.reported import CARRIED
 from ..core.reprs import text_of
@@ -33,7 +24,7 @@ from ..core.stacks import KINDS, user_mark
 from ..core.threads import ALONE
 from ..core.transports import all_classes
 from ..core.trap import BuiltinTrap
-from ..model.finding import Finding, Place
+from ..model.finding import Finding
 from ..model.text import shorten
 
 #: Methods that change an object bound to a loop, and wake the tasks that wait for it.
@@ -198,10 +189,10 @@ class WrongThread(BuiltinTrap):
         mark, label = user_mark(frame), "touched at"
         if mark is None:
             mark, label = ask(thread, THREAD_STARTED_AT), "by a thread that was started at"
-        location, location_label = self._owner_of(loop, obj)
+        location, location_label = owner_of(watch, loop, obj)
         return Finding(
             self.kind,
-            f"{_called(method, frame)}() was called in thread {_shown(thread)}, but its loop "
+            f"{called(method, frame)}() was called in thread {_shown(thread)}, but its loop "
             f"runs in thread {_name(runs_in)}",
             self.advice,
             watch.ownership.now().owner,
@@ -211,46 +202,6 @@ class WrongThread(BuiltinTrap):
             location_label=location_label,
         )
 
-    def _owner_of(self, loop: Any, obj: Any) -> tuple[Place | None, str]:
-        """The line that made the object, or the task that waits for it, else the loop."""
-        watch = self.watch
-        for task in _tasks(obj):
-            if (place := watch.origin_of(task)) is not None:
-                return place, "it belongs to the task made at"
-        if (place := watch.origin_of(obj)) is not None:
-            return place, "it was made at"
-        place = watch.origin_of(loop)
-        if place is None:
-            # A runner made the loop, for the task that runs in it.
-            place = _main_task_of(loop)
-            return place, "its loop runs what is defined at"
-        return place, "its loop was made at"
-
-
-def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:
-    """The tasks that ``obj``, a callback or a future, wakes."""
-    owner = owner_of_method(obj)
-    if is_a(owner, asyncio.Task):
-        yield owner
-    if is_a(obj, asyncio.Future):
-        for callback in callbacks_of(obj):
-            owner = owner_of_method(callback)
-            if is_a(owner, asyncio.Task):
-                yield owner
-
-
-def _main_task_of(loop: Any) -> Place | None:
-    """Where the first of the loop's tasks that runs the user's code is defined."""
-    try:
-        tasks = sorted(asyncio.all_tasks(loop), key=task_name)
-    except RuntimeError:  # the set of all tasks changed meanwhile, in the loop's thread
-        return None
-    for task in tasks:
-        code = code_of(coroutine_of(task))
-        if code is not None and KINDS[code.co_filename] == USER:
-            return Place(code.co_filename, code.co_firstlineno, code.co_name)
-    return None
-
 
 def _in_destructor(frame: FrameType | None) -> bool:
     """Whether a destructor makes the call: it runs in the thread that drops the last reference."""
@@ -259,19 +210,6 @@ def _in_destructor(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _called(method: str, frame: FrameType | None) -> str:
-    """The method of asyncio's that the user called, which in turn called ``method``."""
-    while frame is not None:
-        code = frame.f_code
-        kind = KINDS[code.co_filename]
-        if kind == ASYNCIO:
-            method = code.co_qualname
-        elif kind != HARNESS:
-            break
-        frame = frame.f_back
-    return method.replace("BaseEventLoop.", "loop.")
 
 
 def _thread_of(loop: Any) -> int | None:

@@ -101,6 +101,9 @@ BREAKS: dict[str, Callable[[Renamed], None]] = {
     "children of gather()": lambda r: r.set(private_asyncio, "GATHERED", "_futures"),
     "attributes of asyncio.TaskGroup": lambda r: r.set(asyncio.TaskGroup, "__init__", _init),
     "messages of tasks and futures": lambda r: r.set(private_asyncio, "UNRETRIEVED", "was lost"),
+    "texts about objects of another loop": lambda r: r.set(
+        private_asyncio, "BOUND_ELSEWHERE", "is of another loop"
+    ),
     "text of InvalidStateError": lambda r: r.set(asyncio, "Future", _Completes),
     "attributes of transports and streams": lambda r: r.delete(
         selector_events, "_SelectorTransport"

@@ -121,6 +121,13 @@ def test_wrong_thread():
         await asyncio.to_thread(thread.join)
     asyncio.run(main())
 
+def test_wrong_loop():
+    async def make(): return asyncio.get_running_loop().create_future()
+    async def wait(future): await future
+    with asyncio.Runner() as runner:
+        future = runner.run(make())
+        asyncio.run(wait(future))
+
 def test_asyncgen():
     async def numbers():
         try:
@@ -286,6 +293,7 @@ DIFFERENT = {
     "messages of tasks and futures": (
         _PRIVATE + "private.DESTROYED = 'A task was lost'\nprivate.UNRETRIEVED = 'was never read'"
     ),
+    "texts about objects of another loop": _PRIVATE + "private.ELSEWHERE.probe = lambda: False",
     "text of InvalidStateError": _PRIVATE + "private.COMPLETION_ERRORS.probe = lambda: False",
     "selector of asyncio's loops": _PRIVATE + "private.LOOP_WAKE_UP = '_woken_by'",
     "callback of run_until_complete()": _PRIVATE + "private.RUN_CALLBACKS = ('_ended',)",
@@ -310,6 +318,7 @@ USUAL: Found = Counter(
         ("test_callback", "callback-exception"): 1,
         ("test_completed_twice", "invalid-state"): 1,
         ("test_wrong_thread", "wrong-thread"): 1,
+        ("test_wrong_loop", "wrong-loop"): 1,
         ("test_asyncgen", "unclosed-asyncgen"): 1,
         # From Python 3.13 on, the connection that the server has accepted is one of them.
         ("test_server", "unclosed-transport"): 3 if sys.version_info >= (3, 13) else 2,

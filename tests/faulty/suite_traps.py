@@ -97,6 +97,32 @@ async def wrong_thread_in_debug_mode():
     thread.join()
 
 
+async def wrong_loop():
+    running, loop = asyncio.get_running_loop(), type(asyncio.get_running_loop())()
+
+    def run_within_this():
+        asyncio._set_running_loop(None)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        asyncio._set_running_loop(running)
+
+    run_within_this()
+    loop.call_soon(print)
+    run_within_this()
+    loop.call_later(0.001, print)
+    loop.create_task(work())
+    run_within_this()
+    loop.call_soon(print)
+    loop.close()
+
+
+async def wrong_loop_that_asyncio_refuses():
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+    loop.close()
+    await asyncio.gather(asyncio.get_running_loop().create_future(), future)
+
+
 async def blocking_call():
     open(__file__).close()
 
@@ -121,7 +147,7 @@ async def swallowed_cancellation():
 TRAPS = [
     never_awaited, unretrieved_exception, unretrieved_future, unretrieved_behind_a_shield, unretrieved_in_a_thread,
     pending_task, unclosed_transport, pytest.param(slow_callback, marks=pytest.mark.asyncio_slow_callback_duration(0.05), id="slow_callback"), invalid_state, callback_exception,
-    unclosed_asyncgen, wrong_thread, wrong_thread_in_debug_mode, blocking_call, lingering_timer,
+    unclosed_asyncgen, wrong_thread, wrong_thread_in_debug_mode, wrong_loop, wrong_loop_that_asyncio_refuses, blocking_call, lingering_timer,
     swallowed_cancellation,
 ]  # fmt: skip
 

@@ -367,3 +367,31 @@ async def test_anyio(anyio_backend):
 
 async def test_anyio_process():
     assert await anyio.to_process.run_sync(int, "3") == 3
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def session_event():
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    task = asyncio.create_task(event.wait())
+    await asyncio.sleep(0)
+    yield loop, event
+    await task
+
+
+async def test_another_loop_is_told_threadsafe(session_event):
+    loop, event = session_event
+    loop.call_soon_threadsafe(event.set)
+
+
+def test_loops_in_turn():
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        queue = asyncio.Queue()
+        task = first.get_loop().create_task(queue.get())
+        first.run(work())
+        second.run(work())
+        queue.put_nowait(1)
+
+        async def result():
+            return await task
+
+        assert first.run(result()) == 1

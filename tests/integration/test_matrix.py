@@ -107,6 +107,16 @@ async def spring_wrong_thread():
         loop.call_soon(print)  # wrong-thread
     await asyncio.to_thread(touch)
 """,
+    "wrong-loop": """
+async def spring_wrong_loop():
+    loop, running = asyncio.new_event_loop(), asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    asyncio._set_running_loop(running)
+    loop.call_soon(print)  # wrong-loop
+    loop.close()
+""",
     "blocking-call": """
 async def spring_blocking_call():
     time.sleep(0.001)  # blocking-call

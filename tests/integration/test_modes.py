@@ -74,6 +74,15 @@ async def near_wrong_thread():
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(loop.call_soon_threadsafe, int)
 
+async def near_wrong_loop():
+    loop, running = asyncio.new_event_loop(), asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    asyncio._set_running_loop(running)
+    loop.call_soon_threadsafe(int)
+    loop.close()
+
 async def near_blocking_call():
     await asyncio.to_thread(time.sleep, 0.001)
 

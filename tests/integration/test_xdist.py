@@ -143,6 +143,15 @@ async def test_wrong_thread():
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(lambda: loop.call_soon(print))
 
+async def test_wrong_loop():
+    loop, running = asyncio.new_event_loop(), asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    asyncio._set_running_loop(running)
+    loop.call_soon(print)
+    loop.close()
+
 async def test_blocking_call(): open(__file__).close()
 
 async def test_lingering_timer():

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...compat import asyncio as private
 from ...core.objects import ask, is_a, is_running, traceback_of
+from ...core.threads import ALONE
 from ...core.watch import Watch
 
 
@@ -41,6 +42,7 @@ def make_run_forever(watch: Watch, original: Callable[[Any], None]) -> Callable[
             return original(self)
         tracked = False
         try:
+            self._asyncio_traps_ran = ALONE[0] or get_ident()
             tracked = watch.loop_enters(self)
         except Exception as exc:
             watch.faults.record("loops", exc)

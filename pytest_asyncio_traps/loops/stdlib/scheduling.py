@@ -57,13 +57,19 @@ _STEP_TYPES: Final = _step_types()
 def make_call_soon(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
     def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         if self._debug:
+            if self._thread_id is None and watch.several:
+                with watch.faults.guard("loops"):
+                    watch.idle_loop_called(self, "loop.call_soon", _getframe(1), callback)
             slow: Any = original(self, callback, *args, context=context)
             with watch.faults.guard("loops"):
                 hide_frame(slow)
             return slow
         try:
             thread = self._thread_id
-            if thread is not None and thread != get_ident():
+            if thread is None:
+                if watch.several:
+                    watch.idle_loop_called(self, "loop.call_soon", _getframe(1), callback)
+            elif thread != get_ident():
                 watch.events.wrong_thread_call(self, "loop.call_soon", _getframe(1), callback)
             if self._asyncio_traps_plain and not self._closed:
                 handle: Any = _new(SoonHandle)
@@ -95,6 +101,9 @@ def make_call_soon(watch: Watch, original: Callable[..., Any]) -> Callable[..., 
 def make_call_at(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
     def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         if self._debug:
+            if self._thread_id is None and watch.several:
+                with watch.faults.guard("loops"):
+                    watch.idle_loop_called(self, "loop.call_at", _getframe(1), callback)
             slow: Any = original(self, when, callback, *args, context=context)
             with watch.faults.guard("loops"):
                 hide_frame(slow)
@@ -103,7 +112,10 @@ def make_call_at(watch: Watch, original: Callable[..., Any]) -> Callable[..., An
         try:
             frame: Any = _getframe(1)
             thread = self._thread_id
-            if thread is not None and thread != get_ident():
+            if thread is None:
+                if watch.several:
+                    watch.idle_loop_called(self, "loop.call_at", frame, callback)
+            elif thread != get_ident():
                 watch.events.wrong_thread_call(self, "loop.call_at", frame, callback)
             if self._asyncio_traps_plain and not self._closed and when is not None:
                 if frame.f_code is _CALL_LATER:

@@ -53,6 +53,7 @@ def make_run(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
                     runner = outer
                     tracked = watch.loop_enters(self)
                     runner._thread_id = get_ident()
+                    self._asyncio_traps_ran = runner._thread_id
         if runner is None:
             return original(self, *args, **kwargs)
         try:

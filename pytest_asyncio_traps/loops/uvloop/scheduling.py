@@ -40,7 +40,10 @@ def make_call_soon(
             frame = _getframe(1)
             thread = runner._thread_id
             refuses = False
-            if thread is not None and thread != get_ident():
+            if thread is None:
+                if watch.several:
+                    watch.idle_loop_called(self, "loop.call_soon", frame, callback)
+            elif thread != get_ident():
                 refuses = _touch(watch, is_debug, self, "loop.call_soon", frame, callback)
             shown = Step(step, runner, frame.f_code, frame.f_lasti, callback)
         except Exception as exc:
@@ -112,7 +115,10 @@ def make_call_later(
             runner = runner_of(self)
             thread = runner._thread_id
             refuses = False
-            if thread is not None and thread != get_ident():
+            if thread is None:
+                if watch.several:
+                    watch.idle_loop_called(self, "loop.call_later", frame, callback)
+            elif thread != get_ident():
                 refuses = _touch(watch, is_debug, self, "loop.call_later", frame, callback)
             code, lasti = frame.f_code, frame.f_lasti
             shown = Step(step, runner, code, lasti, callback)
