@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from jobs import Client, Pool, State, serving
+from jobs import Client, Pool, Session, State, serving
 from jobs.tasks import TASKS
 
 
@@ -94,6 +94,12 @@ async def results(client: Client, numbers: list[int]) -> AsyncIterator[str]:
     """Yield the result of each job."""
     for number in numbers:
         yield await client.result(number)
+
+
+async def test_unclosed_resource(address: tuple[str, int]) -> None:
+    session = Session(*address)  # never closed
+
+    assert await session.run("square", "3") == "9"
 
 
 async def test_wrong_thread() -> None:

@@ -108,6 +108,11 @@ class Listener:
     def executor_job_done(self, result: Any, mark: Mark | None, tenure: Tenure) -> None:
         """A job of an executor has ended; ``mark`` and ``tenure`` say who submitted it."""
 
+    # -- modules ------------------------------------------------------------
+
+    def modules_imported(self) -> None:
+        """A test or fixture is about to begin, and modules were imported since the last one."""
+
     # -- Python's own hooks -------------------------------------------------
 
     def warning_shown(self, message: Any, frame: FrameType | None) -> None:
