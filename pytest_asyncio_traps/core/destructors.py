@@ -14,6 +14,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +27,8 @@ _DICT: Final = type.__dict__["__dict__"].__get__
 _MRO: Final = type.__dict__["__mro__"].__get__
 _QUALNAME: Final = type.__dict__["__qualname__"].__get__
 _names_of: Final[Any] = vars(ModuleType)["__dict__"].__get__
+
+_is_subclass: Final = type.__subclasscheck__
 
 #: Methods that close an object, the ones to recommend first.
 _METHODS: Final = ("aclose", "close", "ensure_closed", "disconnect")
@@ -143,7 +146,7 @@ class LibraryClasses:
         found = []
         for value in list(_names_of(module).values()):
             metaclass = type(value)
-            if metaclass is not type and not is_a(value, type):
+            if metaclass is not type and not _is_subclass(type, metaclass):
                 continue
             # Imported names are found in the module that defines them.
             if _DICT(value).get("__module__") == name and self.closing_of(value) is not None:
@@ -261,12 +264,10 @@ def _is_ignored(category: type, text: str) -> bool:
 class _Category(type):
     """The class of `_Probe`, a category of warnings that none is a subclass of."""
 
-    _last: Callable[[], Destructor | None]
+    _probe: WarningProbe
 
     def __subclasscheck__(cls, category: type) -> bool:
-        destructor = cls._last()
-        if destructor is not None:
-            destructor.warned(category)
+        cls._probe.passed(category)
         return False
 
 
@@ -275,20 +276,31 @@ class WarningProbe:
 
     Filters are the only thing that Python asks about a warning which it then ignores. The filter is
     in place during the destructor only; it stands before all others. ``last`` returns the innermost
-    destructor that runs in this thread.
+    destructor that runs in this thread; ``guard`` keeps faults from the code that warns.
     """
 
-    def __init__(self, last: Callable[[], Destructor | None]) -> None:
+    def __init__(
+        self, last: Callable[[], Destructor | None], guard: AbstractContextManager[object]
+    ) -> None:
         self._last = last
-        category = _Category("_Probe", (Warning,), {"_last": staticmethod(last)})
+        self._guard = guard
+        category = _Category("_Probe", (Warning,), {"_probe": self})
         self._filter = ("ignore", self, category, None, 0)
 
     def match(self, text: Any) -> bool:
         """As the method of a compiled pattern: Python calls it with the message."""
-        destructor = self._last()
-        if destructor is not None:
-            destructor.text = str.__str__(text) if is_a(text, str) else ""
+        with self._guard:
+            destructor = self._last()
+            if destructor is not None:
+                destructor.text = str.__str__(text) if is_a(text, str) else ""
         return True
+
+    def passed(self, category: type) -> None:
+        """A warning of ``category`` is about to pass the filters."""
+        with self._guard:
+            destructor = self._last()
+            if destructor is not None:
+                destructor.warned(category)
 
     def insert(self) -> None:
         """Put the filter in place."""

@@ -64,7 +64,7 @@ class UnclosedResource(BuiltinTrap):
         #: object would show in its ``__dict__``, and some classes allow none.
         self._made: dict[int, Made] = {}
         self._running = _Running()
-        self._probe = WarningProbe(self._running.last)
+        self._probe = WarningProbe(self._running.last, self.watch.faults.guard(self.kind))
         self._classes = LibraryClasses()
         #: The ids of the classes in which a constructor or destructor was replaced, with its name.
         self._replaced: set[tuple[int, str]] = set()

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -74,6 +75,24 @@ async def unclosed_asyncgen():
     await asyncio.sleep(0.001)
 
 
+class Client:
+    def __init__(self, loop):
+        self.loop = loop
+
+    async def close(self):
+        self.loop = None
+
+    def __del__(self):
+        if self.loop is not None:
+            warnings.warn("a client was not closed", ResourceWarning)
+            context = {"client": self, "message": "a client was not closed"}
+            self.loop.call_exception_handler(context)
+
+
+async def unclosed_resource():
+    Client(asyncio.get_running_loop())
+
+
 async def wrong_thread():
     loop = asyncio.get_running_loop()
     future, event = loop.create_future(), asyncio.Event()
@@ -121,7 +140,7 @@ async def swallowed_cancellation():
 TRAPS = [
     never_awaited, unretrieved_exception, unretrieved_future, unretrieved_behind_a_shield, unretrieved_in_a_thread,
     pending_task, unclosed_transport, pytest.param(slow_callback, marks=pytest.mark.asyncio_slow_callback_duration(0.05), id="slow_callback"), invalid_state, callback_exception,
-    unclosed_asyncgen, wrong_thread, wrong_thread_in_debug_mode, blocking_call, lingering_timer,
+    unclosed_asyncgen, unclosed_resource, wrong_thread, wrong_thread_in_debug_mode, blocking_call, lingering_timer,
     swallowed_cancellation,
 ]  # fmt: skip
 
