@@ -1,4 +1,4 @@
-"""Destructors that complain: of which classes, about what, and what their objects hold.
+"""Destructors that complain.
 
 A destructor cannot await. That of an object which has to be closed by a coroutine can only say that
 nobody did. Python hides what most of them say: it ignores a ResourceWarning by default.
@@ -6,167 +6,22 @@ nobody did. Python hides what most of them say: it ignores a ResourceWarning by 
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import inspect
+import functools
 import sys
 import warnings
-import weakref
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from types import FrameType, FunctionType, ModuleType
-from typing import Any, Final, NamedTuple
+from re import Pattern
+from types import FrameType
+from typing import Any, Final
 
-from .objects import ask, ask_text, class_name, function_code, is_a, is_any
-from .ownership import Tenure
+from ..compat import cpython
+from .objects import function_code, is_a
 from .paths import LIBRARY
-from .stacks import KINDS, Mark
+from .resources import Resource, first_argument
+from .stacks import KINDS
 
-_DICT: Final = type.__dict__["__dict__"].__get__
-_MRO: Final = type.__dict__["__mro__"].__get__
-_QUALNAME: Final = type.__dict__["__qualname__"].__get__
-_names_of: Final[Any] = vars(ModuleType)["__dict__"].__get__
-
-_is_subclass: Final = type.__subclasscheck__
-
-#: Methods that close an object, the ones to recommend first.
-_METHODS: Final = ("aclose", "close", "ensure_closed", "disconnect")
-
-
-class Closing(NamedTuple):
-    """How objects of a class are closed."""
-
-    #: The class, as its users import it.
-    public_name: str
-    #: The coroutine function that closes an object; empty if only ``async with`` does.
-    method: str
-    #: Whether ``async with`` closes an object, too.
-    is_context_manager: bool
-
-
-# -- classes -------------------------------------------------------------------------------------
-
-
-def definer(cls: type, name: str) -> type | None:
-    """The class in the MRO of ``cls`` that defines ``name``, or None. Runs no code of theirs."""
-    for base in _MRO(cls):
-        if name in _DICT(base):
-            found: type = base
-            return found
-    return None
-
-
-def member(cls: type, name: str) -> Any:
-    """What `definer` has under ``name``, as it is; None if there is none."""
-    base = definer(cls, name)
-    return _DICT(base)[name] if base is not None else None
-
-
-def is_librarys(function: object) -> bool:
-    """Whether ``function`` is written in Python, and neither Python's own nor a test runner's."""
-    code = function_code(function) if is_a(function, FunctionType) else None
-    return code is not None and KINDS[code.co_filename] >= LIBRARY
-
-
-def _is_async(cls: type, name: str) -> bool:
-    """Whether ``name`` is a coroutine function of ``cls``, or says that it returns an awaitable."""
-    function = member(cls, name)
-    for _ in range(10):  # decorators that wrap one another
-        if not is_a(function, FunctionType):
-            return False
-        if inspect.iscoroutinefunction(function) or _returns_awaitable(function):
-            return True
-        function = vars(function).get("__wrapped__")
-    return False
-
-
-def _returns_awaitable(function: object) -> bool:
-    annotations = ask(function, "__annotations__")
-    returned = annotations.get("return") if type(annotations) is dict else None
-    name = returned if type(returned) is str else ask_text(returned, "__qualname__")
-    return any(awaitable in name for awaitable in ("Awaitable", "Coroutine", "Future"))
-
-
-def closing_of(cls: type) -> Closing | None:
-    """How objects of ``cls`` are closed; None without a destructor, or if nothing is to be awaited.
-
-    A base class may have the destructor of a connection that only a subclass closes by a coroutine.
-    """
-    if not is_librarys(member(cls, "__del__")):
-        return None
-    method = next((name for name in _METHODS if _is_async(cls, name)), "")
-    is_context_manager = _is_async(cls, "__aexit__")
-    if not method and not is_context_manager:
-        return None
-    if method in ("", "aclose") and _has_plain_close(cls):
-        return None  # anyio's memory streams, aiohttp's responses: close() is enough
-    return Closing(_public_name(cls), method, is_context_manager)
-
-
-def _has_plain_close(cls: type) -> bool:
-    return is_a(member(cls, "close"), FunctionType) and not _is_async(cls, "close")
-
-
-def _public_name(cls: type) -> str:
-    """The shortest path under which the packages around ``cls`` export it."""
-    module, name = ask_text(cls, "__module__"), _QUALNAME(cls)
-    parts = module.split(".")
-    for length in range(1, len(parts)):
-        package = sys.modules.get(".".join(parts[:length]))
-        if is_a(package, ModuleType) and _names_of(package).get(name) is cls:
-            return ".".join([*parts[:length], name])
-    return f"{module}.{name}" if module else name
-
-
-class LibraryClasses:
-    """The classes of imported modules whose objects a coroutine closes: see `closing_of`."""
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-        # By id, since hashing a class may run code of its metaclass.
-        self._closings: dict[int, tuple[weakref.ref[type], Closing | None]] = {}
-
-    def find_new(self) -> list[type]:
-        """The classes in modules that were imported since the last call.
-
-        A module whose import is under way is searched as far as it has come.
-        """
-        found: list[type] = []
-        for name in [name for name in list(sys.modules) if name not in self._seen]:
-            self._seen.add(name)
-            if name.partition(".")[0] in _NOT_SEARCHED:
-                continue
-            module = sys.modules.get(name)
-            if is_a(module, ModuleType):
-                found += self._in_module(name, module)
-        return found
-
-    def _in_module(self, name: str, module: ModuleType) -> list[type]:
-        found = []
-        for value in list(_names_of(module).values()):
-            metaclass = type(value)
-            if metaclass is not type and not _is_subclass(type, metaclass):
-                continue
-            # Imported names are found in the module that defines them.
-            if _DICT(value).get("__module__") == name and self.closing_of(value) is not None:
-                found.append(value)
-        return found
-
-    def closing_of(self, cls: type) -> Closing | None:
-        """The same as the function `closing_of`, from a cache."""
-        ref, closing = self._closings.get(id(cls), (None, None))
-        if ref is None or ref() is not cls:
-            closing = closing_of(cls)
-            self._closings[id(cls)] = weakref.ref(cls), closing
-        return closing
-
-
-#: Packages with no class of interest: Python's own, and those that run tests.
-_NOT_SEARCHED: Final = sys.stdlib_module_names | {
-    "pytest", "_pytest", "pluggy", "pytest_asyncio", "pytest_asyncio_traps", "xdist", "execnet",
-    "uvloop",
-}  # fmt: skip
+# -- stand-ins for constructors and destructors --------------------------------------------------
 
 
 class Constructor:
@@ -188,87 +43,151 @@ class Constructor:
         return self._original.__get__(obj, cls)
 
 
-def instance_of(frame: FrameType) -> Any:
-    """The object whose constructor runs in ``frame``, or None."""
-    code = frame.f_code
-    if code.co_name != "__init__" or not code.co_argcount:
-        return None
-    return frame.f_locals.get(code.co_varnames[0])
+class DestructorHook:
+    """Stands in for ``__del__`` in a class: calls ``begin`` when it is looked up on an object.
+
+    What ``begin`` returns is called with None after the destructor has run. There is no frame in
+    between, as for `Constructor`.
+    """
+
+    __slots__ = ("_begin", "_original")
+
+    def __init__(
+        self, original: Any, begin: Callable[[Any, Any], Callable[[], None] | None]
+    ) -> None:
+        self._original = original
+        self._begin = begin
+
+    def __get__(self, obj: Any, cls: type | None = None) -> Any:
+        bound = self._original.__get__(obj, cls)
+        if obj is None:
+            return bound
+        end = self._begin(obj, self._original)
+        if end is None:
+            return bound
+        call = _Call(bound)
+        call.end = end
+        return call
 
 
-def is_blank(obj: object) -> bool:
-    """Whether ``obj`` has no attributes: its constructor raised before it did anything."""
-    attributes = ask(obj, "__dict__")
-    return type(attributes) is dict and not attributes
+class _Call(functools.partial[Any]):
+    """A destructor to be called. Python drops it as soon as it has returned."""
+
+    end: Callable[[], None]
+
+    def __del__(self) -> None:
+        self.end()
+
+    def __repr__(self) -> str:
+        return repr(self.func.__func__)  # as in the text about an exception in the destructor
 
 
 # -- what a destructor says ----------------------------------------------------------------------
 
-
-class Made(NamedTuple):
-    """Where an object was made, in whose tenure, and on whose behalf."""
-
-    mark: Mark
-    #: The frames of user code that led to ``mark``: see `user_stack`.
-    outer: tuple[Any, ...]
-    tenure: Tenure
-    #: Whether a function of an installed library, called by the user's code, made it.
-    by_library: bool
-    #: Whether the constructor of another watched object made it.
-    is_part: bool
+#: How the warnings of objects in C begin, which an object may hold and drop in its destructor.
+_WARNINGS_OF_PARTS: Final = (
+    "unclosed file <_io.",
+    "unclosed <socket.",
+    "unclosed <ssl.",
+    "unclosed database in <sqlite3.",
+    "unclosed scandir iterator <",
+    "unclosed resource <",  # uvloop
+)
 
 
 class Destructor:
-    """A destructor of ``obj`` that runs."""
+    """A destructor that runs: of ``obj``, by the function ``function``."""
 
-    __slots__ = ("complained", "consented", "delivery", "made", "obj", "text", "transports")
+    __slots__ = (
+        "_code", "complained", "consented", "delivery", "kept", "modules", "obj", "resource",
+        "text", "told_loop", "transports",
+    )  # fmt: skip
 
     delivery: Any
 
-    def __init__(self, obj: Any, made: Made, transports: list[Any]) -> None:
+    def __init__(self, obj: Any, function: Any, resource: Resource) -> None:
         self.obj = obj
-        self.made = made
+        self._code = function_code(function)
+        self.resource = resource
         #: What ``obj`` held before the destructor ran.
-        self.transports = transports
-        #: Whether it has said that the object was not closed.
+        self.transports: list[Any] = []
+        self.kept: list[Resource] = []
+        #: Whether it has said that the object was not closed, by a warning and to its loop.
         self.complained = False
+        self.told_loop = False
         #: Whether the user has dealt with that.
         self.consented = False
-        #: The message of the latest warning.
+        #: The message of the latest warning, and the modules that it is said to come from.
         self.text = ""
+        self.modules: list[str] = []
 
-    def warned(self, category: type) -> None:
-        """A warning of ``category`` is about to pass the filters."""
-        if not type.__subclasscheck__(ResourceWarning, category):
+    def warned(self, category: type, frame: FrameType | None, filters: list[Any]) -> None:
+        """A warning of ``category`` from ``frame`` is about to pass ``filters``."""
+        if not type.__subclasscheck__(ResourceWarning, category) or not self._is_own(frame):
             return
         self.complained = True
-        self.consented = self.consented or _is_ignored(category, self.text)
+        self.consented = self.consented or is_ignored(filters, category, self.text, self.modules)
+
+    def _is_own(self, frame: FrameType | None) -> bool:
+        """Whether the latest warning is about the object, and not about one that it drops.
+
+        The collector may also run in a destructor, and destroy unrelated objects.
+        """
+        if self.text.startswith(_WARNINGS_OF_PARTS):
+            return False
+        if frame is None or KINDS[frame.f_code.co_filename] < LIBRARY:
+            return False  # of a subprocess, a transport or a temporary folder
+        while frame is not None:
+            code = frame.f_code
+            if code is self._code or code.co_name == "__del__":
+                if first_argument(frame) is not self.obj:
+                    return False
+                if code is self._code:
+                    return True
+            frame = frame.f_back
+        return False
 
 
-def _is_ignored(category: type, text: str) -> bool:
-    """Whether a filter of the user's, and not Python's own one, ignores that warning."""
-    filters: list[Any] = [each for each in warnings.filters if type(each[2]) is not _Category]
-    for number, (action, message, of, module, line) in enumerate(filters):
-        if module is not None or line or not type.__subclasscheck__(of, category):
-            continue  # where a destructor warns depends on who drops the object
-        if type(message) is str:
-            if message != text:
-                continue
-        elif message is not None and not message.match(text):
+def is_ignored(filters: list[Any], category: type, text: str, modules: list[str]) -> bool:
+    """Whether one of ``filters`` of the user's ignores that warning from one of ``modules``."""
+    for action, message, of, module, line in filters:
+        if line or not type.__subclasscheck__(of, category):
             continue
-        is_default = (message, of) == (None, ResourceWarning) and number == len(filters) - 1
-        return action == "ignore" and not is_default
+        if _matches(message, [text]) and _matches(module, modules):
+            return bool(action == "ignore")
     return False
 
 
+def _matches(wanted: Any, texts: list[str]) -> bool:
+    """Whether ``wanted``, the text or pattern of a filter, matches one of ``texts``."""
+    if wanted is None:
+        return True
+    if type(wanted) is str:
+        return wanted in texts
+    return is_a(wanted, Pattern) and any(wanted.match(text) for text in texts)
+
+
 class _Category(type):
-    """The class of `_Probe`, a category of warnings that none is a subclass of."""
+    """The class of a category of warnings that none is a subclass of."""
 
     _probe: WarningProbe
 
     def __subclasscheck__(cls, category: type) -> bool:
-        cls._probe.passed(category)
+        cls._probe.passed(category, sys._getframe(1))
         return False
+
+
+class _Module:
+    """Stands for the pattern that the module of a warning has to match."""
+
+    __slots__ = ("_probe",)
+
+    def __init__(self, probe: WarningProbe) -> None:
+        self._probe = probe
+
+    def match(self, name: Any) -> bool:
+        self._probe.came_from(name)
+        return True
 
 
 class WarningProbe:
@@ -285,7 +204,10 @@ class WarningProbe:
         self._last = last
         self._guard = guard
         category = _Category("_Probe", (Warning,), {"_probe": self})
-        self._filter = ("ignore", self, category, None, 0)
+        self._filter = ("ignore", self, category, _Module(self), 0)
+        # Python's own filter, if it has one. A filter that the user adds is another, equal object.
+        default = ("ignore", None, ResourceWarning, None, 0)
+        self._default = next((each for each in reversed(_filters()) if each == default), None)
 
     def match(self, text: Any) -> bool:
         """As the method of a compiled pattern: Python calls it with the message."""
@@ -293,67 +215,43 @@ class WarningProbe:
             destructor = self._last()
             if destructor is not None:
                 destructor.text = str.__str__(text) if is_a(text, str) else ""
+                destructor.modules = []
         return True
 
-    def passed(self, category: type) -> None:
-        """A warning of ``category`` is about to pass the filters."""
+    def came_from(self, module: Any) -> None:
+        """The latest warning is one from ``module``."""
+        with self._guard:
+            destructor = self._last()
+            if destructor is not None and is_a(module, str):
+                destructor.modules.append(str.__str__(module))
+
+    def passed(self, category: type, frame: FrameType | None) -> None:
+        """A warning of ``category`` from ``frame`` is about to pass the filters."""
         with self._guard:
             destructor = self._last()
             if destructor is not None:
-                destructor.warned(category)
+                destructor.warned(category, frame, self.users_filters())
+
+    def users_filters(self) -> list[Any]:
+        """The filters in force, without this one and Python's own for a ResourceWarning."""
+        own = self._filter, self._default
+        return [each for each in _filters() if not any(each is one for one in own)]
 
     def insert(self) -> None:
         """Put the filter in place."""
         # Without telling `warnings`: that would have Python show other warnings a second time.
-        warnings.filters.insert(0, self._filter)  # type: ignore[attr-defined]
+        if cpython.FILTERS_ASKED.holds:
+            _filters().insert(0, self._filter)
 
     def remove(self) -> None:
         """Take the filter away, once for each call of `insert`."""
-        filters: list[Any] = warnings.filters  # type: ignore[assignment]
+        filters = _filters()
         for number, each in enumerate(filters):
             if each is self._filter:
                 del filters[number]
                 break
 
 
-# -- what an object holds ------------------------------------------------------------------------
-
-#: How many objects a search looks at.
-_MOST: Final = 1_000
-_CONTAINERS: Final = (dict, list, set, tuple, deque)
-
-
-def transports_of(obj: Any) -> list[Any]:
-    """The transports that ``obj`` holds through objects of its own package and streams.
-
-    Also while the collector destroys all of them, and weak references to them are gone.
-    """
-    packages = {_package(base) for base in _MRO(type(obj))} - {"builtins", "abc", "typing"}
-    seen, waiting, found = {id(obj)}, deque([obj]), []
-    while waiting and len(seen) < _MOST:
-        for held in gc.get_referents(waiting.popleft()):
-            if id(held) in seen:
-                continue
-            seen.add(id(held))
-            if _is_transport(held):
-                found.append(held)
-            elif is_any(held, *_CONTAINERS) or _is_within(held, packages):
-                waiting.append(held)
-    return found
-
-
-def _is_transport(obj: Any) -> bool:
-    return is_a(obj, asyncio.BaseTransport) or (
-        ask_text(type(obj), "__module__") == "uvloop.loop" and "Transport" in class_name(obj)
-    )
-
-
-def _is_within(obj: Any, packages: set[str]) -> bool:
-    if is_any(obj, type, FunctionType, ModuleType):
-        return False
-    streams = (asyncio.StreamReader, asyncio.StreamWriter)
-    return _package(type(obj)) in packages or is_any(obj, *streams)
-
-
-def _package(cls: type) -> str:
-    return ask_text(cls, "__module__").partition(".")[0]
+def _filters() -> list[Any]:
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    return filters

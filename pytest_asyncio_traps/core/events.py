@@ -75,6 +75,12 @@ class Listener:
     def transport_created(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         """``loop`` made a transport or a server for the call in ``frame``."""
 
+    def transports_left(self, transports: list[Any], how: str) -> None:
+        """``transports`` were left open, as ``how`` says, and are about to be reported.
+
+        A listener removes those that it reports as part of something else.
+        """
+
     def timer_created(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         """A loop that does not list its timers made one, for the user's instruction ``mark``."""
 

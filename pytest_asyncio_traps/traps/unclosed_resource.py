@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from ..core.contexts import OTHER, subject
-from ..core.destructors import (
-    Closing,
-    Constructor,
-    Destructor,
-    LibraryClasses,
-    Made,
-    WarningProbe,
-    definer,
-    instance_of,
-    is_blank,
-    is_librarys,
-    member,
-    transports_of,
-)
+from ..core.destructors import Constructor, Destructor, DestructorHook, WarningProbe, is_ignored
 from ..core.harness import user_has_handler
+from ..core.library_classes import Closing, LibraryClasses, definer, is_librarys, member
 from ..core.objects import ask, is_a
-from ..core.paths import LIBRARY, USER
 from ..core.places import place_of, places_of
-from ..core.reported import is_reported, set_reported
-from ..core.stacks import KINDS, is_user, user_mark, user_stack
+from ..core.reported import CARRIED, is_reported, set_reported
+from ..core.resources import (
+    Resource,
+    Resources,
+    caller_of_constructors,
+    held_by,
+    is_blank,
+    is_transport,
+)
+from ..core.stacks import is_user
 from ..core.trap import BuiltinTrap
 from ..model.finding import Finding
 from ..model.text import clean, shorten
+
+_COMPLAINED = "It was destroyed while open, and its destructor reported that."
 
 
 class UnclosedResource(BuiltinTrap):
@@ -44,7 +40,8 @@ class UnclosedResource(BuiltinTrap):
     Python and pytest hide the one, and the other is only logged.
 
     What is watched are the classes of imported modules that have both a destructor and an async way
-    to close. Their constructors tell whose an object is, their destructors what it reports.
+    to close. Their constructors tell whose an object is, their destructors what it reports. If the
+    loop is closed before that, the open transports of an object give it away.
     """
 
     kind = "unclosed-resource"
@@ -55,17 +52,12 @@ class UnclosedResource(BuiltinTrap):
     )
 
     def arm(self) -> None:
-        if ask(sys.flags, "context_aware_warnings"):
-            self.watch.blind(
-                f"{self.kind} of objects that only emit a ResourceWarning",
-                "each context has warning filters of its own",
-            )
-        #: By ``id()``, the objects that are alive; the destructor removes its object. A note on the
-        #: object would show in its ``__dict__``, and some classes allow none.
-        self._made: dict[int, Made] = {}
         self._running = _Running()
         self._probe = WarningProbe(self._running.last, self.watch.faults.guard(self.kind))
         self._classes = LibraryClasses()
+        self._resources = Resources(self._classes)
+        #: Of the collection that runs: by ``id()``, the destroyed objects that were reported.
+        self._collected: dict[int, Resource] = {}
         #: The ids of the classes in which a constructor or destructor was replaced, with its name.
         self._replaced: set[tuple[int, str]] = set()
 
@@ -80,19 +72,20 @@ class UnclosedResource(BuiltinTrap):
         constructor = member(cls, "__init__")
         if not is_librarys(constructor) and not is_a(constructor, Constructor):
             return
-        patches = self.watch.patches
-        try:
-            for name in ("__init__", "__del__"):
-                target = definer(cls, name)
-                if target is None or (id(target), name) in self._replaced:
-                    continue
-                if name == "__del__":
-                    patches.wrap(target, name, self._make_del)
-                else:
-                    patches.set(target, name, Constructor(constructor, self._constructed))
-                self._replaced.add((id(target), name))
-        except Exception:  # its metaclass refuses
-            pass
+        for name in ("__init__", "__del__"):
+            target = definer(cls, name)
+            if target is None or (id(target), name) in self._replaced:
+                continue
+            original = member(cls, name)
+            if name == "__del__":
+                hook: Any = DestructorHook(original, self._begin)
+            else:
+                hook = Constructor(original, self._constructed)
+            try:
+                self.watch.patches.set(target, name, hook)
+            except Exception:  # its metaclass refuses
+                return
+            self._replaced.add((id(target), name))
 
     # -- the life of an object ----------------------------------------------
 
@@ -102,44 +95,38 @@ class UnclosedResource(BuiltinTrap):
         if not watch.active or watch.faults.is_off(self.kind):
             return
         with watch.faults.guard(self.kind):
-            self._made.pop(id(obj), None)
-            if self._classes.closing_of(type(obj)) is None:
+            self._resources.take(obj)  # the constructor of a subclass has called this one
+            closing = self._classes.closing_of(type(obj))
+            # A class that is not watched may have replaced the destructor.
+            if closing is None or not is_a(member(type(obj), "__del__"), DestructorHook):
                 return
-            frame = _caller_of(frame, obj)
-            mark = user_mark(frame)
+            frame = caller_of_constructors(frame, obj)
+            mark, outer = watch.line_that_makes(frame)
             if mark is None or not is_user(mark):
                 return  # a library made it on its own behalf
-            outer = user_stack(frame)
-            by_library = is_part = False
-            while frame is not None and (kind := KINDS[frame.f_code.co_filename]) != USER:
-                by_library = by_library or kind == LIBRARY
-                is_part = is_part or id(instance_of(frame)) in self._made
-                frame = frame.f_back
-            self._made[id(obj)] = Made(mark, outer, watch.ownership.now(), by_library, is_part)
+            resource = Resource(obj, closing, mark, outer, watch.ownership.now())
+            self._resources.add(obj, resource, frame)
 
-    def _make_del(self, original: Callable[..., None]) -> Callable[..., None]:
+    def _begin(self, obj: Any, function: Any) -> Callable[[], None] | None:
+        """The destructor of ``obj`` is about to run. Returns what to call when it has run."""
         watch = self.watch
-
-        def __del__(self_: Any, *args: Any, **kwargs: Any) -> None:
-            destructor = None
-            if self._made and watch.active and not watch.faults.is_off(self.kind):
-                with watch.faults.guard(self.kind):
-                    destructor = self._begin(self_)
-            try:
-                original(self_, *args, **kwargs)
-            finally:
-                if destructor is not None:
-                    with watch.faults.guard(self.kind):
-                        self._end(destructor)
-
-        return __del__
-
-    def _begin(self, obj: Any) -> Destructor | None:
-        """The destructor of ``obj`` is about to run. None if it may complain."""
-        made = self._made.pop(id(obj), None)
-        if made is None or made.is_part or is_blank(obj):
+        if not self._resources or not watch.active or watch.faults.is_off(self.kind):
             return None
-        destructor = Destructor(obj, made, transports_of(obj))
+        with watch.faults.guard(self.kind):
+            destructor = self._destructor_of(obj, function)
+            if destructor is not None:
+                return functools.partial(self._end, destructor)
+        return None
+
+    def _destructor_of(self, obj: Any, function: Any) -> Destructor | None:
+        resource = self._resources.take(obj)
+        if resource is None or is_blank(obj):
+            return None
+        destructor = Destructor(obj, function, resource)
+        if not self.watch.tracker.collecting:
+            self._collected.clear()
+        if self._resources or self._collected or self.watch.transports:
+            self._note_held(destructor)
         self._running.destructors.append(destructor)
         try:
             self._probe.insert()
@@ -150,19 +137,35 @@ class UnclosedResource(BuiltinTrap):
             raise
         return destructor
 
+    def _note_held(self, destructor: Destructor) -> None:
+        for held in held_by(destructor.obj):
+            if is_transport(held):
+                destructor.transports.append(held)
+                continue
+            resource = self._resources.of(held)
+            if resource is not None:
+                resource.keepers.append(destructor.resource)
+            else:
+                resource = self._collected.get(id(held))
+            if resource is not None:
+                destructor.kept.append(resource)
+
     def _end(self, destructor: Destructor) -> None:
         """It has run: report what it has complained about."""
         watch = self.watch
-        self._running.destructors.remove(destructor)
-        self._probe.remove()
-        finding = None
-        try:
-            finding = self._finding_of(destructor)
-        finally:
-            # What is kept for later refers to the finding only: the object is about to be freed.
-            own = destructor.made.tenure.nodeid == watch.ownership.running.nodeid
-            report = (lambda: None) if finding is None else functools.partial(watch.report, finding)
-            watch.warning_monitor.end(destructor.delivery, report, own)
+        with watch.faults.guard(self.kind):
+            self._running.destructors.remove(destructor)
+            self._probe.remove()
+            finding = None
+            try:
+                finding = self._finding_of(destructor)
+            finally:
+                # What is kept for later refers to the finding only: the object is about to go.
+                own = destructor.resource.tenure.nodeid == watch.ownership.running.nodeid
+                tell = (
+                    (lambda: None) if finding is None else functools.partial(watch.report, finding)
+                )
+                watch.warning_monitor.end(destructor.delivery, tell, own)
 
     def exception_handler_called(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
@@ -171,39 +174,139 @@ class UnclosedResource(BuiltinTrap):
         if destructor is None or type(context) is not dict or subject(context) != OTHER:
             return
         if any(value is destructor.obj for value in context.values()):
-            destructor.complained = True
+            destructor.told_loop = True
             # As with other kinds, a test that sets a handler deals with what it is told.
             destructor.consented = destructor.consented or user_has_handler(loop)
+
+    def transports_left(self, transports: list[Any], how: str) -> None:
+        # A filter of all such warnings is meant for the destructors, too.
+        if not self._resources or is_ignored(
+            self._probe.users_filters(), ResourceWarning, "", [""]
+        ):
+            return
+        holders: dict[int, list[Resource]] = {id(transport): [] for transport in transports}
+        for obj, resource in self._resources.living():
+            for held in held_by(obj):
+                if id(held) in holders:
+                    holders[id(held)].append(resource)
+        for transport in list(transports):
+            held_by_all = holders[id(transport)]
+            resource = held_by_all[-1].made_by(held_by_all) if held_by_all else None
+            if resource is None:
+                continue
+            if not resource.reported:
+                notes = ("A connection that it holds was still open.", how)
+                self.watch.report(self._finding(resource, *notes))
+            for each in held_by_all:
+                each.reported = True
+            transports.remove(transport)
 
     # -- what to report -----------------------------------------------------
 
     def _finding_of(self, destructor: Destructor) -> Finding | None:
-        """What to report of an object whose destructor has run, or None."""
-        made, transports = destructor.made, destructor.transports
-        if not destructor.complained or destructor.consented:
+        """What to report now that a destructor has run, or None."""
+        resource = destructor.resource
+        # While the collector runs, an object may be destroyed before the one that holds it.
+        parts = [part for part in destructor.kept if part.finding is not None]
+        # A warning about an object that need not be awaited may be about a memory stream of anyio.
+        complained = destructor.told_loop or (
+            destructor.complained and not resource.closing.has_plain_close
+        )
+        if destructor.consented or resource.reported:
+            return None
+        if not complained:
+            parts = [part for part in parts if _is_part_of(part, resource)]
+            return self._in_place_of(parts, resource) if parts else None
+        responsible = resource.made_by(resource.keepers)
+        if responsible is None or responsible.reported:
             return None
         # If its connections were reported, this is the same cause; else they are part of this.
-        if any(is_reported(transport) for transport in transports):
-            return None
-        for transport in transports:
+        for transport in destructor.transports:
+            if is_reported(transport) and not self._withdraw(ask(transport, CARRIED)):
+                return None
             set_reported(transport)
-        closing = self._classes.closing_of(type(destructor.obj))
-        if closing is None:
+        for part in destructor.kept:
+            if not any(part is maker for maker in resource.makers):
+                part.reported = True
+                self._withdraw(part.finding)
+        if responsible is not resource:
+            responsible.reported = resource.reported = True
+            return self._finding(responsible, _part_of(resource))
+        resource.reported = True
+        resource.finding = self._finding(resource, _COMPLAINED)
+        if self.watch.tracker.collecting:
+            self._collected[id(destructor.obj)] = resource
+        return resource.finding
+
+    def _in_place_of(self, parts: list[Resource], resource: Resource) -> Finding | None:
+        """What to report of an object instead of its parts, which the collector destroyed first."""
+        if not all([self._withdraw(part.finding) for part in parts]):
             return None
-        notes: tuple[str, ...] = ("It was destroyed while open, and its destructor reported that.",)
-        if made.by_library:
-            notes += ("A library made it. If a client or a pool holds it, close that instead.",)
+        resource.reported = True
+        return self._finding(resource, _part_of(parts[0]))
+
+    def _withdraw(self, finding: Finding | None) -> bool:
+        """Take ``finding`` back. False if it is too late for that."""
+        found = self.watch.take()
+        kept = [each for each in found if each is not finding]
+        self.watch.found.extendleft(reversed(kept))
+        return len(kept) < len(found)
+
+    def _finding(self, resource: Resource, *notes: str) -> Finding:
+        closing = resource.closing
         name = shorten(clean(closing.public_name), 200)
+        notes += _who_made(resource)
+        by_task = self.watch.reported.is_made_by_task(resource.tenure, resource.mark)
         return Finding(
             self.kind,
             f"{name} was never closed",
             _advice(closing),
-            made.tenure.owner,
-            origin=place_of(made.mark),
+            resource.tenure.owner,
+            origin=place_of(resource.mark),
             notes=notes,
             subject=name,
-            trace=tuple(reversed(places_of((*made.mark, *made.outer)))),
+            trace=tuple(reversed(places_of((*resource.mark, *resource.outer)))),
+            part_of="pending-task" if by_task else "",
         )
+
+
+def _is_part_of(part: Resource, whole: Resource) -> bool:
+    """Whether ``whole``, which keeps ``part``, is what the user has to close."""
+    if part.made_by([whole]) is whole:
+        return True
+    # One that was handed to the constructor of the other, in the same line.
+    is_maker = any(part is maker for maker in whole.makers)
+    return not is_maker and place_of(part.mark) == place_of(whole.mark)
+
+
+def _part_of(part: Resource) -> str:
+    name = clean(shorten(part.closing.public_name, 200))
+    return f"Its {name} was destroyed while open, and the destructor reported that."
+
+
+def _who_made(resource: Resource) -> tuple[str, ...]:
+    """Notes about the objects of libraries that made the one to close."""
+    via = resource.via
+    if via is None:
+        note = "A library made it. If a client or a pool holds it, close that instead."
+        return (note,) if resource.by_library else ()
+    name = clean(shorten(via.public_name, 200))
+    close = f"call await {clean(shorten(via.name, 200))}.{via.method}() on"
+    how = f"{close} that instead" if via.method else "use that in async with instead"
+    return (f"It was made by {name}. If that keeps it, {how}.",)
+
+
+def _advice(closing: Closing) -> str:
+    """How to close the object."""
+    name = clean(shorten(closing.name, 200))
+    before = "before the test or fixture that made it ends"
+    if closing.method:
+        advice = f"Call await {name}.{closing.method}() on it {before}"
+        return advice + (", or use it in async with." if closing.is_context_manager else ".")
+    advice = "Use it in an async with statement"
+    if closing.has_plain_close:
+        advice += f", or call {name}.close() on it,"
+    return f"{advice} {before}."
 
 
 class _Running(threading.local):
@@ -214,21 +317,3 @@ class _Running(threading.local):
 
     def last(self) -> Destructor | None:
         return self.destructors[-1] if self.destructors else None
-
-
-def _caller_of(constructor: FrameType | None, obj: Any) -> FrameType | None:
-    """The frame that made ``obj``: outside of the constructors of its subclasses."""
-    frame = constructor
-    while frame is not None and instance_of(frame) is obj:
-        frame = frame.f_back
-    return frame
-
-
-def _advice(closing: Closing) -> str:
-    """How to close the object."""
-    name = clean(shorten(closing.public_name.rpartition(".")[2], 200))
-    before = "before the test or fixture that made it ends"
-    if not closing.method:
-        return f"Use it in an async with statement that ends {before}."
-    advice = f"Call await {name}.{closing.method}() on it {before}"
-    return advice + (", or use it in async with." if closing.is_context_manager else ".")

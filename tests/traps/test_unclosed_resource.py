@@ -14,7 +14,7 @@ KIND = "unclosed-resource"
 
 #: An installed library: clients that tell of themselves by one channel or the other.
 LIBRARY = """
-import asyncio, warnings
+import asyncio, gc, socket, sqlite3, tempfile, warnings
 
 class Base:
     closed = False
@@ -32,6 +32,10 @@ class Base:
         await self.close()
 
 class Warns(Base):
+    def __init__(self, loop=None, *parts):
+        super().__init__(loop)
+        self.parts = parts
+
     def __del__(self):
         if not self.closed:
             warnings.warn(f"Unclosed {self!r}", ResourceWarning, source=self)
@@ -54,7 +58,11 @@ class Stream(Sync):
     async def aclose(self): pass
 
 class Response(Sync):
+    def __init__(self, loop=None): self.loop = loop
     async def __aexit__(self, *exc): pass
+    def __del__(self):
+        warnings.warn("unclosed", ResourceWarning)
+        if self.loop: self.loop.call_exception_handler({"response": self, "message": "unclosed"})
 
 class Awaitable:
     def __init__(self): self.name = "it"
@@ -95,6 +103,40 @@ class Connected(Warns):
 
 def connect():
     return Warns()
+
+class Pool(Base):
+    # Complains of nothing itself; its connections do.
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = list(parts)
+
+    async def get(self):
+        await asyncio.sleep(0)
+        self.parts.append(Part())
+        return self.parts[-1]
+
+    def __del__(self): pass
+
+class Wrapper:
+    def __init__(self): self.client = Warns()
+    async def close(self): await self.client.close()
+
+class PointsAtCaller(Base):
+    def __del__(self): warnings.warn("unclosed", ResourceWarning, stacklevel=2)
+
+class DropsOthers(Base):
+    # Closed, but holds what was not, and drops it in its destructor.
+    def __init__(self):
+        super().__init__()
+        self.file, self.socket = open(__file__), socket.socket()
+        self.database, self.folder = sqlite3.connect(":memory:"), tempfile.TemporaryDirectory()
+        self.sync = Sync()
+
+    def __del__(self):
+        self.file = self.socket = self.database = self.folder = self.sync = None
+
+class Collects(Base):
+    def __del__(self): gc.collect()
 """
 
 
@@ -166,6 +208,48 @@ def test_variants(library: Suite) -> None:
 
         async def test_constructed_by_keyword():
             clients.Warns(loop=None)  # here
+
+        async def make(): return clients.connect()
+
+        async def test_in_a_task_of_a_library():
+            await asyncio.wait_for(clients.Pool().get(), 5)  # here
+
+        async def test_in_gather():
+            await asyncio.gather(clients.Pool().get(), asyncio.sleep(0))  # here
+
+        async def test_pool():
+            pool = clients.Pool()  # here
+            await pool.get()
+            await pool.get()
+
+        async def test_pool_in_a_cycle():
+            pool = clients.Pool()  # here
+            pool.itself = pool
+            await pool.get()
+
+        async def test_collect_pool():
+            gc.collect()
+
+        async def test_connection_of_a_closed_pool():
+            pool = clients.Pool()
+            connection = await pool.get()  # here
+            pool.parts.clear()
+            await pool.close()
+
+        async def test_made_for_another():
+            pool = clients.Pool(
+                clients.Warns())  # here
+
+        async def test_part_is_destroyed_first():
+            clients.Warns(clients.Warns())  # here
+
+        async def test_part_is_collected_first():
+            part = clients.Warns()  # here
+            part.itself = clients.Warns(part)
+            part.itself.itself = part.itself
+
+        async def test_collect_part():
+            gc.collect()
         """,
         KIND,
     )
@@ -224,8 +308,70 @@ def test_near_misses(library: Suite) -> None:
             assert told == ["Unclosed client"]
             loop.set_exception_handler(None)
 
+        async def test_handler_with_a_filter_of_a_module():
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", category=ResourceWarning, module="clients")
+                clients.Warns()
+
+        async def test_filters_from_scratch():
+            with warnings.catch_warnings():
+                warnings.resetwarnings()
+                warnings.simplefilter("ignore", ResourceWarning)
+                clients.Warns()
+
         async def test_a_socket_of_its_own():
             socket.socket()
+
+        async def test_what_it_drops():
+            await clients.DropsOthers().close()
+
+        async def test_what_is_collected_meanwhile():
+            cycle = [clients.Sync()]
+            cycle.append(cycle)
+            del cycle
+            clients.Collects()
+
+        @pytest.fixture
+        async def closed():
+            client = clients.Warns()
+            yield client
+            await client.close()
+
+        @pytest.fixture
+        def closed_by_finalizer(request):
+            client = clients.Warns()
+            request.addfinalizer(lambda: asyncio.run(client.close()))
+            return client
+
+        @pytest.fixture(scope="session")
+        def shared():
+            client = clients.Warns()
+            yield client
+            asyncio.run(client.close())
+
+        async def test_fixtures(closed, closed_by_finalizer, shared): pass
+
+        async def test_mocks():
+            from unittest.mock import AsyncMock, MagicMock, create_autospec, patch
+            AsyncMock(spec=clients.Warns), MagicMock(clients.Warns), create_autospec(clients.Warns)()
+            with patch.object(clients.Warns, "__init__", return_value=None):
+                clients.Warns()
+            client = clients.Pool(MagicMock(), AsyncMock())
+            client.close = AsyncMock()
+            await client.close()
+
+        async def test_copy():
+            import copy
+            client = clients.Warns()
+            copy.copy(client)
+            await client.close()
+
+        async def test_looked_at():
+            import inspect
+            client = clients.Warns()
+            inspect.getmembers(client), client.__del__, hasattr(client, "__del__")
+            await client.close()
+            client.__del__()
         """,
         KIND,
     )
@@ -291,13 +437,39 @@ def test_whom_it_blames(library: Suite) -> None:
     outcome.no_fault()
 
 
+def test_a_filter_in_the_ini_file(library: Suite) -> None:
+    """It is consent; a filter of another module is not."""
+    text = """
+        async def test_it():
+            clients.Warns()
+
+        async def test_tells():
+            clients.Tells(asyncio.get_running_loop())
+    """
+    ini = library.pytester.path / "tox.ini"
+    original = ini.read_text()
+
+    ini.write_text(f"{original}\nfilterwarnings = ignore::ResourceWarning\n")
+    ignored = run(library, text)
+    ini.write_text(f"{original}\nfilterwarnings = ignore::ResourceWarning:other\n")
+    other = run(library, text)
+
+    # The message to the loop is another channel, and no warning.
+    assert guilty(ignored) == [(KIND, "test_tells", "fail")]
+    assert guilty(other) == [(KIND, "test_it", "fail"), (KIND, "test_tells", "fail")]
+
+
 def test_the_advice_names_the_class_and_its_method(library: Suite) -> None:
     outcome = run(
         library,
         """
         async def test_it(): clients.Warns()
         async def test_slots(): clients.Slotted("it")
-        async def test_library(): clients.connect()
+        async def test_response(): clients.Response(asyncio.get_running_loop())
+        async def test_wrapped(): clients.Wrapper()
+        async def test_pooled():
+            pool = clients.Pool()
+            await pool.get()
         """,
     )
 
@@ -311,12 +483,22 @@ def test_the_advice_names_the_class_and_its_method(library: Suite) -> None:
     )
     stdout.fnmatch_lines(["*Call await Slotted.disconnect() on it before the test or fixture*"])
     stdout.fnmatch_lines(
-        ["*A library made it. If a client or a pool holds it, close that instead.*"]
+        [
+            "*It was made by clients.Wrapper. If that keeps it, call await Wrapper.close() on that "
+            "instead.",
+        ]
+    )
+    stdout.fnmatch_lines(
+        [
+            "E   unclosed-resource: clients.Pool was never closed",
+            "*Its clients.Part was destroyed while open, and the destructor reported that.",
+            "*Call await Pool.close() on it *",
+        ]
     )
 
 
 def test_its_transports_are_part_of_it(library: Suite) -> None:
-    """Whichever is found first is the only finding."""
+    """Whether the object or its loop goes first, and in which order a collection takes them."""
     outcome = run(
         library,
         """
@@ -340,15 +522,57 @@ def test_its_transports_are_part_of_it(library: Suite) -> None:
 
         async def test_collects():
             gc.collect()
+
+        async def test_collected(address):
+            client = clients.Connected()
+            client.itself = client
+            await client.connect(address)
+            del client
+            gc.collect()
+
+        async def test_transport_is_collected_first(address):
+            reader, writer = await asyncio.open_connection(*address)
+            client = clients.Connected()
+            client.itself, client.reader, client.writer = client, reader, writer
+            writer.client = client
+            del reader, writer, client
+            gc.collect()
+
+        async def test_closed(address):
+            client = await clients.Connected().connect(address)
+            client.writer.close()
+            await client.close()
         """,
     )
 
-    assert sorted((f["nodeid"].rpartition("::")[2], f["kind"]) for f in outcome.findings) == [
-        ("test_dropped", KIND),
-        ("test_in_a_cycle", "unclosed-transport"),
-        ("test_kept_until_the_loop_is_closed", "unclosed-transport"),
+    assert sorted(guilty(outcome)) == [
+        (KIND, name, "fail")
+        for name in (
+            "test_collected",
+            "test_dropped",
+            "test_in_a_cycle",
+            "test_kept_until_the_loop_is_closed",
+            "test_transport_is_collected_first",
+        )
     ]
     outcome.no_fault()
+
+
+def test_a_pending_task_covers_what_it_holds(library: Suite) -> None:
+    outcome = run(
+        library,
+        """
+        async def serve():
+            client = clients.Warns()
+            await asyncio.sleep(3600)
+
+        async def test_it():
+            asyncio.create_task(serve())
+            await asyncio.sleep(0)
+        """,
+    )
+
+    assert guilty(outcome) == [("pending-task", "test_it", "fail")]
 
 
 def test_the_library_notices_nothing(library: Suite) -> None:
@@ -365,12 +589,17 @@ def test_the_library_notices_nothing(library: Suite) -> None:
             assert caught[0].filename == __file__
             assert vars(looks) == {"caller": "test_frame"}
 
+        def test_caller_of_the_destructor():
+            with pytest.warns(ResourceWarning) as caught:
+                clients.PointsAtCaller()
+            assert caught[0].filename == __file__
+
         async def test_class():
-            assert str(inspect.signature(clients.Warns)) == "(loop=None)"
+            assert str(inspect.signature(clients.Tells)) == "(loop=None)"
             assert inspect.isfunction(clients.Base.__init__)
             assert clients.Base.__init__.__qualname__ == "Base.__init__"
             with pytest.raises(TypeError, match=r"^Base.__init__\\(\\) got an unexpected"):
-                clients.Warns(wrong=1)
+                clients.Tells(wrong=1)
 
         async def test_filters():
             before = list(warnings.filters)
@@ -381,7 +610,7 @@ def test_the_library_notices_nothing(library: Suite) -> None:
     )
 
     outcome.clean()
-    outcome.result.assert_outcomes(passed=3)
+    outcome.result.assert_outcomes(passed=4)
 
 
 def test_a_session_of_aiohttp(suite: Suite) -> None:
