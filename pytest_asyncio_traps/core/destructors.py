@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ from types import FrameType
 from typing import Any, Final
 
 from ..compat import cpython
-from .objects import function_code, is_a
+from .objects import ask, function_code, is_a
 from .paths import LIBRARY
 from .resources import Resource, first_argument
 from .stacks import KINDS
@@ -79,7 +80,8 @@ class _Call(functools.partial[Any]):
         self.end()
 
     def __repr__(self) -> str:
-        return repr(self.func.__func__)  # as in the text about an exception in the destructor
+        # As in the text about an exception in the destructor.
+        return repr(ask(self.func, "__func__", self.func))
 
 
 # -- what a destructor says ----------------------------------------------------------------------
@@ -146,6 +148,25 @@ class Destructor:
                     return True
             frame = frame.f_back
         return False
+
+
+class RunningDestructors(threading.local):
+    """The destructors that run in this thread."""
+
+    def __init__(self) -> None:
+        self._running: list[Destructor] = []
+
+    def add(self, destructor: Destructor) -> None:
+        """``destructor`` is about to run."""
+        self._running.append(destructor)
+
+    def remove(self, destructor: Destructor) -> None:
+        """``destructor`` has run."""
+        self._running.remove(destructor)
+
+    def last(self) -> Destructor | None:
+        """The innermost of them."""
+        return self._running[-1] if self._running else None
 
 
 def is_ignored(filters: list[Any], category: type, text: str, modules: list[str]) -> bool:

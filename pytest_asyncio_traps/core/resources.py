@@ -15,6 +15,7 @@ from .library_classes import Closing, LibraryClasses
 from .objects import ask, ask_text, class_name, is_a, is_any
 from .ownership import Tenure
 from .paths import LIBRARY, USER
+from .places import place_of
 from .stacks import KINDS, Mark
 
 _MRO: Final = type.__dict__["__mro__"].__get__
@@ -66,6 +67,14 @@ class Resource:
         if makers:
             return next((each for each in makers if each.is_direct), makers[-1])
         return None if self.is_part else self
+
+    def is_part_of(self, whole: Resource) -> bool:
+        """Whether ``whole``, which holds this object, is what the user has to close."""
+        if self.made_by([whole]) is whole:
+            return True
+        # Or this one was handed to the constructor of the other, in the same line.
+        is_maker = any(self is maker for maker in whole.makers)
+        return not is_maker and place_of(self.mark) == place_of(whole.mark)
 
 
 def _ref(obj: Any) -> weakref.ref[Any] | None:
@@ -131,6 +140,15 @@ class Resources:
             if obj is not None:
                 yield obj, resource
 
+    def holders_of(self, transports: list[Any]) -> dict[int, list[Resource]]:
+        """By ``id()`` of each transport, the objects that hold it, the latest made last."""
+        holders: dict[int, list[Resource]] = {id(transport): [] for transport in transports}
+        for obj, resource in self.living():
+            for held in held_by(obj):
+                if id(held) in holders:
+                    holders[id(held)].append(resource)
+        return holders
+
 
 def first_argument(frame: FrameType) -> Any:
     """The first argument of the function that runs in ``frame``, such as ``self``; or None."""
@@ -140,9 +158,7 @@ def first_argument(frame: FrameType) -> Any:
 
 def caller_of_constructors(frame: FrameType | None, obj: Any) -> FrameType | None:
     """From ``frame`` outwards, the first one that is none of a constructor of ``obj``."""
-    while (
-        frame is not None and frame.f_code.co_name == "__init__" and first_argument(frame) is obj
-    ):
+    while frame is not None and frame.f_code.co_name == "__init__" and first_argument(frame) is obj:
         frame = frame.f_back
     return frame
 

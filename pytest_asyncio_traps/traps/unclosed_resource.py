@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from ..core.contexts import OTHER, subject
-from ..core.destructors import Constructor, Destructor, DestructorHook, WarningProbe, is_ignored
+from ..core.destructors import (
+    Constructor,
+    Destructor,
+    DestructorHook,
+    RunningDestructors,
+    WarningProbe,
+    is_ignored,
+)
 from ..core.harness import user_has_handler
 from ..core.library_classes import Closing, LibraryClasses, definer, is_librarys, member
 from ..core.objects import ask, is_a
@@ -28,8 +34,6 @@ from ..core.stacks import is_user
 from ..core.trap import BuiltinTrap
 from ..model.finding import Finding
 from ..model.text import clean, shorten
-
-_COMPLAINED = "It was destroyed while open, and its destructor reported that."
 
 
 class UnclosedResource(BuiltinTrap):
@@ -52,7 +56,7 @@ class UnclosedResource(BuiltinTrap):
     )
 
     def arm(self) -> None:
-        self._running = _Running()
+        self._running = RunningDestructors()
         self._probe = WarningProbe(self._running.last, self.watch.faults.guard(self.kind))
         self._classes = LibraryClasses()
         self._resources = Resources(self._classes)
@@ -127,12 +131,12 @@ class UnclosedResource(BuiltinTrap):
             self._collected.clear()
         if self._resources or self._collected or self.watch.transports:
             self._note_held(destructor)
-        self._running.destructors.append(destructor)
+        self._running.add(destructor)
         try:
             self._probe.insert()
             destructor.delivery = self.watch.warning_monitor.begin()
         except BaseException:
-            self._running.destructors.remove(destructor)
+            self._running.remove(destructor)
             self._probe.remove()
             raise
         return destructor
@@ -154,7 +158,7 @@ class UnclosedResource(BuiltinTrap):
         """It has run: report what it has complained about."""
         watch = self.watch
         with watch.faults.guard(self.kind):
-            self._running.destructors.remove(destructor)
+            self._running.remove(destructor)
             self._probe.remove()
             finding = None
             try:
@@ -184,20 +188,16 @@ class UnclosedResource(BuiltinTrap):
             self._probe.users_filters(), ResourceWarning, "", [""]
         ):
             return
-        holders: dict[int, list[Resource]] = {id(transport): [] for transport in transports}
-        for obj, resource in self._resources.living():
-            for held in held_by(obj):
-                if id(held) in holders:
-                    holders[id(held)].append(resource)
+        holders = self._resources.holders_of(transports)
         for transport in list(transports):
-            held_by_all = holders[id(transport)]
-            resource = held_by_all[-1].made_by(held_by_all) if held_by_all else None
+            holding = holders[id(transport)]
+            resource = holding[-1].made_by(holding) if holding else None
             if resource is None:
                 continue
             if not resource.reported:
                 notes = ("A connection that it holds was still open.", how)
                 self.watch.report(self._finding(resource, *notes))
-            for each in held_by_all:
+            for each in holding:
                 each.reported = True
             transports.remove(transport)
 
@@ -215,7 +215,7 @@ class UnclosedResource(BuiltinTrap):
         if destructor.consented or resource.reported:
             return None
         if not complained:
-            parts = [part for part in parts if _is_part_of(part, resource)]
+            parts = [part for part in parts if part.is_part_of(resource)]
             return self._in_place_of(parts, resource) if parts else None
         responsible = resource.made_by(resource.keepers)
         if responsible is None or responsible.reported:
@@ -233,14 +233,16 @@ class UnclosedResource(BuiltinTrap):
             responsible.reported = resource.reported = True
             return self._finding(responsible, _part_of(resource))
         resource.reported = True
-        resource.finding = self._finding(resource, _COMPLAINED)
+        note = "It was destroyed while open, and its destructor reported that."
+        resource.finding = self._finding(resource, note)
         if self.watch.tracker.collecting:
             self._collected[id(destructor.obj)] = resource
         return resource.finding
 
     def _in_place_of(self, parts: list[Resource], resource: Resource) -> Finding | None:
         """What to report of an object instead of its parts, which the collector destroyed first."""
-        if not all([self._withdraw(part.finding) for part in parts]):
+        withdrawn = [self._withdraw(part.finding) for part in parts]
+        if not any(withdrawn):
             return None
         resource.reported = True
         return self._finding(resource, _part_of(parts[0]))
@@ -253,30 +255,19 @@ class UnclosedResource(BuiltinTrap):
         return len(kept) < len(found)
 
     def _finding(self, resource: Resource, *notes: str) -> Finding:
-        closing = resource.closing
-        name = shorten(clean(closing.public_name), 200)
-        notes += _who_made(resource)
+        name = shorten(clean(resource.closing.public_name), 200)
         by_task = self.watch.reported.is_made_by_task(resource.tenure, resource.mark)
         return Finding(
             self.kind,
             f"{name} was never closed",
-            _advice(closing),
+            _advice(resource.closing),
             resource.tenure.owner,
             origin=place_of(resource.mark),
-            notes=notes,
+            notes=(*notes, *_who_made(resource)),
             subject=name,
             trace=tuple(reversed(places_of((*resource.mark, *resource.outer)))),
             part_of="pending-task" if by_task else "",
         )
-
-
-def _is_part_of(part: Resource, whole: Resource) -> bool:
-    """Whether ``whole``, which keeps ``part``, is what the user has to close."""
-    if part.made_by([whole]) is whole:
-        return True
-    # One that was handed to the constructor of the other, in the same line.
-    is_maker = any(part is maker for maker in whole.makers)
-    return not is_maker and place_of(part.mark) == place_of(whole.mark)
 
 
 def _part_of(part: Resource) -> str:
@@ -307,13 +298,3 @@ def _advice(closing: Closing) -> str:
     if closing.has_plain_close:
         advice += f", or call {name}.close() on it,"
     return f"{advice} {before}."
-
-
-class _Running(threading.local):
-    """The destructors that run in this thread, the innermost last."""
-
-    def __init__(self) -> None:
-        self.destructors: list[Destructor] = []
-
-    def last(self) -> Destructor | None:
-        return self.destructors[-1] if self.destructors else None
