@@ -98,22 +98,34 @@ _WARNINGS_OF_PARTS: Final = (
 
 
 class Destructor:
-    """A destructor that runs: of ``obj``, by the function ``function``."""
+    """A destructor that runs: of ``obj``, by the function ``function``.
+
+    ``note_held`` is called with the destructor, once, when it complains. By its end, the object may
+    hold nothing any more.
+    """
 
     __slots__ = (
-        "_code", "complained", "consented", "delivery", "kept", "modules", "obj", "resource",
-        "text", "told_loop", "transports",
+        "_code", "_is_noted", "_note_held", "complained", "consented", "delivery", "kept",
+        "modules", "obj", "resource", "text", "told_loop", "transports",
     )  # fmt: skip
 
     delivery: Any
 
-    def __init__(self, obj: Any, function: Any, resource: Resource) -> None:
+    def __init__(
+        self,
+        obj: Any,
+        function: Any,
+        resource: Resource,
+        note_held: Callable[[Destructor], None],
+    ) -> None:
+        self._note_held = note_held
         self.obj = obj
         self._code = function_code(function)
         self.resource = resource
-        #: What ``obj`` held before the destructor ran.
+        #: What ``obj`` holds, as far as it was noted.
         self.transports: list[Any] = []
         self.kept: list[Resource] = []
+        self._is_noted = False
         #: Whether it has said that the object was not closed, by a warning and to its loop.
         self.complained = False
         self.told_loop = False
@@ -129,6 +141,13 @@ class Destructor:
             return
         self.complained = True
         self.consented = self.consented or is_ignored(filters, category, self.text, self.modules)
+        self.note_held()
+
+    def note_held(self) -> None:
+        """Note what the object holds, unless that is done."""
+        if not self._is_noted:
+            self._is_noted = True
+            self._note_held(self)
 
     def _is_own(self, frame: FrameType | None) -> bool:
         """Whether the latest warning is about the object, and not about one that it drops.

@@ -25,8 +25,8 @@ class Resource:
     """What is known of one object. Refers to the object weakly, if its class allows that."""
 
     __slots__ = (
-        "by_library", "closing", "finding", "is_direct", "is_part", "keepers", "makers", "mark",
-        "outer", "ref", "reported", "tenure", "via",
+        "by_library", "closing", "finding", "is_direct", "is_maker", "is_part", "keepers", "makers",
+        "mark", "outer", "ref", "reported", "tenure", "via",
     )  # fmt: skip
 
     def __init__(
@@ -47,8 +47,9 @@ class Resource:
         #: than that of its class did.
         self.is_direct = True
         self.by_library = False
-        #: Whether the constructor of another object made it.
+        #: Whether the constructor of another object made it, and whether it has made others.
         self.is_part = False
+        self.is_maker = False
         #: What has held this object, and was destroyed before it.
         self.keepers: list[Resource] = []
         #: Whether there is a finding about this object, or about one that it is part of.
@@ -115,6 +116,7 @@ class Resources:
         known = self.of(made_by)
         if known is not None:
             resource.makers.append(known)
+            known.is_maker = True
             resource.is_part = resource.is_part or frame.f_code.co_name == "__init__"
         closing = self._classes.closing_of(type(made_by)) if made_by is not None else None
         resource.via = closing or resource.via

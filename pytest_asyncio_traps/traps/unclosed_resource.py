@@ -126,11 +126,11 @@ class UnclosedResource(BuiltinTrap):
         resource = self._resources.take(obj)
         if resource is None or is_blank(obj):
             return None
-        destructor = Destructor(obj, function, resource)
+        destructor = Destructor(obj, function, resource, self._note_held)
         if not self.watch.tracker.collecting:
             self._collected.clear()
-        if self._resources or self._collected or self.watch.transports:
-            self._note_held(destructor)
+        if resource.is_maker or self._collected:
+            destructor.note_held()  # one of these may complain, and this one may not
         self._running.add(destructor)
         try:
             self._probe.insert()
@@ -179,14 +179,14 @@ class UnclosedResource(BuiltinTrap):
             return
         if any(value is destructor.obj for value in context.values()):
             destructor.told_loop = True
+            destructor.note_held()
             # As with other kinds, a test that sets a handler deals with what it is told.
             destructor.consented = destructor.consented or user_has_handler(loop)
 
     def transports_left(self, transports: list[Any], how: str) -> None:
         # A filter of all such warnings is meant for the destructors, too.
-        if not self._resources or is_ignored(
-            self._probe.users_filters(), ResourceWarning, "", [""]
-        ):
+        filters = self._probe.users_filters()
+        if not self._resources or is_ignored(filters, ResourceWarning, "", [""]):
             return
         holders = self._resources.holders_of(transports)
         for transport in list(transports):
@@ -195,8 +195,8 @@ class UnclosedResource(BuiltinTrap):
             if resource is None:
                 continue
             if not resource.reported:
-                notes = ("A connection that it holds was still open.", how)
-                self.watch.report(self._finding(resource, *notes))
+                note = "A connection that it holds was still open."
+                self.watch.report(self._finding(resource, note, how))
             for each in holding:
                 each.reported = True
             transports.remove(transport)
