@@ -137,7 +137,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "core/type_filter.py": {
         "getattr(hash_, '__module__', None)": "a metaclass's function, looked at before it is run",
     },
-    "core/destructors.py": {
+    "core/class_hooks.py": {
         "repr(ask(self.func, '__func__', self.func))": "a plain function",
     },
     "core/faults.py": {

@@ -6,7 +6,6 @@ nobody did. Python hides what most of them say: it ignores a ResourceWarning by 
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 import warnings
@@ -17,74 +16,10 @@ from types import FrameType
 from typing import Any, Final
 
 from ..compat import cpython
-from .objects import ask, function_code, is_a
+from .objects import function_code, is_a
 from .paths import LIBRARY
 from .resources import Resource, first_argument
 from .stacks import KINDS
-
-# -- stand-ins for constructors and destructors --------------------------------------------------
-
-
-class Constructor:
-    """Stands in for ``__init__`` in a class: calls ``tell`` when it is looked up on an object.
-
-    A wrapper would put a frame between the constructor and its caller, at whom libraries look: for
-    the ``stacklevel`` of a warning, or for a ``_source_traceback``.
-    """
-
-    __slots__ = ("_original", "_tell")
-
-    def __init__(self, original: Any, tell: Callable[[Any, FrameType | None], None]) -> None:
-        self._original = original
-        self._tell = tell
-
-    def __get__(self, obj: Any, cls: type | None = None) -> Any:
-        if obj is not None:
-            self._tell(obj, sys._getframe(1))
-        return self._original.__get__(obj, cls)
-
-
-class DestructorHook:
-    """Stands in for ``__del__`` in a class: calls ``begin`` when it is looked up on an object.
-
-    What ``begin`` returns is called with None after the destructor has run. There is no frame in
-    between, as for `Constructor`.
-    """
-
-    __slots__ = ("_begin", "_original")
-
-    def __init__(
-        self, original: Any, begin: Callable[[Any, Any], Callable[[], None] | None]
-    ) -> None:
-        self._original = original
-        self._begin = begin
-
-    def __get__(self, obj: Any, cls: type | None = None) -> Any:
-        bound = self._original.__get__(obj, cls)
-        if obj is None:
-            return bound
-        end = self._begin(obj, self._original)
-        if end is None:
-            return bound
-        call = _Call(bound)
-        call.end = end
-        return call
-
-
-class _Call(functools.partial[Any]):
-    """A destructor to be called. Python drops it as soon as it has returned."""
-
-    end: Callable[[], None]
-
-    def __del__(self) -> None:
-        self.end()
-
-    def __repr__(self) -> str:
-        # As in the text about an exception in the destructor.
-        return repr(ask(self.func, "__func__", self.func))
-
-
-# -- what a destructor says ----------------------------------------------------------------------
 
 #: How the warnings of objects in C begin, which an object may hold and drop in its destructor.
 _WARNINGS_OF_PARTS: Final = (

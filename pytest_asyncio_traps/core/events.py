@@ -81,6 +81,9 @@ class Listener:
         A listener removes those that it reports as part of something else.
         """
 
+    def transport_closed_late(self, transport: Any, name: str) -> None:
+        """``transport`` was open until the destructor of an object of the class ``name`` ran."""
+
     def timer_created(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         """A loop that does not list its timers made one, for the user's instruction ``mark``."""
 

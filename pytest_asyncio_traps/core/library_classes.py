@@ -9,7 +9,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from .objects import ask, ask_text, function_code, is_a
-from .paths import LIBRARY
+from .paths import LIBRARY, USER
 from .stacks import KINDS
 
 _DICT: Final = type.__dict__["__dict__"].__get__
@@ -124,9 +124,9 @@ class LibraryClasses:
     def find_new(self) -> list[type]:
         """The classes in modules that were imported since the last call.
 
-        Only those with a destructor: a base class may have that of a connection which only a
-        subclass closes by a coroutine. A module whose import is under way is searched as far as it
-        has come.
+        Only those with a destructor: one of user code, or of objects that a coroutine has to close.
+        A base class may have that of a connection which only a subclass closes by a coroutine. A
+        module whose import is under way is searched as far as it has come.
         """
         found: list[type] = []
         for name in [name for name in list(sys.modules) if name not in self._seen]:
@@ -145,11 +145,13 @@ class LibraryClasses:
             if metaclass is not type and not _is_subclass(type, metaclass):
                 continue
             # Imported names are found in the module that defines them.
-            if (
-                _DICT(value).get("__module__") == name
-                and is_librarys(member(value, "__del__"))
-                and self.closing_of(value) is not None
-            ):
+            destructor = member(value, "__del__")
+            if destructor is None or _DICT(value).get("__module__") != name:
+                continue
+            code = function_code(destructor) if is_librarys(destructor) else None
+            if code is None:
+                continue
+            if KINDS[code.co_filename] == USER or self.closing_of(value) is not None:
                 found.append(value)
         return found
 

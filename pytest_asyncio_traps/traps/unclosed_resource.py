@@ -8,17 +8,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..core.class_hooks import ClassHooks, DestructorHook
+from ..core.closed_late import before_destructor
 from ..core.contexts import OTHER, subject
-from ..core.destructors import (
-    Constructor,
-    Destructor,
-    DestructorHook,
-    RunningDestructors,
-    WarningProbe,
-    is_ignored,
-)
+from ..core.destructors import Destructor, RunningDestructors, WarningProbe, is_ignored
 from ..core.harness import user_has_handler
-from ..core.library_classes import Closing, LibraryClasses, definer, is_librarys, member
+from ..core.library_classes import Closing, LibraryClasses, member
 from ..core.objects import ask, is_a
 from ..core.places import place_of, places_of
 from ..core.reported import CARRIED, is_reported, set_reported
@@ -62,34 +57,12 @@ class UnclosedResource(BuiltinTrap):
         self._resources = Resources(self._classes)
         #: Of the collection that runs: by ``id()``, the destroyed objects that were reported.
         self._collected: dict[int, Resource] = {}
-        #: The ids of the classes in which a constructor or destructor was replaced, with its name.
-        self._replaced: set[tuple[int, str]] = set()
-
-    # -- classes ------------------------------------------------------------
+        self._hooks = ClassHooks(
+            self.watch.patches, self._classes, self._constructed, self._destructed
+        )
 
     def modules_imported(self) -> None:
-        for cls in self._classes.find_new():
-            self._watch_class(cls)
-
-    def _watch_class(self, cls: type) -> None:
-        """Replace the constructor and the destructor of ``cls``, where they are defined."""
-        constructor = member(cls, "__init__")
-        if not is_librarys(constructor) and not is_a(constructor, Constructor):
-            return
-        for name in ("__init__", "__del__"):
-            target = definer(cls, name)
-            if target is None or (id(target), name) in self._replaced:
-                continue
-            original = member(cls, name)
-            if name == "__del__":
-                hook: Any = DestructorHook(original, self._begin)
-            else:
-                hook = Constructor(original, self._constructed)
-            try:
-                self.watch.patches.set(target, name, hook)
-            except Exception:  # its metaclass refuses
-                return
-            self._replaced.add((id(target), name))
+        self._hooks.find_new()
 
     # -- the life of an object ----------------------------------------------
 
@@ -111,15 +84,16 @@ class UnclosedResource(BuiltinTrap):
             resource = Resource(obj, closing, mark, outer, watch.ownership.now())
             self._resources.add(obj, resource, frame)
 
-    def _begin(self, obj: Any, function: Any) -> Callable[[], None] | None:
+    def _destructed(self, obj: Any, function: Any) -> Callable[[], None] | None:
         """The destructor of ``obj`` is about to run. Returns what to call when it has run."""
         watch = self.watch
-        if not self._resources or not watch.active or watch.faults.is_off(self.kind):
+        if not watch.active or watch.faults.is_off(self.kind):
             return None
         with watch.faults.guard(self.kind):
-            destructor = self._destructor_of(obj, function)
-            if destructor is not None:
-                return functools.partial(self._end, destructor)
+            late = before_destructor(watch, obj, function)
+            destructor = self._destructor_of(obj, function) if self._resources else None
+            if destructor is not None or late is not None:
+                return functools.partial(self._end, destructor, late)
         return None
 
     def _destructor_of(self, obj: Any, function: Any) -> Destructor | None:
@@ -154,22 +128,27 @@ class UnclosedResource(BuiltinTrap):
             if resource is not None:
                 destructor.kept.append(resource)
 
-    def _end(self, destructor: Destructor) -> None:
-        """It has run: report what it has complained about."""
+    def _end(self, destructor: Destructor | None, late: Callable[[], None] | None) -> None:
+        """It has run: report what it has complained about, or what it has closed."""
         watch = self.watch
         with watch.faults.guard(self.kind):
-            self._running.remove(destructor)
-            self._probe.remove()
-            finding = None
-            try:
-                finding = self._finding_of(destructor)
-            finally:
-                # What is kept for later refers to the finding only: the object is about to go.
-                own = destructor.resource.tenure.nodeid == watch.ownership.running.nodeid
-                tell = (
-                    (lambda: None) if finding is None else functools.partial(watch.report, finding)
-                )
-                watch.warning_monitor.end(destructor.delivery, tell, own)
+            if destructor is not None:
+                self._report(destructor)
+            if late is not None:
+                late()
+
+    def _report(self, destructor: Destructor) -> None:
+        watch = self.watch
+        self._running.remove(destructor)
+        self._probe.remove()
+        finding = None
+        try:
+            finding = self._finding_of(destructor)
+        finally:
+            # What is kept for later refers to the finding only: the object is about to go.
+            own = destructor.resource.tenure.nodeid == watch.ownership.running.nodeid
+            tell = (lambda: None) if finding is None else functools.partial(watch.report, finding)
+            watch.warning_monitor.end(destructor.delivery, tell, own)
 
     def exception_handler_called(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
@@ -213,6 +192,8 @@ class UnclosedResource(BuiltinTrap):
             destructor.complained and not resource.closing.has_plain_close
         )
         if destructor.consented or resource.reported:
+            for transport in destructor.transports:
+                set_reported(transport)
             return None
         if not complained:
             parts = [part for part in parts if part.is_part_of(resource)]

@@ -119,6 +119,13 @@ class UnclosedTransport(BuiltinTrap):
         self._mark(transport)
         return finding
 
+    def transport_closed_late(self, transport: Any, name: str) -> None:
+        if _is_part(transport) or not self._is_users(transport):
+            return
+        how = f"It was open until the destructor of {clean(shorten(name, 200))} closed it."
+        self.watch.report(self._finding(transport, how))
+        self._mark(transport)
+
     def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._open:
             return
