@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,7 @@ from .library_classes import LibraryClasses, definer, is_librarys, member
 from .objects import ask, is_a
 from .patches import Patches
 
+Guard = AbstractContextManager[object]
 #: Called with an object and the frame that constructs it.
 Tell = Callable[[Any, FrameType | None], None]
 #: Called with an object and its destructor, which is about to run. What it returns is called when
@@ -26,15 +28,17 @@ class Constructor:
     the ``stacklevel`` of a warning, or for a ``_source_traceback``.
     """
 
-    __slots__ = ("_original", "_tell")
+    __slots__ = ("_guard", "_original", "_tell")
 
-    def __init__(self, original: Any, tell: Tell) -> None:
+    def __init__(self, original: Any, tell: Tell, guard: Guard) -> None:
         self._original = original
         self._tell = tell
+        self._guard = guard
 
     def __get__(self, obj: Any, cls: type | None = None) -> Any:
         if obj is not None:
-            self._tell(obj, sys._getframe(1))
+            with self._guard:
+                self._tell(obj, sys._getframe(1))
         return self._original.__get__(obj, cls)
 
 
@@ -44,31 +48,36 @@ class DestructorHook:
     There is no frame in between, as for `Constructor`.
     """
 
-    __slots__ = ("_begin", "_original")
+    __slots__ = ("_begin", "_guard", "_original")
 
-    def __init__(self, original: Any, begin: Begin) -> None:
+    def __init__(self, original: Any, begin: Begin, guard: Guard) -> None:
         self._original = original
         self._begin = begin
+        self._guard = guard
 
     def __get__(self, obj: Any, cls: type | None = None) -> Any:
         bound = self._original.__get__(obj, cls)
         if obj is None:
             return bound
-        end = self._begin(obj, self._original)
-        if end is None:
-            return bound
-        call = _Call(bound)
-        call.end = end
-        return call
+        with self._guard:
+            end = self._begin(obj, self._original)
+            if end is not None:
+                call = _Call(bound)
+                call.end = end
+                call.guard = self._guard
+                return call
+        return bound
 
 
 class _Call(functools.partial[Any]):
     """A destructor to be called. Python drops it as soon as it has returned."""
 
     end: Callable[[], None]
+    guard: Guard
 
     def __del__(self) -> None:
-        self.end()
+        with self.guard:
+            self.end()
 
     def __repr__(self) -> str:
         # As in the text about an exception in the destructor.
@@ -79,12 +88,18 @@ class ClassHooks:
     """Replaces the constructors and destructors of the classes of imported modules.
 
     ``constructed`` is called for objects that a coroutine has to close, and ``destructed`` for
-    these and for objects of user code with a destructor.
+    these and for objects of user code with a destructor, both in ``guard``.
     """
 
     def __init__(
-        self, patches: Patches, classes: LibraryClasses, constructed: Tell, destructed: Begin
+        self,
+        patches: Patches,
+        classes: LibraryClasses,
+        constructed: Tell,
+        destructed: Begin,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self._patches = patches
         self._classes = classes
         self._constructed = constructed
@@ -112,8 +127,8 @@ class ClassHooks:
             return
         original = member(cls, name)
         if name == "__del__":
-            hook: Any = DestructorHook(original, self._destructed)
+            hook: Any = DestructorHook(original, self._destructed, self._guard)
         else:
-            hook = Constructor(original, self._constructed)
+            hook = Constructor(original, self._constructed, self._guard)
         self._patches.set(target, name, hook)
         self._replaced.add((id(target), name))

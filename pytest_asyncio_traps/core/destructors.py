@@ -124,9 +124,15 @@ class RunningDestructors(threading.local):
 
 
 def is_ignored(filters: list[Any], category: type, text: str, modules: list[str]) -> bool:
-    """Whether one of ``filters`` of the user's ignores that warning from one of ``modules``."""
+    """Whether one of ``filters`` of the user's ignores that warning from one of ``modules``.
+
+    One that ignores all warnings of any kind is no consent.
+    """
     for action, message, of, module, line in filters:
         if line or not type.__subclasscheck__(of, category):
+            continue
+        is_any = not type.__subclasscheck__(ResourceWarning, of)
+        if is_any and action == "ignore" and message is None and module is None:
             continue
         if _matches(message, [text]) and _matches(module, modules):
             return bool(action == "ignore")

@@ -52,13 +52,14 @@ class UnclosedResource(BuiltinTrap):
 
     def arm(self) -> None:
         self._running = RunningDestructors()
-        self._probe = WarningProbe(self._running.last, self.watch.faults.guard(self.kind))
+        guard = self.watch.faults.guard(self.kind)
+        self._probe = WarningProbe(self._running.last, guard)
         self._classes = LibraryClasses()
         self._resources = Resources(self._classes)
         #: Of the collection that runs: by ``id()``, the destroyed objects that were reported.
         self._collected: dict[int, Resource] = {}
         self._hooks = ClassHooks(
-            self.watch.patches, self._classes, self._constructed, self._destructed
+            self.watch.patches, self._classes, self._constructed, self._destructed, guard
         )
 
     def modules_imported(self) -> None:
@@ -71,30 +72,28 @@ class UnclosedResource(BuiltinTrap):
         watch = self.watch
         if not watch.active or watch.faults.is_off(self.kind):
             return
-        with watch.faults.guard(self.kind):
-            self._resources.take(obj)  # the constructor of a subclass has called this one
-            closing = self._classes.closing_of(type(obj))
-            # A class that is not watched may have replaced the destructor.
-            if closing is None or not is_a(member(type(obj), "__del__"), DestructorHook):
-                return
-            frame = caller_of_constructors(frame, obj)
-            mark, outer = watch.line_that_makes(frame)
-            if mark is None or not is_user(mark):
-                return  # a library made it on its own behalf
-            resource = Resource(obj, closing, mark, outer, watch.ownership.now())
-            self._resources.add(obj, resource, frame)
+        self._resources.take(obj)  # the constructor of a subclass has called this one
+        closing = self._classes.closing_of(type(obj))
+        # A class that is not watched may have replaced the destructor.
+        if closing is None or not is_a(member(type(obj), "__del__"), DestructorHook):
+            return
+        frame = caller_of_constructors(frame, obj)
+        mark, outer = watch.line_that_makes(frame)
+        if mark is None or not is_user(mark):
+            return  # a library made it on its own behalf
+        resource = Resource(obj, closing, mark, outer, watch.ownership.now())
+        self._resources.add(obj, resource, frame)
 
     def _destructed(self, obj: Any, function: Any) -> Callable[[], None] | None:
         """The destructor of ``obj`` is about to run. Returns what to call when it has run."""
         watch = self.watch
         if not watch.active or watch.faults.is_off(self.kind):
             return None
-        with watch.faults.guard(self.kind):
-            late = before_destructor(watch, obj, function)
-            destructor = self._destructor_of(obj, function) if self._resources else None
-            if destructor is not None or late is not None:
-                return functools.partial(self._end, destructor, late)
-        return None
+        late = before_destructor(watch, obj, function)
+        destructor = self._destructor_of(obj, function) if self._resources else None
+        if destructor is None and late is None:
+            return None
+        return functools.partial(self._end, destructor, late)
 
     def _destructor_of(self, obj: Any, function: Any) -> Destructor | None:
         resource = self._resources.take(obj)
@@ -130,12 +129,10 @@ class UnclosedResource(BuiltinTrap):
 
     def _end(self, destructor: Destructor | None, late: Callable[[], None] | None) -> None:
         """It has run: report what it has complained about, or what it has closed."""
-        watch = self.watch
-        with watch.faults.guard(self.kind):
-            if destructor is not None:
-                self._report(destructor)
-            if late is not None:
-                late()
+        if destructor is not None:
+            self._report(destructor)
+        if late is not None:
+            late()
 
     def _report(self, destructor: Destructor) -> None:
         watch = self.watch
