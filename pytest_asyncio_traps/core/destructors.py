@@ -44,7 +44,16 @@ class Destructor:
         "modules", "obj", "resource", "text", "told_loop", "transports",
     )  # fmt: skip
 
+    complained: bool
+    consented: bool
     delivery: Any
+    kept: list[Resource]
+    modules: list[str]
+    obj: Any
+    resource: Resource
+    text: str
+    told_loop: bool
+    transports: list[Any]
 
     def __init__(
         self,
@@ -58,8 +67,8 @@ class Destructor:
         self._code = function_code(function)
         self.resource = resource
         #: What ``obj`` holds, as far as it was noted.
-        self.transports: list[Any] = []
-        self.kept: list[Resource] = []
+        self.transports = []
+        self.kept = []
         self._is_noted = False
         #: Whether it has said that the object was not closed, by a warning and to its loop.
         self.complained = False
@@ -68,7 +77,7 @@ class Destructor:
         self.consented = False
         #: The message of the latest warning, and the modules that it is said to come from.
         self.text = ""
-        self.modules: list[str] = []
+        self.modules = []
 
     def warned(self, category: type, frame: FrameType | None, filters: list[Any]) -> None:
         """A warning of ``category`` from ``frame`` is about to pass ``filters``."""

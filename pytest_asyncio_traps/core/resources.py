@@ -29,6 +29,21 @@ class Resource:
         "mark", "outer", "ref", "reported", "tenure", "via",
     )  # fmt: skip
 
+    by_library: bool
+    closing: Closing
+    finding: Finding | None
+    is_direct: bool
+    is_maker: bool
+    is_part: bool
+    keepers: list[Resource]
+    makers: list[Resource]
+    mark: Mark
+    outer: tuple[Any, ...]
+    ref: weakref.ref[Any] | None
+    reported: bool
+    tenure: Tenure
+    via: Closing | None
+
     def __init__(
         self, obj: Any, closing: Closing, mark: Mark, outer: tuple[Any, ...], tenure: Tenure
     ) -> None:
@@ -40,9 +55,9 @@ class Resource:
         self.tenure = tenure
         self.ref = _ref(obj)
         #: The objects whose methods made this one, the innermost first.
-        self.makers: list[Resource] = []
+        self.makers = []
         #: How to close the object of any class whose method made this one, the outermost of them.
-        self.via: Closing | None = None
+        self.via = None
         #: Whether no function of an installed library made it, and whether one of another library
         #: than that of its class did.
         self.is_direct = True
@@ -51,11 +66,11 @@ class Resource:
         self.is_part = False
         self.is_maker = False
         #: What has held this object, and was destroyed before it.
-        self.keepers: list[Resource] = []
+        self.keepers = []
         #: Whether there is a finding about this object, or about one that it is part of.
         self.reported = False
         #: The finding about this object itself.
-        self.finding: Finding | None = None
+        self.finding = None
 
     def made_by(self, keepers: Iterable[Resource]) -> Resource | None:
         """The object to close if this one is open and ``keepers`` hold it. None if it is a part.
