@@ -137,6 +137,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "core/type_filter.py": {
         "getattr(hash_, '__module__', None)": "a metaclass's function, looked at before it is run",
     },
+    "core/class_hooks.py": {
+        "repr(ask(self.func, '__func__', self.func))": "a plain function",
+    },
     "core/faults.py": {
         "isinstance(exc, Exception)": "what was raised in the plugin's code",
         "isinstance(exc, self.passes)": "likewise",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .client import Client
+from .client import Client, Session
 from .server import serving
 from .store import Job, JobError, State, Store
 from .worker import Pool, Task
 
-__all__ = ["Client", "Job", "JobError", "Pool", "State", "Store", "Task", "serving"]
+__all__ = ["Client", "Job", "JobError", "Pool", "Session", "State", "Store", "Task", "serving"]

@@ -4,9 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from typing import Any, Self
 
 from .store import JobError, State
+
+
+class Session:
+    """Opens connections to a server, one for each request. To be closed by a coroutine."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = host, port
+        self._closed = False
+
+    async def run(self, task: str, argument: str) -> str:
+        """Add a job to the queue, and wait for its result."""
+        async with await Client.connect(*self._address) as client:
+            return await client.result(await client.submit(task, argument))
+
+    async def close(self) -> None:
+        """End the session."""
+        self._closed = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn("a session was not closed", ResourceWarning, stacklevel=1, source=self)
 
 
 class Client:

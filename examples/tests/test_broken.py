@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from jobs import Client, Pool, State, serving
+from jobs import Client, Pool, Session, State, serving
 from jobs.tasks import TASKS
 
 
@@ -95,6 +95,12 @@ async def results(client: Client, numbers: list[int]) -> AsyncIterator[str]:
     """Yield the result of each job."""
     for number in numbers:
         yield await client.result(number)
+
+
+async def test_unclosed_resource(address: tuple[str, int]) -> None:
+    session = Session(*address)  # never closed
+
+    assert await session.run("square", "3") == "9"
 
 
 async def test_wrong_thread() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from jobs import Client, JobError, Pool, State, serving
+from jobs import Client, JobError, Pool, Session, State, serving
 from jobs.tasks import TASKS
 
 
@@ -95,6 +95,11 @@ async def results(client: Client, numbers: list[int]) -> AsyncGenerator[str, Non
     """Yield the result of each job."""
     for number in numbers:
         yield await client.result(number)
+
+
+async def test_unclosed_resource(address: tuple[str, int]) -> None:
+    async with Session(*address) as session:
+        assert await session.run("square", "3") == "9"
 
 
 async def test_wrong_thread() -> None:

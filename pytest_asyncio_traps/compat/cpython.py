@@ -190,6 +190,39 @@ WARNINGS_SHOWN: Final = Assumption(
     lambda: callable(getattr(warnings, SHOW_WARNING)),
 )
 
+
+def _filters_are_asked() -> bool:
+    asked: list[object] = []
+
+    class Category(type):
+        def __subclasscheck__(cls, category: type) -> bool:
+            asked.append(category)
+            return False
+
+    class Pattern:
+        def match(self, text: str) -> bool:
+            asked.append(text)
+            return True
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        probe: Any = ("ignore", Pattern(), Category("Probe", (Warning,), {}), Pattern(), 0)
+        cast("list[Any]", warnings.filters).insert(0, probe)
+        warnings.warn_explicit("a text", ResourceWarning, "a file", 1, "a_module")
+    return asked == ["a text", "a_module", ResourceWarning]
+
+
+#: For a warning, even one that is ignored, Python asks the first of ``warnings.filters`` whether it
+#: matches: its patterns about the message and the module, then its category. It does not where
+#: each context has filters of its own.
+FILTERS_ASKED: Final = Assumption(
+    "warnings.filters",
+    "core.destructors",
+    "unclosed-resource: objects that only emit a ResourceWarning",
+    "Python does not ask warnings.filters about each warning",
+    _filters_are_asked,
+)
+
 # -- threads -------------------------------------------------------------------------------------
 
 #: `threading`'s dictionary of `Thread` objects by identity. ``current_thread()`` would create an

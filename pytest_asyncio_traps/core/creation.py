@@ -64,9 +64,10 @@ class CreationRecords:
 
     def remember(self, obj: object, frame: FrameType | None) -> None:
         """Note on ``obj`` that it was made in ``frame``, and in whose tenure."""
+        mark, outer = self.line_that_makes(frame)
         # An object with slots takes no note; the tracker may still know whose it is.
-        put(obj, CREATION, (user_mark(frame), self._tenure_here()))
-        if outer := user_stack(frame):
+        put(obj, CREATION, (mark, self._tenure_here()))
+        if outer:
             put(obj, OUTER, outer)
 
     def remember_task(self, task: Any, frame: FrameType | None) -> None:
@@ -98,6 +99,19 @@ class CreationRecords:
             put(task, OUTER, outer)
         if is_made_by_library(frame):
             put(task, LIBRARYS, True)
+
+    def line_that_makes(self, frame: FrameType | None) -> tuple[Mark | None, tuple[Any, ...]]:
+        """The user's line that makes an object in ``frame``, and what led there.
+
+        If it is a library's, the line of the user's that made the task whose step runs.
+        """
+        mark, outer = user_mark(frame), user_stack(frame)
+        if mark is not None and KINDS[mark[0].co_filename] != USER:
+            task = _current_task(None)
+            task_mark = self.creation_mark(task)
+            if task_mark is not None and KINDS[task_mark[0].co_filename] == USER:
+                return task_mark, _outer_of(task)
+        return mark, outer
 
     def _tenure_here(self) -> Tenure:
         tenure = TENURE.get()

@@ -75,6 +75,15 @@ class Listener:
     def transport_created(self, transport: Any, frame: FrameType | None, loop: Any) -> None:
         """``loop`` made a transport or a server for the call in ``frame``."""
 
+    def transports_left(self, transports: list[Any], how: str) -> None:
+        """``transports`` were left open, as ``how`` says, and are about to be reported.
+
+        A listener removes those that it reports as part of something else.
+        """
+
+    def transport_closed_late(self, transport: Any, name: str) -> None:
+        """``transport`` was open until the destructor of an object of the class ``name`` ran."""
+
     def timer_created(self, loop: Any, handle: Any, mark: Mark | None, callback: Any) -> None:
         """A loop that does not list its timers made one, for the user's instruction ``mark``."""
 
@@ -120,6 +129,11 @@ class Listener:
 
     def executor_job_done(self, result: Any, mark: Mark | None, tenure: Tenure) -> None:
         """A job of an executor has ended; ``mark`` and ``tenure`` say who submitted it."""
+
+    # -- modules ------------------------------------------------------------
+
+    def modules_imported(self) -> None:
+        """A test or fixture is about to begin, and modules were imported since the last one."""
 
     # -- Python's own hooks -------------------------------------------------
 

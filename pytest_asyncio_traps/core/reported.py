@@ -16,7 +16,7 @@ from .stacks import Mark
 _REPORTED = "_asyncio_traps_reported"
 
 #: On an exception that one of asyncio's own checks raised: the finding. It is reported if the
-#: exception is lost or fails the test.
+#: exception is lost or fails the test. On a transport: the finding that was reported.
 CARRIED = "_asyncio_traps_finding"
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ..model.causes import Counted
 
 #: Kinds of findings that others may be a part of.
-WHOLES: Final = frozenset({"pending-task", "unclosed-transport"})
+WHOLES: Final = frozenset({"pending-task", "unclosed-resource", "unclosed-transport"})
+#: Of these, the kinds of connections and of what holds them.
+_CONNECTIONS: Final = frozenset({"unclosed-resource", "unclosed-transport"})
 
 
 def merged(findings: Iterable[Finding], wholes: Iterable[Finding]) -> list[Finding]:
@@ -25,7 +27,7 @@ def merged(findings: Iterable[Finding], wholes: Iterable[Finding]) -> list[Findi
     opened = {
         (finding.owner.nodeid, finding.origin)
         for finding in wholes
-        if finding.kind == "unclosed-transport" and finding.origin is not None
+        if finding.kind in _CONNECTIONS and finding.origin is not None
     }
     kinds = {(finding.owner.nodeid, finding.kind) for finding in wholes}
     return [

@@ -33,6 +33,7 @@ class RunnerHooks:
     def refresh(self) -> None:
         """Before a test or fixture: replace functions of modules imported since the last call."""
         self.known = len(sys.modules)
+        self._watch.events.modules_imported()
         for replacement in tuple(self._waiting):
             function, make = replacement
             target: Any = sys.modules.get(function.module)

@@ -13,6 +13,7 @@ from .slow_callback import SlowCallback
 from .swallowed_cancellation import SwallowedCancellation
 from .unclosed_asyncgen import UnclosedAsyncgen
 from .unclosed_loop import UnclosedLoop
+from .unclosed_resource import UnclosedResource
 from .unclosed_transport import UnclosedTransport
 from .unretrieved_exception import UnretrievedException
 from .wrong_loop import WrongLoop
@@ -30,6 +31,7 @@ TRAPS: tuple[type[Trap], ...] = (
     UnretrievedException,
     UnclosedLoop,
     UnclosedAsyncgen,
+    UnclosedResource,
     WrongThread,
     WrongLoop,
     SlowCallback,

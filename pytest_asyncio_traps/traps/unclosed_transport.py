@@ -13,9 +13,9 @@ from typing import Any
 
 from ..compat import asyncio as private
 from ..core.creation import Creation
-from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any
+from ..core.objects import ask, call, class_name, class_path, function_code, is_a, is_any, put
 from ..core.places import place_of, place_of_code
-from ..core.reported import is_reported, set_reported
+from ..core.reported import CARRIED, is_reported, set_reported
 from ..core.stacks import user_mark
 from ..core.transports import base_classes
 from ..core.trap import BuiltinTrap
@@ -115,8 +115,16 @@ class UnclosedTransport(BuiltinTrap):
         if not self._is_users(transport) or not _is_open(transport) or _is_part(transport):
             return None
         finding = self._finding(transport, "Nothing referred to it any more: it was destroyed.")
+        put(transport, CARRIED, finding)
         self._mark(transport)
         return finding
+
+    def transport_closed_late(self, transport: Any, name: str) -> None:
+        if _is_part(transport) or not self._is_users(transport):
+            return
+        how = f"It was open until the destructor of {clean(shorten(name, 200))} closed it."
+        self.watch.report(self._finding(transport, how))
+        self._mark(transport)
 
     def loop_closing(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._open:
@@ -136,10 +144,13 @@ class UnclosedTransport(BuiltinTrap):
             for transport in transports
             if _is_open(transport) and not _is_part(transport) and self._is_users(transport)
         ]
+        open_ones = list(left)
+        if left:
+            self.watch.events.transports_left(left, how)
         for transport in left:
             # Connections accepted by a server that is left open, too, are the server's.
             server = ask(transport, private.SERVER)
-            if server is not None and any(server is other for other in left):
+            if server is not None and any(server is other for other in open_ones):
                 continue
             creation = self._created_at(transport)
             finding = self._finding(transport, how)
@@ -147,8 +158,9 @@ class UnclosedTransport(BuiltinTrap):
                 creation[1], creation[0]
             ):
                 finding = finding._replace(part_of="pending-task")
+            put(transport, CARRIED, finding)
             self.watch.report(finding)
-        for transport in left:
+        for transport in open_ones:
             self._mark(transport)
 
     def _mark(self, transport: Any) -> None:

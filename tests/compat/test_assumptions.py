@@ -71,6 +71,7 @@ BREAKS: dict[str, Callable[[Renamed], None]] = {
     ),
     "warnings._warn_unawaited_coroutine": lambda r: r.delete(warnings, "_warn_unawaited_coroutine"),
     "warnings._showwarnmsg": lambda r: r.delete(warnings, "_showwarnmsg"),
+    "warnings.filters": lambda r: r.set(warnings, "warn_explicit", _returns(None)),
     "threading._active": lambda r: r.set(threading, "_active", {}),
     "concurrent.futures.thread._WorkItem": lambda r: r.delete(executors, "_WorkItem"),
     "sys._current_frames": lambda r: r.set(sys, "_current_frames", _returns({})),

@@ -235,6 +235,10 @@ DIFFERENT = {
     ),
     "warnings._warn_unawaited_coroutine": "import warnings\ndel warnings._warn_unawaited_coroutine",
     "warnings._showwarnmsg": "import warnings\ndel warnings._showwarnmsg",
+    "warnings.filters": (
+        "from pytest_asyncio_traps.compat import cpython\n"
+        "cpython.FILTERS_ASKED.probe = lambda: False"
+    ),
     "threading._active": (
         "from pytest_asyncio_traps.compat import cpython\ncpython.ACTIVE_THREADS = '_running'"
     ),

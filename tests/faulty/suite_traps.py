@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -72,6 +73,24 @@ async def unclosed_asyncgen():
     async for _ in count():
         break
     await asyncio.sleep(0.001)
+
+
+class Client:
+    def __init__(self, loop):
+        self.loop = loop
+
+    async def close(self):
+        self.loop = None
+
+    def __del__(self):
+        if self.loop is not None:
+            warnings.warn("a client was not closed", ResourceWarning)
+            context = {"client": self, "message": "a client was not closed"}
+            self.loop.call_exception_handler(context)
+
+
+async def unclosed_resource():
+    Client(asyncio.get_running_loop())
 
 
 async def wrong_thread():
@@ -147,7 +166,7 @@ async def swallowed_cancellation():
 TRAPS = [
     never_awaited, unretrieved_exception, unretrieved_future, unretrieved_behind_a_shield, unretrieved_in_a_thread,
     pending_task, unclosed_transport, pytest.param(slow_callback, marks=pytest.mark.asyncio_slow_callback_duration(0.05), id="slow_callback"), invalid_state, callback_exception,
-    unclosed_asyncgen, wrong_thread, wrong_thread_in_debug_mode, wrong_loop, wrong_loop_that_asyncio_refuses, blocking_call, lingering_timer,
+    unclosed_asyncgen, unclosed_resource, wrong_thread, wrong_thread_in_debug_mode, wrong_loop, wrong_loop_that_asyncio_refuses, blocking_call, lingering_timer,
     swallowed_cancellation,
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ MIXED = """
 import asyncio
 import time
 import unittest
+import warnings
 
 import pytest
 import pytest_asyncio
@@ -100,6 +101,17 @@ async def test_unclosed_asyncgen():
     async for _ in numbers():  # unclosed-asyncgen
         break
     await asyncio.sleep(0.01)
+
+class Client:
+    def __init__(self):
+        self.name = "client"
+    async def close(self):
+        pass
+    def __del__(self):
+        warnings.warn("a client was not closed", ResourceWarning)
+
+async def test_unclosed_resource():
+    Client()  # unclosed-resource
 
 async def test_wrong_thread():
     loop = asyncio.get_running_loop()

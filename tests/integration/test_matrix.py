@@ -25,6 +25,7 @@ import asyncio
 import threading
 import time
 import unittest
+import warnings
 
 import pytest
 import pytest_asyncio
@@ -99,6 +100,20 @@ async def spring_unclosed_asyncgen():
     async for _ in numbers():  # unclosed-asyncgen
         break
     await asyncio.sleep(0.01)
+""",
+    "unclosed-resource": """
+class Client:
+    closed = False
+    def __init__(self):
+        self.name = "client"
+    async def close(self):
+        self.closed = True
+    def __del__(self):
+        if not self.closed:
+            warnings.warn("a client was not closed", ResourceWarning)
+
+async def spring_unclosed_resource():
+    Client()  # unclosed-resource
 """,
     "wrong-thread": """
 async def spring_wrong_thread():

@@ -70,6 +70,10 @@ async def near_unclosed_asyncgen():
         break
     await numbers_.aclose()
 
+async def near_unclosed_resource():
+    client = Client()
+    await client.close()
+
 async def near_wrong_thread():
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(loop.call_soon_threadsafe, int)

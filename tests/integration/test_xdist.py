@@ -41,6 +41,7 @@ HEAD = """
 import asyncio
 import time
 import unittest
+import warnings
 
 import pytest
 import pytest_asyncio
@@ -138,6 +139,13 @@ async def test_unclosed_asyncgen():
     async for _ in numbers():
         break
     await asyncio.sleep(0.01)
+
+class Client:
+    def __init__(self): self.name = "client"
+    async def close(self): pass
+    def __del__(self): warnings.warn("a client was not closed", ResourceWarning)
+
+async def test_unclosed_resource(): Client()
 
 async def test_wrong_thread():
     loop = asyncio.get_running_loop()

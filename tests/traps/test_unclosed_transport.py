@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ..run import Suite
+from ..run import Suite, guilty
 from .variants import HEAD, check
 
 KIND = "unclosed-transport"
@@ -57,6 +57,73 @@ def test_variants(suite: Suite) -> None:
         # A destructor of asyncio's finds its loop closed, as it would without us.
         "-Wignore::pytest.PytestUnraisableExceptionWarning",
     )
+
+
+#: Classes of user code whose destructors close what was left open.
+CLOSED_BY_DESTRUCTOR = """
+class Client:
+    async def connect(self, address):
+        loop = asyncio.get_running_loop()
+        self.transport, _ = await loop.create_connection(asyncio.Protocol, *address)  # connects
+        return self
+
+    def __del__(self):
+        self.transport.abort()
+
+class Streams:
+    async def connect(self, address):
+        self.reader, self.writer = await asyncio.open_connection(*address)
+        return self
+
+    def close(self):
+        self.writer.close()
+
+    def __del__(self):
+        self.close()
+
+@pytest.fixture
+async def address():
+    async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()
+"""
+
+
+@pytest.mark.parametrize("policy", ["", "uvloop"])
+def test_closed_by_a_destructor(suite: Suite, policy: str) -> None:
+    head = HEAD + CLOSED_BY_DESTRUCTOR
+    if policy:
+        pytest.importorskip(policy)
+        head += (
+            "import uvloop\n\n@pytest.fixture\ndef event_loop_policy():\n"
+            "    return uvloop.EventLoopPolicy()\n"
+        )
+    outcome = suite.test(
+        head
+        + """
+async def test_dropped(address):
+    await Client().connect(address)
+
+async def test_streams(address):
+    await Streams().connect(address)
+
+async def test_closed(address):
+    client = await Client().connect(address)
+    client.transport.close()
+    streams = await Streams().connect(address)
+    streams.close()
+
+async def test_unused():
+    client = Client()
+    client.transport = asyncio.Transport()
+"""
+    )
+
+    assert guilty(outcome) == [(KIND, "test_dropped", "fail"), (KIND, "test_streams", "fail")]
+    assert outcome.findings[0]["origin"]["line"] == suite.line_of("connects")
+    outcome.result.stdout.fnmatch_lines(
+        ["*It was open until the destructor of test_it.Client closed it."]
+    )
+    outcome.no_fault()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="UNIX sockets and pipes")
