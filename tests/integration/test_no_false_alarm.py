@@ -111,7 +111,7 @@ def test_findings_are_json(suite: Suite) -> None:
     outcome.clean()
     report = json.loads(json.dumps(outcome.report))
     assert set(report) == {
-        "schema", "tool", "python", "pytest", "counts", "findings", "hangs", "blind_spots",
-        "faults",
+        "schema", "tool", "python", "pytest", "counts", "findings", "errors", "hangs",
+        "blind_spots", "faults",
     }  # fmt: skip
     assert report["counts"] == {"fail": 0, "warn": 0, "allow": 0, "baseline": 0}
