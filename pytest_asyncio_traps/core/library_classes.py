@@ -43,7 +43,8 @@ class Closing(NamedTuple):
 
 def definer(cls: type, name: str) -> type | None:
     """The class in the MRO of ``cls`` that defines ``name``, or None. Runs no code of theirs."""
-    for base in _MRO(cls):
+    # The MRO is None while a class is being made. Before Python 3.12, some classes in C have none.
+    for base in _MRO(cls) or ():
         if name in _DICT(base):
             found: type = base
             return found
