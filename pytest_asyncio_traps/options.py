@@ -12,6 +12,7 @@ import pytest
 from .core.trap import Trap
 from .policy.rules import FAIL, WARN, BadRuleError, Rule, parse_hang, parse_rule, parse_threshold
 from .reports.formats import FORMATS, missing
+from .traps.deadlock import DEFAULT as STILL_AFTER
 from .traps.slow_callback import DEFAULT
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Settings(NamedTuple):
     baseline: Path | None = None
     known: "tuple[Entry, ...]" = ()
     update: bool = False
+    #: For how many seconds a loop stands still before that counts as a deadlock.
+    still_after: float = STILL_AFTER
     #: Print the task tree of a test that takes this many seconds; 0 never does.
     hang: float = 0.0
 
@@ -60,6 +63,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--asyncio-slow-callback-duration",
         metavar="SECONDS",
         help=f"how long a step of a loop may take (default: {DEFAULT})",
+    )
+    group.addoption(
+        "--asyncio-deadlock-duration",
+        metavar="SECONDS",
+        help="how long a loop stands still before the plugin ends a test that waits forever "
+        f"(default: {STILL_AFTER:g})",
     )
     group.addoption(
         "--asyncio-traps-report",
@@ -101,6 +110,7 @@ def add_options(parser: pytest.Parser) -> None:
         default="",
         help="as --asyncio-slow-callback-duration",
     )
+    parser.addini("asyncio_deadlock_duration", default="", help="as --asyncio-deadlock-duration")
     parser.addini(
         "asyncio_traps_strict", type="bool", default=False, help="as --asyncio-strict, in every run"
     )
@@ -126,16 +136,8 @@ def read_settings(
             parse_rule(text, kinds)
             for text in (*config.getini("asyncio_traps"), *given.asyncio_traps)
         )
-        slow_after = DEFAULT
-        for where, value in (
-            ("asyncio_slow_callback_duration", config.getini("asyncio_slow_callback_duration")),
-            (
-                "--asyncio-slow-callback-duration",
-                given.asyncio_slow_callback_duration,
-            ),
-        ):
-            if value not in (None, ""):
-                slow_after = parse_threshold(value, where)
+        slow_after = _seconds(config, given, "asyncio_slow_callback_duration", DEFAULT)
+        still_after = _seconds(config, given, "asyncio_deadlock_duration", STILL_AFTER)
         hang = 0.0
         for where, value in (
             ("asyncio_traps_hang", config.getini("asyncio_traps_hang")),
@@ -150,7 +152,19 @@ def read_settings(
     except BadRuleError as exc:
         raise pytest.UsageError(f"asyncio-traps: {exc}") from None
     strict = is_strict(config, given)
-    return Settings(rules, strict, slow_after, reports, baseline, known, update, hang)
+    return Settings(rules, strict, slow_after, reports, baseline, known, update, still_after, hang)
+
+
+def _seconds(config: pytest.Config, given: argparse.Namespace, name: str, default: float) -> float:
+    """A number of seconds. The command line overrides the ini file, which overrides ``default``."""
+    seconds = default
+    for where, value in (
+        (name, config.getini(name)),
+        (f"--{name.replace('_', '-')}", getattr(given, name)),
+    ):
+        if value not in (None, ""):
+            seconds = parse_threshold(value, where)
+    return seconds
 
 
 def _baseline_path(config: pytest.Config, text: str | None, update: bool) -> Path | None:

@@ -7,7 +7,10 @@ version of pytest lacks a private name, the plugin does without it and reports a
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import os
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
@@ -25,10 +28,12 @@ __all__ = [
     "add_error",
     "end_fixtures",
     "expected_failure",
+    "finish_teardown",
     "is_from_pytest",
     "is_to_fail",
     "make_longrepr",
     "parse_filter",
+    "print_past_capture",
     "reads_filters",
     "shows_log",
 ]
@@ -75,6 +80,16 @@ _evaluate_xfail_marks: Final = _find(
 TestCaseFunction: Final = _find(
     "_pytest.unittest", "TestCaseFunction", "which tests are those of unittest"
 )
+
+#: What holds the fixtures that are set up.
+_setup_state: Any = _find(
+    "_pytest.runner", "SetupState", "the fixtures left when a teardown was ended as a deadlock"
+)
+#: Where pytest keeps the descriptor on which faulthandler writes: a copy of standard error.
+_stderr_key: Final = _find(
+    "_pytest.faulthandler", "fault_handler_stderr_fd_key", "deadlock: printing past output capture"
+)
+_Outcome: Final = (pytest.fail.Exception, pytest.skip.Exception)
 
 
 def parse_filter(text: str, *, escape: bool) -> WarningFilter | None:
@@ -125,6 +140,59 @@ def end_fixtures(session: pytest.Session, theirs: AbstractContextManager[None]) 
     """
     with theirs:
         session._setupstate.teardown_exact(None)
+
+
+def finish_teardown(raised: BaseException) -> None:
+    """Tear down what pytest has not, since a finalizer ``raised`` what pytest does not expect.
+
+    pytest stops at a `asyncio.CancelledError`, and forgets the finalizers that are left. What they
+    raise is added to ``raised`` as notes.
+    """
+    if _setup_state is None:
+        return
+    failure: BaseException | None = raised
+    while failure is not None:
+        values = _locals_of(failure, _setup_state)
+        failure = None
+        finalizers: Any = values.get("finalizers")
+        state: Any = values.get("self")
+        while type(finalizers) is list and finalizers:
+            try:
+                finalizers.pop()()
+            except (Exception, asyncio.CancelledError, *_Outcome) as exc:
+                raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+        try:
+            if type(state) is _setup_state:
+                state.teardown_exact(values.get("nextitem"))
+        except asyncio.CancelledError as exc:
+            raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+            failure = exc
+        except (Exception, *_Outcome) as exc:
+            raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+
+
+def _locals_of(exc: BaseException, setup_state: Any) -> dict[str, Any]:
+    """The variables of ``teardown_exact()`` in the traceback of ``exc``; empty without one."""
+    code = setup_state.teardown_exact.__code__
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code is code:
+            return dict(traceback.tb_frame.f_locals)
+        traceback = traceback.tb_next
+    return {}
+
+
+def print_past_capture(config: pytest.Config, text: str) -> None:
+    """Print ``text`` on the standard error that pytest was started with. Safe in any thread."""
+    descriptor = config.stash.get(_stderr_key, None) if _stderr_key is not None else None
+    try:
+        if descriptor is not None:
+            os.write(descriptor, text.encode("utf-8", "backslashreplace"))
+        elif sys.__stderr__ is not None:
+            sys.__stderr__.write(text)
+            sys.__stderr__.flush()
+    except (OSError, ValueError):
+        pass  # it is closed
 
 
 def is_from_pytest(function: object) -> bool:

@@ -62,6 +62,9 @@ class StepSampler:
         # Released to wake the thread, and when the thread has ended.
         self._alarm = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
+        #: Called in the sampler thread for each sample: the thread, when its step began (0 if its
+        #: loop is in none), how often it was given a processor, and the time.
+        self.sampled: Callable[[SampledThread, float, int, float], object] | None = None
         # Whether the thread has to be started or woken before it samples.
         self._parked = True
         self._stopping = False
@@ -263,7 +266,10 @@ class StepSampler:
         # Ask before `waited` whether it sleeps, see `SampledThread.update_waiting`.
         sleeps = bool(step) and asleep(thread.native_id)
         seconds, turns = waited(thread.native_id)
-        thread.update_waiting(first, sleeps, seconds, turns, self._now())
+        now = self._now()
+        thread.update_waiting(first, sleeps, seconds, turns, now)
+        if self.sampled is not None:
+            self.sampled(thread, step, turns, now)
 
     def _sample_stack(self, thread: SampledThread) -> None:
         step = thread.step

@@ -12,6 +12,7 @@ from ..compat.pytest import Failed, is_to_fail, shows_log
 from ..core.reported import carried_by
 from ..core.watch import Watch
 from ..reports.terminal import Failure, Reporter, log_text, warnings_text
+from ..traps.deadlock import is_ended
 from .arming import Arming
 from .asyncio_log import AsyncioLog
 from .deferred import place_of_item
@@ -145,7 +146,12 @@ class Phases:
             report.longrepr = value._longrepr
         else:
             result.failing += self._carried_by(value, call.when)
-            if result.failing:
+            if result.failing and is_ended(value) and not hasattr(value, "__notes__"):
+                # Its traceback says less: it ends in asyncio's own code.
+                report.longrepr = self._reporter.failure(
+                    result.failing, place_of_item(item)
+                ).longrepr
+            elif result.failing:
                 text = self._reporter.text(result.failing)
                 report.sections.append((f"asyncio traps ({report.when})", text))
         if result.failing and report.skipped and not hasattr(report, "wasxfail"):

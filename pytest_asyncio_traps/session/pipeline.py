@@ -101,6 +101,10 @@ class FindingPipeline:
                 self.warn(finding, count)
         return failing
 
+    def action_of(self, finding: Finding) -> str:
+        """What the rules make of ``finding``, which is not reported yet."""
+        return self._decide(finding, self._find_item(finding.owner.nodeid)).action
+
     # -- the steps --------------------------------------------------------
 
     def _without_parts(self, findings: Iterable[Finding]) -> list[Finding]:
