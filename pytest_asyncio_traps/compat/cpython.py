@@ -236,18 +236,6 @@ def find_interpreters() -> Callable[[], Sized]:
     return lambda: (None,)  # a build that cannot create a second one
 
 
-#: The function that the worker threads of executors run, and the method with which they wait.
-WORKER: Final = "_worker"
-WORKER_WAITS: Final = "get"
-
-IDLE_WORKERS: Final = Assumption(
-    f"concurrent.futures.thread.{WORKER}",
-    "profiler.observation",
-    "deadlock: in processes with idle workers of executors",
-    "idle workers of executors cannot be told from busy ones",
-    lambda: WORKER_WAITS in getattr(executors, WORKER).__code__.co_names,
-)
-
 #: `sys._current_frames`: the frames of other threads, from which the line that blocks is read.
 CURRENT_FRAMES: Final = "_current_frames"
 

@@ -18,7 +18,14 @@ from ..core.faults import Faults
 from ..core.thread_stacks import stack_of
 from .gc_reserve import gc_reserve
 from .threads import NO_READING, Reading, SampledThread
-from .waiting import ASLEEP_BELOW, asleep, current_native_id, guess_waited, waited
+from .waiting import (
+    ASLEEP_BELOW,
+    asleep,
+    current_native_id,
+    guess_waited,
+    own_threads,
+    waited,
+)
 
 #: The name under which a fault of this thread is reported, see `Faults`.
 PART: Final = "watchdog"
@@ -143,6 +150,10 @@ class StepSampler:
         stack = self._threads.get(_thread.get_ident())
         return stack[-1] if stack else None
 
+    def running(self) -> list[SampledThread]:
+        """What is known of the threads that run loops: of each, the loop that it entered last."""
+        return [thread for stack in list(self._threads.values()) for thread in stack[-1:]]
+
     def kept_from_running(self, thread: SampledThread, step: float) -> tuple[float, float]:
         """For how many seconds the step begun at ``step`` waited for a processor, and was paused.
 
@@ -217,6 +228,8 @@ class StepSampler:
 
     def _run(self, alarm: _thread.LockType, ended: _thread.LockType) -> None:
         self.thread_id = _thread.get_ident()
+        native_id = current_native_id()
+        own_threads.add(native_id)
         try:
             idle_rounds = 0
             while not self._stopping and not self._faults.is_off(PART):
@@ -239,6 +252,7 @@ class StepSampler:
                 self._parked = self._stopping
                 idle_rounds = 0
         finally:
+            own_threads.discard(native_id)
             self.thread_id = None
             ended.release()
 

@@ -31,15 +31,14 @@ class LoopFacts(NamedTuple):
 class ProcessFacts(NamedTuple):
     """What else in the process could wake a loop.
 
-    ``threads`` describes the Python threads that may do so: neither the loop's own, nor an idle
-    worker of an executor, nor a thread of the test runner. ``native`` is the number of threads that
-    run no Python code. ``children`` says whether there are child processes. ``handlers`` are the
-    signals that the user's code handles, and ``timers`` the timers of the system that send one.
-    ``debugger`` says whether a person may be debugging.
+    ``threads`` is the number of threads that may go on by themselves: not those that wait for
+    another thread, run a loop that sleeps as well, or belong to the test runner. ``children`` says
+    whether there are child processes. ``handlers`` are the signals that the user's code handles,
+    and ``timers`` says whether a timer of the system will send one. ``debugger`` says whether a
+    person may be debugging.
     """
 
-    threads: tuple[str, ...]
-    native: int
+    threads: int
     children: bool
     handlers: tuple[int, ...]
     timers: bool
@@ -67,27 +66,33 @@ class Observation(NamedTuple):
 
 def waker(seen: Observation) -> str:
     """What could wake the loop, in a few words; empty if nothing could."""
-    loop, process = seen.loop, seen.process
-    for found, what in (
+    process, activity = seen.process, seen.activity
+    return waker_of(seen.loop) or _first(
+        (process.debugger, "a debugger"),
+        (process.threads, "another thread"),
+        (process.children, "a child process"),
+        (process.handlers, "a signal handler"),
+        (process.timers, "a timer of the system"),
+        (not activity.asleep, "a thread is running"),
+        (any(turns < 0 for turns in activity.turns.values()), UNKNOWN),
+        (not activity.turns, UNKNOWN),
+    )
+
+
+def waker_of(loop: LoopFacts) -> str:
+    """What could wake a loop from within, in a few words; empty if nothing could."""
+    return _first(
         (not loop.readable, "the queue of this loop cannot be read"),
         (not loop.asleep, "the loop does not wait for events"),
         (loop.ready, "a callback is ready"),
         (loop.timers, "a timer of the loop"),
         (loop.descriptors, "a descriptor that the loop watches"),
         (loop.signals, "a signal that the loop handles"),
-        (process.debugger, "a debugger"),
-        (process.threads, "another thread"),
-        (process.native, "a thread that is not Python's"),
-        (process.children, "a child process"),
-        (process.handlers, "a signal handler"),
-        (process.timers, "a timer of the system"),
-        (not seen.activity.asleep, "a thread is running"),
-        (any(turns < 0 for turns in seen.activity.turns.values()), UNKNOWN),
-        (not seen.activity.turns, UNKNOWN),
-    ):
-        if found:
-            return what
-    return ""
+    )
+
+
+def _first(*found: tuple[object, str]) -> str:
+    return next((what for is_there, what in found if is_there), "")
 
 
 UNKNOWN: Final = "the system does not tell whether threads run"

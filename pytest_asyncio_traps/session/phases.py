@@ -12,7 +12,7 @@ from ..compat.pytest import Failed, is_to_fail, shows_log
 from ..core.reported import carried_by
 from ..core.watch import Watch
 from ..reports.terminal import Failure, Reporter, log_text, warnings_text
-from ..traps.deadlock import is_ended
+from ..traps.deadlock import Deadlock, is_from_ending
 from .arming import Arming
 from .asyncio_log import AsyncioLog
 from .deferred import place_of_item
@@ -146,7 +146,7 @@ class Phases:
             report.longrepr = value._longrepr
         else:
             result.failing += self._carried_by(value, call.when)
-            if result.failing and is_ended(value) and not hasattr(value, "__notes__"):
+            if _is_from_ending(value, result.failing):
                 # Its traceback says less: it ends in asyncio's own code.
                 report.longrepr = self._reporter.failure(
                     result.failing, place_of_item(item)
@@ -178,3 +178,9 @@ class Phases:
         if shown:
             text = warnings_text(shown)
             report.sections.append((f"Captured asyncio warnings {report.when}", text))
+
+
+def _is_from_ending(exc: BaseException | None, failing: list[Counted]) -> bool:
+    """Whether ``exc`` says no more than that the plugin has ended a deadlock."""
+    found = any(finding.kind == Deadlock.kind for finding, _ in failing)
+    return found and is_from_ending(exc) and not hasattr(exc, "__notes__")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
-import sys
+import concurrent.futures
 from functools import partial
-from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..compat import asyncio as private
 from ..compat.runners import ANYIO_RUNNER_TASK
+from ..core.awaits import is_in_ring
+from ..core.blocked import (
+    completes,
+    future_that_runs,
+    future_whose_result,
+    is_traced,
+    joined_thread,
+    runs_job_of,
+)
 from ..core.clock import KNOWS_WAITING
 from ..core.harness import is_anyio_runner, is_harness
 from ..core.objects import (
@@ -19,23 +28,20 @@ from ..core.objects import (
     code_of,
     coroutine_of,
     frame_of,
-    function_code,
     is_a,
     is_done,
-    owner_of_method,
     put,
-    waits_for,
 )
-from ..core.places import name_of
+from ..core.places import name_of, place_of
 from ..core.reported import is_reported, set_reported
-from ..core.stacks import is_step, is_user_file
+from ..core.stacks import is_user_file
 from ..core.task_tree import snapshot
 from ..core.tasks import pending_tasks
-from ..core.thread_stacks import frames_of
+from ..core.thread_stacks import frames_of, marks_of, stack_of, user_mark_of
 from ..core.trap import BuiltinTrap
 from ..core.watch import Watch
 from ..model.finding import Finding, Place
-from ..model.task_tree import Snapshot, TaskRecord
+from ..model.task_tree import Snapshot
 from ..profiler.observation import observe
 from ..profiler.stillness import Observation, proves, waker
 from ..profiler.threads import SampledThread
@@ -44,11 +50,10 @@ from ..profiler.threads import SampledThread
 DEFAULT: Final = 1.0
 #: What the cancellation of a task that waits forever says.
 MESSAGE: Final = "deadlock: nothing left in the process can end this wait"
-#: How often a task is cancelled before its loop is stopped.
+#: How often a task is cancelled before its wait is ended in another way.
 _PATIENCE: Final = 2
 #: What is done about a finding; see `policy.rules`, which is above this layer.
 FAIL, WARN, OFF = "fail", "warn", "off"
-_RUN: Final = function_code(asyncio.BaseEventLoop.run_until_complete)
 
 
 def is_ended(exc: BaseException | None) -> bool:
@@ -56,19 +61,38 @@ def is_ended(exc: BaseException | None) -> bool:
     return type(exc) is asyncio.CancelledError and exc.args == (MESSAGE,)
 
 
+def is_from_ending(exc: BaseException | None) -> bool:
+    """Whether ``exc`` can be what a test gets whose deadlock was ended: also in another thread."""
+    return is_ended(exc) or type(exc) is concurrent.futures.CancelledError
+
+
 class _Sleep:
     """For how long the loop of one thread has stood still, and what was seen meanwhile."""
 
-    __slots__ = ("ends", "loop_id", "run", "seen", "since", "turns")
+    __slots__ = ("ends", "left_alone", "seen", "since", "turns")
 
     def __init__(self) -> None:
         self.since = 0.0
         self.turns = -1
         self.seen: Observation | None = None
-        #: The ids of the loop and of the future that it ran when a deadlock was found in it.
-        self.run = 0, 0
-        #: How often that run was ended; none if it was left alone.
+        #: How often the wait that was reported last was ended.
         self.ends = 0
+        #: `turns` when a deadlock was found and left alone.
+        self.left_alone = -1
+
+
+class _Wait(NamedTuple):
+    """What waits forever: ``own``, a task or future of the loop, or None if the loop runs nothing.
+
+    ``runner`` is anyio's test runner, if ``own`` is its task. ``future`` is the concurrent future
+    of ``own`` for which the test's thread waits, if that is another one than the loop's; ``line``
+    is where.
+    """
+
+    own: Any
+    runner: Any = None
+    future: Any = None
+    line: Place | None = None
 
 
 class Deadlock(BuiltinTrap):
@@ -87,6 +111,8 @@ class Deadlock(BuiltinTrap):
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
         self._sleeps: dict[int, _Sleep] = {}
+        #: The thread in which tests run.
+        self._tests = _thread.get_ident()
         #: Whether a debugger was entered in the test that runs.
         self.stands_down = False
 
@@ -94,6 +120,7 @@ class Deadlock(BuiltinTrap):
         if not KNOWS_WAITING:
             self.watch.blind("deadlock", "this system does not tell which threads sleep")
         elif private.WAKERS.holds and self.watch.sampler is not None:
+            self._tests = _thread.get_ident()
             self.watch.sampler.sampled = self.sampled
 
     def stand_down(self) -> None:
@@ -114,6 +141,8 @@ class Deadlock(BuiltinTrap):
             sleep = self._sleeps[thread.thread_id] = _Sleep()
         if step or turns != sleep.turns or turns < 0:
             sleep.since, sleep.turns, sleep.seen = now, turns, None
+        elif turns == sleep.left_alone:
+            pass
         elif now - sleep.since >= self.watch.still_after * (0.5 if sleep.seen is None else 1.0):
             with self.watch.faults.guard(self.kind):
                 self._check(thread, sleep, now)
@@ -125,7 +154,8 @@ class Deadlock(BuiltinTrap):
         if loop is None or off or self.stands_down:
             sleep.since = now
             return
-        later = observe(loop, thread.thread_id)
+        running = watch.sampler.running()
+        later = observe(thread, [t for t in running if t.thread_id != thread.thread_id])
         if earlier is None and not waker(later):
             sleep.seen = later
             return
@@ -133,77 +163,110 @@ class Deadlock(BuiltinTrap):
         if not later.loop.readable:
             watch.blind("deadlock: loops whose queue cannot be read", "uvloop is one of them")
         elif earlier is not None and proves(earlier, later):
-            self._found(loop, frames_of(thread.thread_id), sleep)
+            wait = self._wait(loop, thread.thread_id)
+            if wait is not None:
+                self._found(loop, wait, sleep)
 
     # -- what was found ------------------------------------------------------
 
-    def _found(self, loop: Any, frames: list[FrameType], sleep: _Sleep) -> None:
-        """``loop`` waits forever, in the innermost of ``frames``."""
-        if not frames or _is_traced(frames):
-            return
-        future = _what_runs(frames)
-        tasks = pending_tasks(loop)
-        run = id(loop), id(future)
-        if run != sleep.run:
-            sleep.run, sleep.ends = run, 0
-        elif not sleep.ends:
-            return  # it was left alone before
-        runner = _anyio_runner(future)
-        own = ask(runner, ANYIO_RUNNER_TASK) if runner is not None else future
-        if not all(map(is_reported, tasks)) or not tasks:
-            finding = self._finding(own)
-            action = self.watch.decide(finding)
+    def _wait(self, loop: Any, thread_id: int) -> _Wait | None:
+        """Who waits forever for ``loop``; None if the test's thread does not wait for it."""
+        frames = frames_of(thread_id)
+        tests = frames if thread_id == self._tests else frames_of(self._tests)
+        if not frames or not tests or is_traced(frames) or is_traced(tests):
+            return None
+        running = future_that_runs(frames)
+        if tests is frames:
+            runner = _anyio_runner(running)
+            own = ask(runner, ANYIO_RUNNER_TASK) if runner is not None else running
+            return _Wait(own, runner)
+        line = place_of(user_mark_of(marks_of(stack_of(self._tests))))
+        future = future_whose_result(tests)
+        if joined_thread(tests) == thread_id or runs_job_of(frames, future):
+            return _Wait(running, line=line)
+        own = next((task for task in pending_tasks(loop) if completes(task, future)), None)
+        return _Wait(own, future=future, line=line) if own is not None else None
+
+    def _found(self, loop: Any, wait: _Wait, sleep: _Sleep) -> None:
+        """``loop`` and the test's thread stand still forever, in ``wait``."""
+        watch, own = self.watch, wait.own
+        tasks = self._tasks_of_test(loop)
+        if is_a(own, asyncio.Task):
+            tasks.append(own)
+        if not tasks or not all(map(is_reported, tasks)):
+            finding = self._finding(wait)
+            action = watch.decide(finding)
             if action != OFF:
-                self.watch.report(finding)
+                watch.report(finding)
             if action == WARN:
-                self.watch.tell(finding)
+                watch.tell(finding)
             if action != FAIL:
+                sleep.left_alone = sleep.turns
                 return
             for task in tasks:
                 set_reported(task)  # that they are left pending is part of this finding
+            sleep.ends = 0
         sleep.ends += 1
-        if own is None or sleep.ends > _PATIENCE or _is_in_ring(own):
-            call_in_loop(loop, loop, "stop")
-            return
-        if runner is not None:
-            call_in_loop(loop, own, "add_done_callback", partial(_forget_task, runner, own))
-        call_in_loop(loop, own, "cancel", MESSAGE)
+        self._end(loop, wait, firmly=sleep.ends > _PATIENCE)
 
-    def _finding(self, own: Any) -> Finding:
-        """The finding for a loop that runs ``own`` until that is complete."""
+    def _end(self, loop: Any, wait: _Wait, firmly: bool) -> None:
+        """Cancel the task that waits or, where that has not helped or cannot, the wait for it."""
+        own, future = wait.own, wait.future
+        ring = own is not None and is_in_ring(own)
+        if future is not None and ring:
+            # Its cancellation would be passed on to the task.
+            call_in_loop(loop, future, "set_exception", asyncio.CancelledError(MESSAGE))
+        elif future is not None and firmly:
+            call_in_loop(loop, future, "cancel")
+        elif own is None or ring or firmly:
+            call_in_loop(loop, loop, "stop")
+        else:
+            if wait.runner is not None:
+                forget = partial(_forget_task, wait.runner, own)
+                call_in_loop(loop, own, "add_done_callback", forget)
+            call_in_loop(loop, own, "cancel", MESSAGE)
+
+    def _tasks_of_test(self, loop: Any) -> list[Any]:
+        """The pending tasks of ``loop`` that were made for the test that runs."""
         watch = self.watch
+        nodeid = watch.ownership.running.owner.nodeid
+        return [
+            task
+            for task in pending_tasks(loop)
+            if (made := watch.created_at(task)) is None or made[1].owner.nodeid == nodeid
+        ]
+
+    def _finding(self, wait: _Wait) -> Finding:
+        watch, own = self.watch, wait.own
         tenure = watch.ownership.running
         coroutine = coroutine_of(own) if is_a(own, asyncio.Task) else None
         name = name_of(coroutine) if coroutine is not None else ""
-        if not name or is_harness(coroutine, watch.creation_mark(own)):
+        if not name or wait.line is not None or is_harness(coroutine, watch.creation_mark(own)):
             name = tenure.owner.name.rpartition("::")[2] or "the loop"
         seen = snapshot(watch)
         inner = next((t for t in (own, *children_of(own)) if is_a(t, asyncio.Task)), None)
         chain = _chain(seen, id(inner))
         users = [place for place in chain if is_user_file(place.path)]
-        first = _records(seen).get(id(inner))
+        first = seen.tasks().get(id(inner))
         at = [place for place in (first.chain if first else ()) if is_user_file(place.path)]
+        location = wait.line or next(reversed(at or users), None)
         return Finding(
             self.kind,
             f"{name!r} waits forever: nothing left in the process can wake it",
             self.advice,
             tenure.owner,
-            location=next(reversed(at or users), None),
+            location=location,
             location_label="waiting at",
             at_location=True,
             notes=("Who waits for whom:", *(f"  {line}" for line in watch.describe(seen))),
             subject=name,
-            waits=tuple(chain),
+            waits=(*((wait.line,) if wait.line is not None else ()), *chain),
         )
-
-
-def _records(seen: Snapshot) -> dict[int, TaskRecord]:
-    return {task.key: task for loop in seen.loops for task in loop.tasks}
 
 
 def _chain(seen: Snapshot, key: int) -> list[Place]:
     """The lines at which the task ``key`` and those that it waits for are suspended."""
-    records = _records(seen)
+    records = seen.tasks()
     chain: list[Place] = []
     met: set[int] = set()
     while key in records and key not in met:
@@ -211,24 +274,6 @@ def _chain(seen: Snapshot, key: int) -> list[Place]:
         chain += records[key].chain
         key = next(iter(records[key].wait.awaits), 0)
     return chain
-
-
-def _what_runs(frames: list[FrameType]) -> Any:
-    """The future that the loop runs until it is complete; None if it runs until it is stopped."""
-    for frame in frames:
-        if frame.f_code is _RUN:
-            return frame.f_locals.get(private.RUN_FUTURE)
-        if is_step(frame.f_code):
-            break  # an outer run of a loop, which called the one that waits
-    return None
-
-
-def _is_traced(frames: list[FrameType]) -> bool:
-    """Whether a debugger steps through one of ``frames``."""
-    debugger = getattr(sys.modules.get("bdb"), "Bdb", None)
-    return debugger is not None and any(
-        is_a(owner_of_method(frame.f_trace), debugger) for frame in frames
-    )
 
 
 def _anyio_runner(future: Any) -> Any:
@@ -246,26 +291,3 @@ def _forget_task(runner: Any, task: Any, _: object) -> None:
     """Have anyio's ``runner`` make a new task for its next call, as ``task`` has ended."""
     if ask(runner, ANYIO_RUNNER_TASK) is task:
         put(runner, ANYIO_RUNNER_TASK, None)
-
-
-def _is_in_ring(future: Any) -> bool:
-    """Whether ``future`` waits for something that waits for itself: cancel() would not return.
-
-    A task passes its cancellation on to what it waits for.
-    """
-    path: set[int] = set()
-    stack: list[tuple[Any, bool]] = [(future, False)]
-    done: set[int] = set()
-    while stack:
-        current, left = stack.pop()
-        key = id(current)
-        if left:
-            path.discard(key)
-            done.add(key)
-        elif key in path:
-            return True
-        elif key not in done and current is not None and not is_done(current):
-            path.add(key)
-            stack.append((current, True))
-            stack += [(inner, False) for inner in (waits_for(current), *children_of(current))]
-    return False

@@ -73,7 +73,6 @@ BREAKS: dict[str, Callable[[Renamed], None]] = {
     "warnings._showwarnmsg": lambda r: r.delete(warnings, "_showwarnmsg"),
     "threading._active": lambda r: r.set(threading, "_active", {}),
     "concurrent.futures.thread._WorkItem": lambda r: r.delete(executors, "_WorkItem"),
-    "concurrent.futures.thread._worker": lambda r: r.delete(executors, "_worker"),
     "what wakes a loop": lambda r: r.set(private_asyncio, "LOOP_SIGNALS", "_handlers"),
     "sys._current_frames": lambda r: r.set(sys, "_current_frames", _returns({})),
     "slots and constructors of handles": lambda r: r.set(events.Handle, "__slots__", ("_other",)),

@@ -243,9 +243,6 @@ DIFFERENT = {
         "        return future\n"
         "t.ThreadPoolExecutor.submit = Executor.submit"
     ),
-    "concurrent.futures.thread._worker": (
-        "from pytest_asyncio_traps.compat import cpython\ncpython.WORKER = '_work'"
-    ),
     "what wakes a loop": _PRIVATE + "private.LOOP_SIGNALS = '_handlers'",
     "sys._current_frames": "import sys\nsys._current_frames = lambda: {}",
     "slots and constructors of handles": (

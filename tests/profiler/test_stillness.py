@@ -16,9 +16,7 @@ from pytest_asyncio_traps.profiler.stillness import (
 )
 
 LOOP = LoopFacts(readable=True, asleep=True, ready=0, timers=0, descriptors=0, signals=0)
-PROCESS = ProcessFacts(
-    threads=(), native=0, children=False, handlers=(), timers=False, debugger=False
-)
+PROCESS = ProcessFacts(threads=0, children=False, handlers=(), timers=False, debugger=False)
 STILL = Observation(LOOP, PROCESS, Activity(asleep=True, turns={1: 7, 2: 9}))
 
 #: Each waker alone, and what it is called.
@@ -29,8 +27,7 @@ WAKERS: list[tuple[dict[str, Any], str]] = [
     ({"timers": 1}, "a timer of the loop"),
     ({"descriptors": 1}, "a descriptor that the loop watches"),
     ({"signals": 1}, "a signal that the loop handles"),
-    ({"threads": ("sleep",)}, "another thread"),
-    ({"native": 1}, "a thread that is not Python's"),
+    ({"threads": 1}, "another thread"),
     ({"children": True}, "a child process"),
     ({"handlers": (10,)}, "a signal handler"),
     ({"timers": True}, "a timer of the system"),
