@@ -54,7 +54,7 @@ def joined_thread(frames: list[FrameType]) -> int | None:
 
 def runs_job_of(frames: list[FrameType], future: Any) -> bool:
     """Whether the thread runs the job of an executor that completes ``future``."""
-    return any(
+    return future is not None and any(
         frame.f_code is _JOB and ask(frame.f_locals.get("self"), "future") is future
         for frame in frames
     )

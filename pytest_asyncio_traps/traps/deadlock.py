@@ -184,6 +184,8 @@ class Deadlock(BuiltinTrap):
         future = future_whose_result(tests)
         if joined_thread(tests) == thread_id or runs_job_of(frames, future):
             return _Wait(running, line=line)
+        if future is None:
+            return None
         own = next((task for task in pending_tasks(loop) if completes(task, future)), None)
         return _Wait(own, future=future, line=line) if own is not None else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,204 +13,86 @@ import time
 import pytest
 
 from ..run import Suite
+from . import deadlock_wakers as wakers
+from .deadlock_wakers import WAKERS
 from .variants import HEAD, check
 
 #: A proof that takes less time than the default, so that these tests do, too.
 QUICK = ("-o", "asyncio_deadlock_duration=0.4")
+#: No step is slow, however busy the machine is.
+PATIENT = ("-o", "asyncio_slow_callback_duration=9")
 
-#: Everything that can wake a loop: each case waits for much longer than the proof takes.
-WAKERS = {
-    "timer": """
-        async def test_it():
-            await asyncio.sleep(1.5)
-        """,
-    "timeout": """
-        async def test_it():
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(asyncio.Event().wait(), 1.5)
-        """,
-    "thread": """
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            def later():
-                time.sleep(1.5)
-                loop.call_soon_threadsafe(event.set)
-            thread = threading.Thread(target=later)
-            thread.start()
-            await event.wait()
-            thread.join()
-        """,
-    "thread of the low-level module": """
-        import _thread
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            def later():
-                time.sleep(1.5)
-                loop.call_soon_threadsafe(event.set)
-            _thread.start_new_thread(later, ())
-            await event.wait()
-        """,
-    "timer thread": """
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            thread = threading.Timer(1.5, loop.call_soon_threadsafe, (event.set,))
-            thread.start()
-            await event.wait()
-            thread.join()
-        """,
-    "job of the default executor": """
-        async def test_it():
-            await asyncio.to_thread(time.sleep, 0)
-            await asyncio.to_thread(time.sleep, 1.5)
-        """,
-    "job of an executor": """
-        from concurrent.futures import ThreadPoolExecutor
-        async def test_it():
-            with ThreadPoolExecutor(2) as pool:
-                list(pool.map(time.sleep, [0.01, 0.01]))
-                await asyncio.wrap_future(pool.submit(time.sleep, 1.5))
-        """,
-    "process pool": """
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
-        async def test_it():
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=context) as pool:
-                await asyncio.get_running_loop().run_in_executor(pool, time.sleep, 1.5)
-        """,
-    "child process": """
-        async def test_it():
-            process = await asyncio.create_subprocess_exec("sleep", "1.5")
-            assert await process.wait() == 0
-        """,
-    "child process with pipes": """
-        async def test_it():
-            process = await asyncio.create_subprocess_shell(
-                "sleep 1.5; echo yes", stdout=asyncio.subprocess.PIPE
+
+@pytest.mark.parametrize("part", range(3))
+def test_it_leaves_what_can_be_woken_alone(suite: Suite, part: int, every_case: bool) -> None:
+    """A false alarm would break a sound test: each waits for several times as long as the proof.
+
+    After each of them, a test waits in a process in which that waker is gone.
+    """
+    wait, still = (3.0, 1.0) if every_case else (0.5, 0.1)
+    cases = list(WAKERS.items())[part::3]
+    suite.write(
+        **{
+            f"test_{re.sub('[^a-z]+', '_', what.lower())}": "\n".join(
+                [wakers.HEAD, f"WAIT = {wait}", textwrap.dedent(text), wakers.FOREVER]
             )
-            assert await process.communicate() == (b"yes\\n", None)
-        """,
-    "signal of a child process": """
-        import signal, subprocess
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(event.set))
-            with subprocess.Popen(["sh", "-c", f"sleep 1.5; kill -USR1 {os.getpid()}"]):
-                await event.wait()
-            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-        """,
-    "socket": """
-        import subprocess
-        async def test_it():
-            ours, theirs = socket.socketpair()
-            code = "import sys, time; time.sleep(1.5); sys.stdout.write('x')"
-            process = subprocess.Popen([sys.executable, "-c", code], stdout=theirs)
-            theirs.close()
-            ours.setblocking(False)
-            assert await asyncio.get_running_loop().sock_recv(ours, 1) == b"x"
-            ours.close()
-            process.wait()
-        """,
-    "pipe": """
-        import subprocess
-        async def test_it():
-            ours, theirs = os.pipe()
-            process = subprocess.Popen(["sh", "-c", "sleep 1.5; echo x"], stdout=theirs)
-            os.close(theirs)
-            event = asyncio.Event()
-            asyncio.get_running_loop().add_reader(ours, event.set)
-            await event.wait()
-            asyncio.get_running_loop().remove_reader(ours)
-            os.close(ours)
-            process.wait()
-        """,
-    "signal handler of the loop": """
-        import signal
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGALRM, event.set)
-            signal.alarm(2)
-            await event.wait()
-            loop.remove_signal_handler(signal.SIGALRM)
-        """,
-    "signal handler and a timer of the system": """
-        import signal
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            signal.signal(signal.SIGALRM, lambda *_: loop.call_soon_threadsafe(event.set))
-            signal.setitimer(signal.ITIMER_REAL, 1.5)
-            await event.wait()
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        """,
-    "loop in another thread": """
-        async def test_it():
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            async def other():
-                await asyncio.sleep(1.5)
-                loop.call_soon_threadsafe(event.set)
-            thread = threading.Thread(target=asyncio.run, args=(other(),))
-            thread.start()
-            await event.wait()
-            thread.join()
-        """,
-    "thread that is not Python's": """
-        import ctypes
-        async def test_it():
-            # The C library's own thread, which handles a timer: no code of Python's knows it.
-            event, loop = asyncio.Event(), asyncio.get_running_loop()
-            callback = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
-            def later(_):
-                time.sleep(1.5)
-                loop.call_soon_threadsafe(event.set)
-            later = callback(later)
-            thread = ctypes.c_ulong()
-            create = ctypes.CDLL(None).pthread_create
-            assert create(ctypes.byref(thread), None, later, None) == 0
-            await event.wait()
-        """,
-    "blocked step": """
-        def test_it():
-            async def main():
-                time.sleep(1.5)
-            asyncio.run(main())
-        """,
-    "between two runs": """
-        def test_it():
-            loop = asyncio.new_event_loop()
-            loop.run_until_complete(asyncio.sleep(0))
-            time.sleep(1.5)
-            loop.close()
-        """,
-}
-
-
-@pytest.mark.parametrize("waker", WAKERS)
-def test_it_leaves_what_can_be_woken_alone(suite: Suite, waker: str) -> None:
-    """A false alarm would break a sound test."""
-    outcome = suite.test(
-        HEAD + textwrap.dedent(WAKERS[waker]), *QUICK, "-o", "asyncio_slow_callback_duration=9"
+            for what, text in cases
+        }
     )
 
-    outcome.clean()
+    outcome = suite.run("-o", f"asyncio_deadlock_duration={still}", *PATIENT)
+
+    outcome.no_fault()
+    assert set(outcome.kinds) == {"deadlock"}
+    tests = [finding["nodeid"].partition("::")[2] for finding in outcome.findings]
+    assert tests == ["test_waits_forever"] * len(cases), outcome.result.stdout.str()
+    counts = outcome.result.parseoutcomes()
+    assert counts["failed"] == len(cases)
+    assert counts["passed"] >= len(cases)
 
 
-def test_a_native_thread_may_wake_it(suite: Suite) -> None:
-    """Nothing is known of a thread that is not Python's: there is no proof until it has ended."""
-    suite.test(
-        HEAD
-        + textwrap.dedent("""
-        import ctypes
-        async def test_it():
-            library, thread = ctypes.CDLL(None), ctypes.c_ulong()
-            function = ctypes.cast(library.sleep, ctypes.c_void_p)
-            began = time.monotonic()
-            library.pthread_create(ctypes.byref(thread), None, function, ctypes.c_void_p(2))
-            with pytest.raises(asyncio.CancelledError):
-                await asyncio.Event().wait()
-            assert time.monotonic() - began > 2
-        """),
-        *QUICK,
-    ).result.assert_outcomes(failed=1)
+def test_it_waits_until_nothing_unknown_is_left(suite: Suite) -> None:
+    """A thread that is not Python's may do anything, until it ends or waits for another thread."""
+    suite.write(
+        test_it=HEAD
+        + """
+import ctypes, faulthandler
+
+library = ctypes.CDLL(None)
+
+async def forever(seconds):
+    began = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    assert time.monotonic() - began > seconds
+
+async def test_native_thread():
+    thread, function = ctypes.c_ulong(), ctypes.cast(library.sleep, ctypes.c_void_p)
+    library.pthread_create(ctypes.byref(thread), None, function, ctypes.c_void_p(1))
+    await forever(0.9)
+    library.pthread_join(thread, None)
+
+async def test_native_thread_that_waits():
+    semaphore = ctypes.create_string_buffer(64)
+    library.sem_init(semaphore, 0, 0)
+    thread, function = ctypes.c_ulong(), ctypes.cast(library.sem_wait, ctypes.c_void_p)
+    library.pthread_create(ctypes.byref(thread), None, function, semaphore)
+    await forever(0)
+    library.sem_post(semaphore)
+    library.pthread_join(thread, None)
+
+async def test_timer_of_faulthandler():
+    with open(os.devnull, "w") as null:
+        faulthandler.dump_traceback_later(0.9, file=null)
+        await forever(0.9)
+"""
+    )
+
+    outcome = suite.run("-o", "asyncio_deadlock_duration=0.1", *PATIENT)
+
+    assert outcome.kinds == ["deadlock"] * 3
+    outcome.result.assert_outcomes(failed=3)
+    outcome.result.stdout.no_fnmatch_line("*AssertionError*")
 
 
 def test_found(suite: Suite) -> None:
