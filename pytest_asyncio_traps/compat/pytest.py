@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,15 +142,18 @@ def end_fixtures(session: pytest.Session, theirs: AbstractContextManager[None]) 
         session._setupstate.teardown_exact(None)
 
 
-def finish_teardown(raised: BaseException) -> None:
+def finish_teardown(raised: BaseException, is_known: Callable[[BaseException], bool]) -> None:
     """Tear down what pytest has not, since a finalizer ``raised`` what pytest does not expect.
 
     pytest stops at a `asyncio.CancelledError`, and forgets the finalizers that are left. What they
-    raise is added to ``raised`` as notes.
+    raise is added to ``raised`` as notes, unless it ``is_known``.
     """
-    if _setup_state is None:
-        return
-    failure: BaseException | None = raised
+
+    def note(exc: BaseException) -> None:
+        if not is_known(exc):
+            raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+
+    failure: BaseException | None = raised if _setup_state is not None else None
     while failure is not None:
         values = _locals_of(failure, _setup_state)
         failure = None
@@ -160,15 +163,15 @@ def finish_teardown(raised: BaseException) -> None:
             try:
                 finalizers.pop()()
             except (Exception, asyncio.CancelledError, *_Outcome) as exc:
-                raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+                note(exc)
         try:
             if type(state) is _setup_state:
                 state.teardown_exact(values.get("nextitem"))
         except asyncio.CancelledError as exc:
-            raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+            note(exc)
             failure = exc
         except (Exception, *_Outcome) as exc:
-            raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+            note(exc)
 
 
 def _locals_of(exc: BaseException, setup_state: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _listdir, _open, _read, _close = os.listdir, os.open, os.read, os.close
 #: By machine, the number of the system call with which threads wait for each other.
 _NUMBERS: Final = {"x86_64": 202, "aarch64": 98}
 _FUTEX: Final = (
-    _NUMBERS.get(os.uname().machine, -1) if hasattr(os, "uname") and sys.maxsize > 2**32 else -1
+    _NUMBERS.get(os.uname().machine) if hasattr(os, "uname") and sys.maxsize > 2**32 else None
 )
 #: Its operations that wait, FUTEX_WAIT and FUTEX_WAIT_BITSET, and flags of its operations: no other
 #: process can wake the thread, and which clock the time limit is for.

@@ -156,7 +156,7 @@ class Hooks(Guarded):
             self.lifecycle.owners.cut_short()
         elif when == "teardown" and is_ended(raised):
             with self.faults.user_code:
-                finish_teardown(raised)
+                finish_teardown(raised, is_ended)
         self.need_reports()
         phases = self.lifecycle.phases
         if phases.close(when) and isinstance(raised, pytest.skip.Exception):

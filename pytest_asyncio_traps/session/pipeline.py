@@ -102,8 +102,14 @@ class FindingPipeline:
         return failing
 
     def action_of(self, finding: Finding) -> str:
-        """What the rules make of ``finding``, which is not reported yet."""
-        return self._decide(finding, self._find_item(finding.owner.nodeid)).action
+        """What the rules make of ``finding``, which is not reported yet.
+
+        Where there is no test to fail, such as during an import, it is what they make of a test's.
+        """
+        action = self._decide(finding, self._find_item(finding.owner.nodeid)).action
+        if action == WARN and not finding.owner.nodeid:
+            action, _ = self.policy.rulebook.decide(finding)
+        return action
 
     # -- the steps --------------------------------------------------------
 

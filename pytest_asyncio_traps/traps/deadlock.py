@@ -86,13 +86,14 @@ class _Wait(NamedTuple):
 
     ``runner`` is anyio's test runner, if ``own`` is its task. ``future`` is the concurrent future
     of ``own`` for which the test's thread waits, if that is another one than the loop's; ``line``
-    is where.
+    is where. ``runs_at`` is where the test's thread runs the loop, if the user's code does.
     """
 
     own: Any
     runner: Any = None
     future: Any = None
     line: Place | None = None
+    runs_at: Place | None = None
 
 
 class Deadlock(BuiltinTrap):
@@ -179,8 +180,8 @@ class Deadlock(BuiltinTrap):
         if tests is frames:
             runner = _anyio_runner(running)
             own = ask(runner, ANYIO_RUNNER_TASK) if runner is not None else running
-            return _Wait(own, runner)
-        line = place_of(user_mark_of(marks_of(stack_of(self._tests))))
+            return _Wait(own, runner, runs_at=_user_line(thread_id))
+        line = _user_line(self._tests)
         future = future_whose_result(tests)
         if joined_thread(tests) == thread_id or runs_job_of(frames, future):
             return _Wait(running, line=line)
@@ -251,7 +252,7 @@ class Deadlock(BuiltinTrap):
         users = [place for place in chain if is_user_file(place.path)]
         first = seen.tasks().get(id(inner))
         at = [place for place in (first.chain if first else ()) if is_user_file(place.path)]
-        location = wait.line or next(reversed(at or users), None)
+        location = wait.line or next(reversed(at or users), wait.runs_at)
         return Finding(
             self.kind,
             f"{name!r} waits forever: nothing left in the process can wake it",
@@ -264,6 +265,11 @@ class Deadlock(BuiltinTrap):
             subject=name,
             waits=(*((wait.line,) if wait.line is not None else ()), *chain),
         )
+
+
+def _user_line(thread_id: int) -> Place | None:
+    """Where the thread is in the user's code, outside of the steps of loops."""
+    return place_of(user_mark_of(marks_of(stack_of(thread_id))))
 
 
 def _chain(seen: Snapshot, key: int) -> list[Place]:

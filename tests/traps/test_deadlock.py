@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +161,32 @@ def test_found(suite: Suite) -> None:
                 group.create_task(asyncio.Event().wait())
                 group.create_task(asyncio.Queue().get())
 
+        async def test_nested_group():
+            async def inner():
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(asyncio.Semaphore(0).acquire())
+            async with asyncio.TaskGroup() as group:  # here
+                group.create_task(inner())
+                group.create_task(asyncio.sleep(0))
+
+        async def test_gather():
+            await asyncio.gather(asyncio.sleep(0), asyncio.Event().wait())  # here
+
+        async def test_shield():
+            await asyncio.shield(asyncio.create_task(asyncio.Event().wait()))  # here
+
+        async def test_no_timeout():
+            async with asyncio.timeout(None):
+                await asyncio.wait_for(asyncio.Event().wait(), None)  # here
+
+        async def test_past_timer():
+            # A timer that was cancelled, and a future that completed it, wake nothing.
+            loop = asyncio.get_running_loop()
+            loop.call_later(60, print).cancel()
+            async with asyncio.timeout(60):
+                await asyncio.sleep(0)
+            await asyncio.Event().wait()  # here
+
         async def test_wait():
             await asyncio.wait([asyncio.create_task(asyncio.Event().wait())])  # here
 
@@ -190,6 +217,15 @@ def test_found(suite: Suite) -> None:
         async def test_session():
             await asyncio.Event().wait()  # here
 
+        @pytest.mark.asyncio(loop_scope="package")
+        async def test_package():
+            await asyncio.Event().wait()  # here
+
+        @pytest.mark.asyncio(loop_scope="class")
+        class TestClass:
+            async def test_class(self):
+                await asyncio.Event().wait()  # here
+
         import unittest
         class Case(unittest.IsolatedAsyncioTestCase):
             async def test_case(self):
@@ -200,47 +236,208 @@ def test_found(suite: Suite) -> None:
             await asyncio.Event().wait()  # here
         """,
         "deadlock",
-        *QUICK,
+        "-o",
+        "asyncio_deadlock_duration=0.1",
+    )
+
+
+def test_threads(suite: Suite) -> None:
+    """The test's thread waits for a loop in another thread, by whatever may complete its wait."""
+    check(
+        suite,
+        """
+        import concurrent.futures, ctypes, queue
+
+        @pytest.fixture
+        def loop():
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever)
+            thread.start()
+            yield loop
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+        ended = []
+
+        async def stuck(times=1):
+            for _ in range(times):
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    ended.append(times)
+
+        def test_result(loop):
+            asyncio.run_coroutine_threadsafe(stuck(), loop).result()  # here
+
+        def test_exception(loop):
+            with contextlib.suppress(concurrent.futures.CancelledError):
+                asyncio.run_coroutine_threadsafe(asyncio.Event().wait(), loop).exception()  # here
+
+        def test_stubborn(loop):
+            asyncio.run_coroutine_threadsafe(stuck(3), loop).result()  # here
+
+        def test_ring(loop):
+            tasks = {}
+            async def wait(name):
+                await asyncio.sleep(0)
+                await tasks[name]
+            async def main():
+                tasks["a"] = asyncio.create_task(wait("b"))
+                tasks["b"] = asyncio.create_task(wait("a"))
+                await tasks["a"]
+            asyncio.run_coroutine_threadsafe(main(), loop).result()  # here
+
+        def test_finally():
+            assert ended == [1, 3, 3, 3]  # those of a test that goes on end by its loop
+
+        def test_join():
+            thread = threading.Thread(target=asyncio.run, args=(stuck(),))
+            thread.start()
+            thread.join()  # here
+
+        def test_executor():
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                pool.submit(asyncio.run, stuck()).result()  # here
+
+        def test_shutdown():
+            with concurrent.futures.ThreadPoolExecutor() as pool:  # here
+                pool.submit(asyncio.run, stuck())
+
+        def test_portal():
+            anyio = pytest.importorskip("anyio.from_thread")
+            with anyio.start_blocking_portal() as portal:
+                portal.call(stuck)  # here
+
+        async def test_two_loops(loop):
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(stuck(), loop))  # here
+
+        async def test_idle_threads():
+            jobs, lock = queue.Queue(), threading.Lock()
+            lock.acquire()
+            threads = [threading.Thread(target=wait) for wait in (jobs.get, lock.acquire)]
+            for thread in threads:
+                thread.start()
+            try:
+                await asyncio.Event().wait()  # here
+            finally:
+                jobs.put(1)
+                lock.release()
+
+        def test_it_goes_on(loop):
+            assert asyncio.run_coroutine_threadsafe(asyncio.sleep(0, 1), loop).result() == 1
+        """,
+        "deadlock",
+        "-o",
+        "asyncio_deadlock_duration=0.1",
+        "-Wignore::pytest.PytestUnhandledThreadExceptionWarning",
     )
 
 
 def test_fixtures(suite: Suite) -> None:
-    """The set-up and the teardown of a fixture fail, and the finding is the fixture's."""
+    """The set-up or teardown of a fixture fails, the finding is its own, and all others end."""
     outcome = suite.test(
         """
-        import asyncio, pytest
+        import asyncio, pytest, pytest_asyncio
 
-        @pytest.fixture
-        async def outer(log):
-            yield
-            log.append("outer")
+        log = []
 
-        @pytest.fixture(scope="module")
-        def log():
-            return []
+        def logs(name, scope):
+            @pytest_asyncio.fixture(scope=scope, loop_scope=scope, name=name)
+            async def fixture():
+                yield
+                log.append(name)
+            return fixture
 
-        @pytest.fixture
-        async def stuck():
-            await asyncio.Event().wait()
-            yield
+        outer, middle = logs("outer", "module"), logs("middle", "function")
 
-        @pytest.fixture
-        async def stuck_at_end(outer):
+        @pytest_asyncio.fixture(scope="module", loop_scope="module")
+        async def stuck_late(outer):
             yield
             await asyncio.Event().wait()
 
-        async def test_set_up(stuck): pass
-        async def test_teardown(stuck_at_end): pass
-        def test_others(log): assert log == ["outer"]
+        @pytest_asyncio.fixture(scope="class", loop_scope="class")
+        async def stuck_early():
+            await asyncio.Event().wait()
+
+        @pytest.fixture
+        async def stuck_at_end(middle):
+            yield
+            await asyncio.Event().wait()
+
+        @pytest.fixture
+        async def stuck_once_more(stuck_at_end):
+            yield
+            await asyncio.Event().wait()
+
+        @pytest.fixture
+        def stuck_in_run(middle):
+            yield
+            asyncio.run(asyncio.wait_for(asyncio.Event().wait(), None))
+
+        class TestClass:
+            async def test_set_up(self, stuck_early): pass
+
+        async def test_teardown(stuck_once_more): pass
+        def test_run(stuck_in_run): pass
+        def test_others(): assert log == ["middle", "middle"]
+        async def test_module(stuck_late): pass
         """,
-        *QUICK,
+        "-o",
+        "asyncio_deadlock_duration=0.1",
+        "--asyncio-traps-hang=60",
     )
 
-    outcome.result.assert_outcomes(passed=2, errors=2)
+    outcome.result.assert_outcomes(passed=4, errors=4)
     assert [(f["owner"]["name"], f["when"]) for f in outcome.findings] == [
-        ("stuck", "setup"),
+        ("stuck_early", "setup"),
+        ("stuck_once_more", "teardown"),
         ("stuck_at_end", "teardown"),
+        ("stuck_in_run", "teardown"),
+        ("stuck_late", "teardown"),
     ]
+    assert all(finding["location"] for finding in outcome.findings)
+    outcome.result.stdout.no_fnmatch_line("*CancelledError*")
+
+
+def test_test_cases(suite: Suite) -> None:
+    outcome = suite.test(
+        """
+        import asyncio, unittest
+
+        class Case(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                if self._testMethodName == "test_1_set_up":
+                    await asyncio.Event().wait()
+
+            async def asyncTearDown(self):
+                if self._testMethodName == "test_2_teardown":
+                    await asyncio.Event().wait()
+
+            async def test_1_set_up(self): pass
+            async def test_2_teardown(self): pass
+            async def test_3_clean_up(self): self.addAsyncCleanup(asyncio.Event().wait)
+            async def test_4_sound(self): pass
+        """,
+        "-o",
+        "asyncio_deadlock_duration=0.1",
+    )
+
+    outcome.result.assert_outcomes(passed=1, failed=3)
+    assert outcome.kinds == ["deadlock"] * 3
+
+
+def test_import(suite: Suite) -> None:
+    """There is no test to fail: the import fails, and the finding is a warning."""
+    suite.write(
+        test_it="import asyncio\nasyncio.run(asyncio.Event().wait())  # here",
+        test_other="def test_it(): pass",
+    )
+
+    outcome = suite.run("-o", "asyncio_deadlock_duration=0.1", "--continue-on-collection-errors")
+
+    outcome.result.assert_outcomes(passed=1, errors=1, warnings=1)
+    assert outcome.only()["location"]["line"] == suite.line_of("here")
 
 
 def test_anyio(suite: Suite) -> None:
@@ -308,81 +505,87 @@ def test_a_test_that_refuses_to_end(suite: Suite) -> None:
     outcome.result.assert_outcomes(passed=1, failed=1)
 
 
-def test_xdist(suite: Suite) -> None:
-    outcome = suite.test(STUBBORN, *QUICK, "-n1", plugins=("xdist",))
+@pytest.mark.parametrize(
+    ("plugins", "args"),
+    [
+        (("timeout", "rerunfailures", "xdist"), ("--timeout-method=thread",)),
+        (("xdist", "timeout", "rerunfailures"), ("--timeout-method=signal", "-n1")),
+    ],
+    ids=["alone", "worker"],
+)
+def test_the_threads_of_test_runners(
+    suite: Suite, plugins: tuple[str, ...], args: tuple[str, ...]
+) -> None:
+    """They wake no loop, nor do the timer of pytest-timeout and the other thread of the plugin."""
+    for name in plugins:
+        pytest.importorskip(f"pytest_{name}" if name != "xdist" else name)
+
+    outcome = suite.test(
+        STUBBORN, *QUICK, "--timeout=60", "--asyncio-traps-hang=60", *args, plugins=plugins
+    )
 
     assert outcome.only()["nodeid"] == "test_it.py::test_it"
     outcome.result.assert_outcomes(passed=1, failed=1)
 
 
-#: A test that waits forever. It is ended from outside, by SIGINT: Python's own handler of that is
-#: always in place, and counts as no waker.
-ENDED_BY_A_SIGNAL = """
-    import asyncio
-
-    async def test_it():
-        await asyncio.Event().wait()
-    """
-#: The same, after a debugger was entered.
-DEBUGGED = """
-    import asyncio
-
-    async def test_it(pytestconfig):
-        pytestconfig.hook.pytest_enter_pdb(config=pytestconfig, pdb=None)
-        await asyncio.Event().wait()
-    """
+#: Tests that wait forever and are left alone, with what is done about the kind. They are ended from
+#: outside, by SIGINT: Python's own handler of that is always in place, and counts as no waker.
+LEFT_ALONE = [
+    ("warn", ""),
+    ("allow", ""),
+    ("off", ""),
+    ("fail", "pytestconfig.hook.pytest_enter_pdb(config=pytestconfig, pdb=None)"),
+    ("fail", "bdb.Bdb().set_trace()"),
+]
 
 
-@pytest.mark.parametrize(
-    ("rule", "text", "told"),
-    [
-        ("warn", ENDED_BY_A_SIGNAL, 1),
-        ("allow", ENDED_BY_A_SIGNAL, 0),
-        ("off", ENDED_BY_A_SIGNAL, 0),
-        ("fail", DEBUGGED, 0),
-    ],
-    ids=["warn", "allow", "off", "debugger"],
-)
-def test_the_test_is_left_alone(suite: Suite, rule: str, text: str, told: int) -> None:
+def test_the_test_is_left_alone(suite: Suite) -> None:
     """``warn`` prints who waits for whom, while the test waits."""
-    suite.write(test_it=text)
-    command = [
-        *(sys.executable, "-m", "pytest", "-p", "asyncio", "-p", "asyncio_traps"),
-        *("-p", "no:cacheprovider", f"--asyncio-traps={rule}:deadlock", *QUICK),
-    ]
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    heard = suite.pytester.path / "stderr"
-    with heard.open("w") as stderr:
-        process = subprocess.Popen(
-            command, cwd=suite.pytester.path, env=env, stdout=-1, stderr=stderr, text=True
+    running = []
+    for number, (rule, code) in enumerate(LEFT_ALONE):
+        folder = suite.pytester.mkdir(f"run{number}")
+        folder.joinpath("test_it.py").write_text(
+            f"""
+import asyncio, bdb
+
+async def test_it(pytestconfig):
+    {code}
+    open("waits", "w").close()
+    await asyncio.Event().wait()
+"""
         )
-    end = time.monotonic() + (60 if told else 5)
-    while time.monotonic() < end and "To allow it" not in heard.read_text():
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    err = heard.read_text()
-
-    assert process.returncode == 2, out + err
-    assert err.count("deadlock: 'test_it' waits forever") == told
-    assert err.count("Event.wait()") == told
-    assert "CancelledError" not in out
-
-
-def test_the_plugins_own_threads_wake_nothing(suite: Suite) -> None:
-    outcome = suite.test(STUBBORN, *QUICK, "--asyncio-traps-hang=60")
-
-    assert outcome.only()["kind"] == "deadlock"
-
-
-@pytest.mark.parametrize("method", ["signal", "thread"])
-def test_pytest_timeout(suite: Suite, method: str) -> None:
-    """Its thread, or its timer of the system, ends the test, and does not wake its loop."""
-    outcome = suite.test(
-        STUBBORN, *QUICK, "--timeout=60", f"--timeout-method={method}", plugins=("timeout",)
-    )
-
-    assert outcome.only()["kind"] == "deadlock"
+        command = [
+            *(sys.executable, "-m", "pytest", "-p", "asyncio", "-p", "asyncio_traps"),
+            *("-p", "no:cacheprovider", f"--asyncio-traps={rule}:deadlock"),
+            *("-o", "asyncio_mode=auto", "-o", "asyncio_deadlock_duration=0.1"),
+        ]
+        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        with folder.joinpath("stderr").open("w") as stderr:
+            running.append(
+                (
+                    rule,
+                    folder,
+                    subprocess.Popen(
+                        command, cwd=folder, env=env, stdout=-1, stderr=stderr, text=True
+                    ),
+                )
+            )
+    end = time.monotonic() + 60
+    for rule, folder, _ in running:
+        while time.monotonic() < end and not folder.joinpath("waits").exists():
+            time.sleep(0.05)
+        text = folder / "stderr"
+        while rule == "warn" and time.monotonic() < end and "To allow" not in text.read_text():
+            time.sleep(0.05)
+    time.sleep(1)
+    for rule, folder, process in running:
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        err = folder.joinpath("stderr").read_text()
+        assert process.returncode == 2, out + err
+        assert err.count("deadlock: 'test_it' waits forever") == (rule == "warn")
+        assert err.count("Event.wait()") == (rule == "warn")
+        assert "CancelledError" not in out
 
 
 def test_uvloop_is_a_blind_spot(suite: Suite) -> None:
@@ -395,15 +598,54 @@ def test_uvloop_is_a_blind_spot(suite: Suite) -> None:
         def test_it():
             async def main():
                 event, loop = asyncio.Event(), asyncio.get_running_loop()
-                thread = threading.Timer(1.5, loop.call_soon_threadsafe, (event.set,))
+                thread = threading.Timer(0.6, loop.call_soon_threadsafe, (event.set,))
                 thread.start()
                 await event.wait()
                 thread.join()
             uvloop.run(main())
         """,
-        *QUICK,
+        "-o",
+        "asyncio_deadlock_duration=0.1",
     )
 
     outcome.clean()
     spots = [spot["what"] for spot in outcome.report["blind_spots"]]
     assert "deadlock: loops whose queue cannot be read" in spots
+
+
+def test_reports(suite: Suite) -> None:
+    """Each names the line, and has every task with what it waits for."""
+    paths = [str(suite.pytester.path / f"report.{suffix}") for suffix in ("sarif", "html")]
+    outcome = suite.test(
+        """
+        import asyncio
+
+        async def move(source, target):
+            async with source:
+                await asyncio.sleep(0)
+                async with target:  # inner
+                    pass
+
+        async def test_it():
+            here, there = asyncio.Lock(), asyncio.Lock()
+            asyncio.create_task(asyncio.Queue().get(), name="reader")
+            await asyncio.gather(move(here, there), move(there, here))  # here
+        """,
+        "-o",
+        "asyncio_deadlock_duration=0.1",
+        *(f"--asyncio-traps-report={path}" for path in paths),
+    )
+
+    finding = outcome.only()
+    assert finding["location"]["line"] == suite.line_of("here")
+    assert [line["line"] for line in finding["waits"]] == [
+        suite.line_of("here"),
+        suite.line_of("inner"),
+    ]
+    terminal = outcome.result.stdout.str()
+    texts = [terminal, "\n".join(finding["notes"])]
+    texts += [Path(path).read_text() for path in paths]
+    for text in texts:
+        for part in ("waits for Lock.acquire()", "a cycle", "reader", "Queue.get() (0 items)"):
+            assert part in text, text
+    outcome.result.stdout.fnmatch_lines(["test_it.py:*: deadlock", "FAILED *deadlock: 'test_it'*"])
