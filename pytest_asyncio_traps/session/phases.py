@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..compat.pytest import Failed, is_to_fail, shows_log
+from ..core.objects import ask
 from ..core.reported import carried_by
 from ..core.watch import Watch
 from ..reports.terminal import Failure, Reporter, log_text, warnings_text
@@ -183,4 +184,4 @@ class Phases:
 def _is_from_ending(exc: BaseException | None, failing: list[Counted]) -> bool:
     """Whether ``exc`` says no more than that the plugin has ended a deadlock."""
     found = any(finding.kind == Deadlock.kind for finding, _ in failing)
-    return found and is_from_ending(exc) and not hasattr(exc, "__notes__")
+    return found and is_from_ending(exc) and ask(exc, "__notes__") is None

@@ -45,19 +45,25 @@ def is_harmless(thread: threading.Thread) -> bool:
 
 
 def test_threads_that_wait_for_another_one(event: threading.Event) -> None:
-    lock = threading.Lock()
+    lock, jobs = threading.Lock(), queue.SimpleQueue[None]()
     lock.acquire()
-    threads = [start(event.wait), start(lock.acquire), start(queue.SimpleQueue[None]().get)]
+    threads = [start(event.wait), start(lock.acquire), start(jobs.get)]
     threads.append(start(threads[0].join))
     known = [*tasks()]
 
     assert all(map(is_harmless, threads))
     assert count_wakers({*known} - {thread.native_id for thread in threads}) == 0
+
     lock.release()
+    jobs.put(None)
+    event.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_threads_that_may_go_on(event: threading.Event) -> None:
     ours, theirs = os.pipe()
+    jobs: queue.Queue[None] = queue.Queue()
     stop: list[bool] = []
 
     def spin() -> None:
@@ -66,9 +72,9 @@ def test_threads_that_may_go_on(event: threading.Event) -> None:
 
     threads = [
         start(lambda: event.wait(60)),
-        start(lambda: time.sleep(5)),
+        start(lambda: time.sleep(1)),
         start(lambda: os.read(ours, 1)),
-        start(lambda: queue.Queue[None]().get(timeout=5)),
+        start(lambda: jobs.get(timeout=60)),
     ]
     threads.append(threading.Thread(target=spin, daemon=True))
     threads[-1].start()
@@ -81,9 +87,9 @@ def test_threads_that_may_go_on(event: threading.Event) -> None:
     stop.append(True)
     os.write(theirs, b"x")
     event.set()
+    jobs.put(None)
     for thread in threads:
-        if thread is not threads[1] and thread is not threads[3]:
-            thread.join()
+        thread.join()
     os.close(ours)
     os.close(theirs)
 
