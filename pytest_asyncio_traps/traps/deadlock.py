@@ -252,7 +252,9 @@ class Deadlock(BuiltinTrap):
         users = [place for place in chain if is_user_file(place.path)]
         first = seen.tasks().get(id(inner))
         at = [place for place in (first.chain if first else ()) if is_user_file(place.path)]
-        location = wait.line or next(reversed(at or users), wait.runs_at)
+        location = next(reversed(at or users), wait.runs_at or wait.line)
+        if wait.future is not None:
+            location = wait.line
         return Finding(
             self.kind,
             f"{name!r} waits forever: nothing left in the process can wake it",

@@ -73,6 +73,13 @@ async def near_wrong_thread():
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(loop.call_soon_threadsafe, int)
 
+async def near_deadlock():
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    thread = threading.Timer(0.3, loop.call_soon_threadsafe, [event.set])
+    thread.start()
+    await event.wait()
+    thread.join()
+
 async def near_blocking_call():
     await asyncio.to_thread(time.sleep, 0.001)
 
@@ -154,6 +161,7 @@ def run(folder: Path, mode: Mode) -> tuple[str, dict[str, Any]]:
     command += ["-p", "asyncio"] if "no:asyncio" not in mode.pytest else []
     command += ["-p", "asyncio_traps", *mode.pytest, "--asyncio-traps-report=report.json"]
     command += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
+    command += ["--asyncio-deadlock-duration=0.1"]
     kept = environment(without=("PYTEST", "PYTHON", "COV"))
     done = subprocess.run(
         command,

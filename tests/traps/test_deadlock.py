@@ -292,17 +292,24 @@ def test_threads(suite: Suite) -> None:
             assert ended == [1, 3, 3, 3]  # those of a test that goes on end by its loop
 
         def test_join():
-            thread = threading.Thread(target=asyncio.run, args=(stuck(),))
+            async def main():
+                await asyncio.Event().wait()  # here
+            thread = threading.Thread(target=asyncio.run, args=(main(),))
             thread.start()
-            thread.join()  # here
+            thread.join()
 
         def test_executor():
+            async def main():
+                await asyncio.Event().wait()  # here
             with concurrent.futures.ThreadPoolExecutor() as pool:
-                pool.submit(asyncio.run, stuck()).result()  # here
+                with contextlib.suppress(asyncio.CancelledError):
+                    pool.submit(asyncio.run, main()).result()
 
         def test_shutdown():
-            with concurrent.futures.ThreadPoolExecutor() as pool:  # here
-                pool.submit(asyncio.run, stuck())
+            async def main():
+                await asyncio.Event().wait()  # here
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                pool.submit(asyncio.run, main())
 
         def test_portal():
             anyio = pytest.importorskip("anyio.from_thread")
