@@ -47,6 +47,11 @@ async def spring(kind):
 
 #: For each kind, an async function that springs it, at the line marked with the kind.
 SPRINGS = {
+    # First: what others leave on a loop that they share could wake it.
+    "deadlock": """
+async def spring_deadlock():
+    await asyncio.Event().wait()  # deadlock
+""",
     "never-awaited": """
 async def spring_never_awaited():
     work()  # never-awaited
@@ -106,10 +111,6 @@ async def spring_wrong_thread():
     def touch():
         loop.call_soon(print)  # wrong-thread
     await asyncio.to_thread(touch)
-""",
-    "deadlock": """
-async def spring_deadlock():
-    await asyncio.Event().wait()  # deadlock
 """,
     "blocking-call": """
 async def spring_blocking_call():
