@@ -6,6 +6,7 @@ import _thread
 import asyncio
 import concurrent.futures
 from functools import partial
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from ..compat import asyncio as private
@@ -41,7 +42,6 @@ from ..core.thread_stacks import frames_of, marks_of, stack_of, user_mark_of
 from ..core.trap import BuiltinTrap
 from ..core.watch import Watch
 from ..model.finding import Finding, Place
-from ..model.task_tree import Snapshot
 from ..profiler.observation import observe
 from ..profiler.stillness import Observation, proves, waker
 from ..profiler.threads import SampledThread
@@ -206,8 +206,9 @@ class Deadlock(BuiltinTrap):
             if action != FAIL:
                 sleep.left_alone = sleep.turns
                 return
-            for task in tasks:
-                set_reported(task)  # that they are left pending is part of this finding
+            # That they are left pending is part of this finding.
+            for task in (*tasks, *chain.from_iterable(map(self._tasks_of_test, watch.loops()))):
+                set_reported(task)
             sleep.ends = 0
         sleep.ends += 1
         self._end(loop, wait, firmly=sleep.ends > _PATIENCE)
@@ -248,8 +249,8 @@ class Deadlock(BuiltinTrap):
             name = tenure.owner.name.rpartition("::")[2] or "the loop"
         seen = snapshot(watch)
         inner = next((t for t in (own, *children_of(own)) if is_a(t, asyncio.Task)), None)
-        chain = _chain(seen, id(inner))
-        users = [place for place in chain if is_user_file(place.path)]
+        waits = seen.waits_of(id(inner))
+        users = [place for place in waits if is_user_file(place.path)]
         first = seen.tasks().get(id(inner))
         at = [place for place in (first.chain if first else ()) if is_user_file(place.path)]
         location = next(reversed(at or users), wait.runs_at or wait.line)
@@ -265,25 +266,13 @@ class Deadlock(BuiltinTrap):
             at_location=True,
             notes=("Who waits for whom:", *(f"  {line}" for line in watch.describe(seen))),
             subject=name,
-            waits=(*((wait.line,) if wait.line is not None else ()), *chain),
+            waits=(*((wait.line,) if wait.line is not None else ()), *waits),
         )
 
 
 def _user_line(thread_id: int) -> Place | None:
     """Where the thread is in the user's code, outside of the steps of loops."""
     return place_of(user_mark_of(marks_of(stack_of(thread_id))))
-
-
-def _chain(seen: Snapshot, key: int) -> list[Place]:
-    """The lines at which the task ``key`` and those that it waits for are suspended."""
-    records = seen.tasks()
-    chain: list[Place] = []
-    met: set[int] = set()
-    while key in records and key not in met:
-        met.add(key)
-        chain += records[key].chain
-        key = next(iter(records[key].wait.awaits), 0)
-    return chain
 
 
 def _anyio_runner(future: Any) -> Any:

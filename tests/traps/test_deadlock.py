@@ -656,3 +656,11 @@ def test_reports(suite: Suite) -> None:
         for part in ("waits for Lock.acquire()", "a cycle", "reader", "Queue.get() (0 items)"):
             assert part in text, text
     outcome.result.stdout.fnmatch_lines(["test_it.py:*: deadlock", "FAILED *deadlock: 'test_it'*"])
+
+
+@pytest.mark.parametrize("value", ["soon", "-1"])
+def test_a_bad_duration(suite: Suite, value: str) -> None:
+    outcome = suite.test("def test_it(): pass", f"--asyncio-deadlock-duration={value}")
+
+    assert outcome.result.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.result.stderr.fnmatch_lines([f"*--asyncio-deadlock-duration*{value}*"])
