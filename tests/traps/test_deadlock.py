@@ -635,7 +635,7 @@ def test_reports(suite: Suite) -> None:
 
         async def test_it():
             here, there = asyncio.Lock(), asyncio.Lock()
-            asyncio.create_task(asyncio.Queue().get(), name="reader")
+            reader = asyncio.create_task(asyncio.Queue().get(), name="reader")
             await asyncio.gather(move(here, there), move(there, here))  # here
         """,
         "-o",
