@@ -21,6 +21,7 @@ from .policy.rules import (
     parse_threshold,
 )
 from .reports.formats import FORMATS, missing
+from .traps.deadlock import DEFAULT as STILL_AFTER
 from .traps.slow_callback import DEFAULT
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Settings(NamedTuple):
     baseline: Path | None = None
     known: "tuple[Entry, ...]" = ()
     update: bool = False
+    #: For how many seconds a loop stands still before that counts as a deadlock.
+    still_after: float = STILL_AFTER
     #: Print the task tree of a test that takes this many seconds; 0 never does.
     hang: float = 0.0
 
@@ -71,6 +74,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--asyncio-slow-callback-duration",
         metavar="SECONDS",
         help=f"how long a step of a loop may take (default: {DEFAULT})",
+    )
+    group.addoption(
+        "--asyncio-deadlock-duration",
+        metavar="SECONDS",
+        help="how long a loop stands still before the plugin ends a test that waits forever "
+        f"(default: {STILL_AFTER:g})",
     )
     group.addoption(
         "--asyncio-traps-report",
@@ -112,6 +121,7 @@ def add_options(parser: pytest.Parser) -> None:
         default="",
         help="as --asyncio-slow-callback-duration",
     )
+    parser.addini("asyncio_deadlock_duration", default="", help="as --asyncio-deadlock-duration")
     parser.addini(
         "asyncio_traps_strict", type="bool", default=False, help="as --asyncio-strict, in every run"
     )
@@ -148,6 +158,7 @@ def read_settings(
         for text in texts
     ]
     slow_after = read(_seconds, config, given, "asyncio_slow_callback_duration", parse_threshold)
+    still_after = read(_seconds, config, given, "asyncio_deadlock_duration", parse_threshold)
     hang = read(_seconds, config, given, "asyncio_traps_hang", parse_hang)
     reports = [read(_report_path, config, path) for path in given.asyncio_traps_report]
     update = given.asyncio_traps_update_baseline
@@ -163,6 +174,7 @@ def read_settings(
         baseline,
         known or (),
         update,
+        STILL_AFTER if still_after is None else still_after,
         hang or 0.0,
     )
 

@@ -19,7 +19,7 @@ from _pytest.config import default_plugins
 from .forkserver import ForkServer, Job, start_of
 
 #: Kinds whose line is where something happens, rather than where something was made.
-_AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call"}
+_AT_LOCATION = {"slow-callback", "callback-exception", "blocking-call", "deadlock"}
 
 
 @dataclass

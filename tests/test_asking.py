@@ -152,6 +152,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "getattr(handler, name, None)": "in a try of its own",
         "getattr(type(handler), '__call__', None)": "of its class",
     },
+    "core/blocked.py": {"getattr(module, 'Bdb', None)": "a module"},
     "core/paths.py": {"getattr(sys.modules.get(name), '__file__', None)": "a module"},
     "core/refs.py": {"isinstance(ref, IdKeyedRef)": "the plugin's own references"},
     "core/reprs.py": {

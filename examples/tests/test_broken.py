@@ -1,4 +1,6 @@
-"""Each test has the asyncio bug that it is named for. Without the plugin, all of them pass."""
+"""Each test has the asyncio bug that it is named for. Without the plugin, all of them
+pass, except the deadlock, which hangs.
+"""
 
 from __future__ import annotations
 
@@ -188,3 +190,9 @@ async def work_until_cancelled() -> None:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
         return
+
+
+async def test_deadlock() -> None:
+    answers: asyncio.Queue[str] = asyncio.Queue()
+
+    assert await answers.get() == "9"  # nobody puts the answer

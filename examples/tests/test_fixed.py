@@ -190,3 +190,11 @@ async def test_swallowed_cancellation() -> None:
 async def work_until_cancelled() -> None:
     """Stands for a worker that stops when it is cancelled."""
     await asyncio.sleep(60)
+
+
+async def test_deadlock() -> None:
+    answers: asyncio.Queue[str] = asyncio.Queue()
+
+    answers.put_nowait("9")
+
+    assert await answers.get() == "9"

@@ -10,6 +10,7 @@ This file is longer than others because it is a table: one entry per private par
 from __future__ import annotations
 
 import asyncio
+import selectors
 import sys
 from asyncio import (
     base_events,
@@ -195,6 +196,36 @@ SCHEDULING: Final = Assumption(
         _names(_base_events.BaseEventLoop._call_soon) == _CALL_SOON
         and _names(base_events.BaseEventLoop.call_at) == _CALL_AT
     ),
+)
+
+#: The signals that a loop handles.
+LOOP_SIGNALS: Final = "_signal_handlers"
+#: Whether a handle was cancelled.
+HANDLE_CANCELLED: Final = "_cancelled"
+#: The local variable of ``run_until_complete()`` that holds what it waits for.
+RUN_FUTURE: Final = "future"
+
+
+def _shows_what_wakes_it() -> bool:
+    loop: Any = asyncio.SelectorEventLoop
+    waits: Any = selectors.DefaultSelector.select
+    return (
+        {LOOP_SELECTOR, "select", LOOP_READY, LOOP_TIMERS, HANDLE_CANCELLED}
+        <= set(_names(_base_events.BaseEventLoop._run_once))
+        and LOOP_WAKE_UP in _names(loop._make_self_pipe)
+        and LOOP_SIGNALS in _names(loop.add_signal_handler)
+        and RUN_FUTURE in _base_events.BaseEventLoop.run_until_complete.__code__.co_varnames
+        and _code(waits) is not None
+    )
+
+
+#: What can wake a loop stands in these attributes, and a loop that waits is in this function.
+WAKERS: Final = Assumption(
+    "what wakes a loop",
+    "profiler.observation, traps.deadlock",
+    "deadlock",
+    "this Python's loops wait in another way",
+    _shows_what_wakes_it,
 )
 
 #: The method in which a loop runs its steps: it tells an exception of a step from a refusal to run.

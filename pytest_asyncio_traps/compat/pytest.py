@@ -7,8 +7,11 @@ version of pytest lacks a private name, the plugin does without it and reports a
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,10 +29,12 @@ __all__ = [
     "add_to_junit",
     "end_fixtures",
     "expected_failure",
+    "finish_teardown",
     "is_from_pytest",
     "is_to_fail",
     "make_longrepr",
     "parse_filter",
+    "print_past_capture",
     "reads_filters",
     "shows_log",
 ]
@@ -80,6 +85,15 @@ TestCaseFunction: Final = _find(
 _junit_key: Final = _find(
     "_pytest.junitxml", "xml_key", "errors that belong to no test, in JUnit's XML"
 )
+#: What holds the fixtures that are set up.
+_setup_state: Any = _find(
+    "_pytest.runner", "SetupState", "the fixtures left when a teardown was ended as a deadlock"
+)
+#: Where pytest keeps the descriptor on which faulthandler writes: a copy of standard error.
+_stderr_key: Final = _find(
+    "_pytest.faulthandler", "fault_handler_stderr_fd_key", "deadlock: printing past output capture"
+)
+_Outcome: Final = (pytest.fail.Exception, pytest.skip.Exception)
 
 
 def parse_filter(text: str, *, escape: bool) -> WarningFilter | None:
@@ -130,6 +144,62 @@ def end_fixtures(session: pytest.Session, theirs: AbstractContextManager[None]) 
     """
     with theirs:
         session._setupstate.teardown_exact(None)
+
+
+def finish_teardown(raised: BaseException, is_known: Callable[[BaseException], bool]) -> None:
+    """Tear down what pytest has not, since a finalizer ``raised`` what pytest does not expect.
+
+    pytest stops at a `asyncio.CancelledError`, and forgets the finalizers that are left. What they
+    raise is added to ``raised`` as notes, unless it ``is_known``.
+    """
+
+    def note(exc: BaseException) -> None:
+        if not is_known(exc):
+            raised.add_note(f"Another finalizer raised {type(exc).__name__}: {exc}")
+
+    failure: BaseException | None = raised if _setup_state is not None else None
+    while failure is not None:
+        values = _locals_of(failure, _setup_state)
+        failure = None
+        finalizers: Any = values.get("finalizers")
+        state: Any = values.get("self")
+        while type(finalizers) is list and finalizers:
+            try:
+                finalizers.pop()()
+            except (Exception, asyncio.CancelledError, *_Outcome) as exc:
+                note(exc)
+        try:
+            if type(state) is _setup_state:
+                state.teardown_exact(values.get("nextitem"))
+        except asyncio.CancelledError as exc:
+            note(exc)
+            failure = exc
+        except (Exception, *_Outcome) as exc:
+            note(exc)
+
+
+def _locals_of(exc: BaseException, setup_state: Any) -> dict[str, Any]:
+    """The variables of ``teardown_exact()`` in the traceback of ``exc``; empty without one."""
+    code = setup_state.teardown_exact.__code__
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code is code:
+            return dict(traceback.tb_frame.f_locals)
+        traceback = traceback.tb_next
+    return {}
+
+
+def print_past_capture(config: pytest.Config, text: str) -> None:
+    """Print ``text`` on the standard error that pytest was started with. Safe in any thread."""
+    descriptor = config.stash.get(_stderr_key, None) if _stderr_key is not None else None
+    try:
+        if descriptor is not None:
+            os.write(descriptor, text.encode("utf-8", "backslashreplace"))
+        elif sys.__stderr__ is not None:
+            sys.__stderr__.write(text)
+            sys.__stderr__.flush()
+    except (OSError, ValueError):
+        pass  # it is closed
 
 
 def is_from_pytest(function: object) -> bool:

@@ -31,6 +31,8 @@ ANYIO_ON_ASYNCIO: Final = RunnerFunction(
     "_call_in_runner_task",
     "which of anyio's tests and fixtures on asyncio made what",
 )
+#: The attribute of anyio's runner on asyncio that holds the task in which it runs everything.
+ANYIO_RUNNER_TASK: Final = "_runner_task"
 ANYIO_ON_TRIO: Final = RunnerFunction(
     "anyio._backends._trio",
     "TestRunner",

@@ -103,3 +103,26 @@ def _group_parent(task: asyncio.Task[Any]) -> int | None:
         if is_a(group, asyncio.TaskGroup):
             return id(ask(group, private.GROUP_PARENT))
     return None
+
+
+def is_in_ring(future: Any) -> bool:
+    """Whether ``future`` waits for something that waits for itself: cancel() would not return.
+
+    A task passes its cancellation on to what it waits for.
+    """
+    path: set[int] = set()
+    stack: list[tuple[Any, bool]] = [(future, False)]
+    done: set[int] = set()
+    while stack:
+        current, left = stack.pop()
+        key = id(current)
+        if left:
+            path.discard(key)
+            done.add(key)
+        elif key in path:
+            return True
+        elif key not in done and current is not None and not is_done(current):
+            path.add(key)
+            stack.append((current, True))
+            stack += [(inner, False) for inner in (waits_for(current), *children_of(current))]
+    return False

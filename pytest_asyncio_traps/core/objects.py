@@ -272,6 +272,15 @@ def is_running(loop: Any) -> bool:
         return False
 
 
+def call_in_loop(loop: Any, obj: Any, method: str, *args: Any) -> None:
+    """Have ``loop``, which runs in another thread, call ``obj.method(*args)``."""
+    try:
+        loop.call_soon_threadsafe(getattr(obj, method), *args)
+    except Exception as exc:  # it has been closed
+        if is_interruption(exc, in_user_code=True):
+            raise
+
+
 def extra_of(transport: Any, name: str) -> Any:
     """``transport.get_extra_info(name)``, such as its ``peername``; None if that raises."""
     try:

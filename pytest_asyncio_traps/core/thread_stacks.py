@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import accumulate, chain, compress, repeat, starmap
 from operator import attrgetter, methodcaller
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Final, cast
 
 from ..compat import cpython
@@ -41,13 +41,34 @@ def stack_of(thread_id: int) -> Stack:
     return stack
 
 
+def frames_of(thread_id: int) -> list[FrameType]:
+    """The frames of another thread, innermost first, or none, under the terms of `stack_of`.
+
+    They keep the objects of the thread alive: this is for a thread that is known to stand still.
+    """
+    frames: list[FrameType] = []
+    if len(_interpreters()) == 1:
+        frame: FrameType | None = _current_frames().get(thread_id)
+        while frame is not None and len(frames) < _DEEPEST:
+            frames.append(frame)
+            frame = frame.f_back
+    return frames
+
+
+def thread_ids() -> list[int]:
+    """The threads that run Python code; empty while the process has a second interpreter."""
+    alone = map((1).__eq__, map(len, starmap(_interpreters, ((),))))
+    frames = starmap(_current_frames, compress(((),), alone))
+    return list(chain.from_iterable(frames))  # in one call in C, as in `stack_of`
+
+
 def marks_of(stack: Stack) -> list[Mark]:
     """The frames of ``stack`` as marks."""
     return cast("list[Mark]", list(zip(stack[::2], stack[1::2], strict=True)))
 
 
 _interpreters = cpython.find_interpreters()
-_current_frames = getattr(sys, cpython.CURRENT_FRAMES, dict)
+_current_frames: Callable[[], dict[int, FrameType]] = getattr(sys, cpython.CURRENT_FRAMES, dict)
 _AS_MARK: Callable[[object], Mark] = attrgetter("f_code", "f_lasti")
 _DEEPEST = 2_000
 

@@ -14,11 +14,12 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
 from ..model.finding import Finding, Place
+from ..model.task_tree import Snapshot
 from .creation import CREATION, LIBRARYS, CreationRecords
 from .events import Events, part_of
 from .faults import Faults
@@ -49,6 +50,8 @@ class Watch(CreationRecords):
         "at_next_test",
         "blind_spots",
         "busy",
+        "decide",
+        "describe",
         "due",
         "events",
         "failed",
@@ -57,9 +60,12 @@ class Watch(CreationRecords):
         "origins",
         "patches",
         "reported",
+        "sampler",
         "several",
         "shared",
         "slow_after",
+        "still_after",
+        "tell",
         "third_party",
         "transports",
         "warning_monitor",
@@ -118,6 +124,17 @@ class Watch(CreationRecords):
         self.due = [float("inf")]
         #: Steps that take this many seconds are reported to `Listener.slow_step`.
         self.slow_after = float("inf")
+        #: The thread that samples running loops, see `profiler.sampler`; None if there is none.
+        self.sampler: Any = None
+        #: For how many seconds a loop stands still before that counts as a deadlock.
+        self.still_after = float("inf")
+        #: What the rules make of a finding: its action. Called before the finding is reported,
+        #: where it depends on that what happens to the test. Safe in any thread.
+        self.decide: Callable[[Finding], str] = lambda finding: "off"
+        #: The lines of a report of a task tree. Safe in any thread.
+        self.describe: Callable[[Snapshot], Sequence[str]] = lambda seen: ()
+        #: Prints a finding of a test that goes on, past output capture. Safe in any thread.
+        self.tell: Callable[[Finding], object] = lambda finding: None
         #: Called once, at the beginning of the next test. Must not raise.
         self.at_next_test: list[Callable[[], object]] = []
         #: Called at the end of the run, the last one first.

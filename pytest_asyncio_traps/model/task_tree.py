@@ -88,6 +88,17 @@ class Snapshot(NamedTuple):
         """All tasks by key."""
         return {task.key: task for loop in self.loops for task in loop.tasks}
 
+    def waits_of(self, key: int) -> list[Place]:
+        """The lines at which the task ``key`` and those that it waits for are suspended."""
+        tasks = self.tasks()
+        places: list[Place] = []
+        met: set[int] = set()
+        while key in tasks and key not in met:
+            met.add(key)
+            places += tasks[key].chain
+            key = next(iter(tasks[key].wait.awaits), 0)
+        return places
+
 
 class Branch(NamedTuple):
     """A line of the tree: a task, and below it those that it waits for.

@@ -9,6 +9,7 @@ from typing import Final
 from ..core.clock import REAL
 from ..core.faults import Faults
 from .gc_reserve import gc_reserve
+from .waiting import current_native_id, own_threads
 
 #: The name under which a fault of this thread is reported, see `Faults`.
 PART: Final = "hang timer"
@@ -89,6 +90,8 @@ class Alarm:
             pass  # the thread is awake
 
     def _run(self, wake_up: _thread.LockType, ended: _thread.LockType) -> None:
+        native_id = current_native_id()
+        own_threads.add(native_id)
         try:
             while not self._stopping and not self._faults.is_off(PART):
                 gc_reserve.make_room()
@@ -110,4 +113,5 @@ class Alarm:
                     with self._faults.guard(PART):
                         self._ring(index)
         finally:
+            own_threads.discard(native_id)
             ended.release()

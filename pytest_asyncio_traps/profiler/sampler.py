@@ -18,7 +18,14 @@ from ..core.faults import Faults
 from ..core.thread_stacks import stack_of
 from .gc_reserve import gc_reserve
 from .threads import NO_READING, Reading, SampledThread
-from .waiting import ASLEEP_BELOW, asleep, current_native_id, guess_waited, waited
+from .waiting import (
+    ASLEEP_BELOW,
+    asleep,
+    current_native_id,
+    guess_waited,
+    own_threads,
+    waited,
+)
 
 #: The name under which a fault of this thread is reported, see `Faults`.
 PART: Final = "watchdog"
@@ -62,6 +69,9 @@ class StepSampler:
         # Released to wake the thread, and when the thread has ended.
         self._alarm = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
+        #: Called in the sampler thread for each sample: the thread, when its step began (0 if its
+        #: loop is in none), how often it was given a processor, and the time.
+        self.sampled: Callable[[SampledThread, float, int, float], object] | None = None
         # Whether the thread has to be started or woken before it samples.
         self._parked = True
         self._stopping = False
@@ -140,6 +150,10 @@ class StepSampler:
         stack = self._threads.get(_thread.get_ident())
         return stack[-1] if stack else None
 
+    def running(self) -> list[SampledThread]:
+        """What is known of the threads that run loops: of each, the loop that it entered last."""
+        return [thread for stack in list(self._threads.values()) for thread in stack[-1:]]
+
     def kept_from_running(self, thread: SampledThread, step: float) -> tuple[float, float]:
         """For how many seconds the step begun at ``step`` waited for a processor, and was paused.
 
@@ -214,6 +228,8 @@ class StepSampler:
 
     def _run(self, alarm: _thread.LockType, ended: _thread.LockType) -> None:
         self.thread_id = _thread.get_ident()
+        native_id = current_native_id()
+        own_threads.add(native_id)
         try:
             idle_rounds = 0
             while not self._stopping and not self._faults.is_off(PART):
@@ -236,6 +252,7 @@ class StepSampler:
                 self._parked = self._stopping
                 idle_rounds = 0
         finally:
+            own_threads.discard(native_id)
             self.thread_id = None
             ended.release()
 
@@ -263,7 +280,10 @@ class StepSampler:
         # Ask before `waited` whether it sleeps, see `SampledThread.update_waiting`.
         sleeps = bool(step) and asleep(thread.native_id)
         seconds, turns = waited(thread.native_id)
-        thread.update_waiting(first, sleeps, seconds, turns, self._now())
+        now = self._now()
+        thread.update_waiting(first, sleeps, seconds, turns, now)
+        if self.sampled is not None:
+            self.sampled(thread, step, turns, now)
 
     def _sample_stack(self, thread: SampledThread) -> None:
         step = thread.step

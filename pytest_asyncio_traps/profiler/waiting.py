@@ -25,6 +25,10 @@ _HAS_PROC: Final = hasattr(_thread, "get_native_id") and KNOWS_WAITING
 ASLEEP_BELOW: Final = 0.2
 
 
+#: The system's ids of the threads of the plugin that run.
+own_threads: Final[set[int | None]] = set()
+
+
 def current_native_id() -> int | None:
     """The system's id of the current thread, or None where `waited` and `asleep` cannot use it."""
     return _thread.get_native_id() if _HAS_PROC else None

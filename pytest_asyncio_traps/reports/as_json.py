@@ -40,6 +40,7 @@ def _report(run: Run) -> dict[str, Any]:
                 "location": place(finding.location),
                 "trace": [place(line) for line in finding.trace],
                 "waits": [place(line) for line in finding.waits],
+                "notes": list(finding.notes),
             }
         )
     return {

@@ -159,13 +159,17 @@ def _result(run: Run, key: Key, counted: list[Counted]) -> dict[str, Any]:
 
 
 def _message(finding: Finding, tests: list[str]) -> str:
-    sentences = [f"{finding.summary}.", *finding.notes, finding.advice]
+    drawn = any(note.startswith(" ") for note in finding.notes)  # lines, rather than sentences
+    sentences = [f"{finding.summary}.", *(() if drawn else finding.notes), finding.advice]
     if len(tests) > 1:
         sentences.insert(1, f"Sprung by {len(tests)} tests, such as {tests[0]}.")
     elif tests:
         sentences.insert(1, f"Sprung by {tests[0]}.")
     # Services render "](" as a Markdown link. The text comes from user code.
-    return shorten(clean(" ".join(sentences)), _LONGEST).replace("](", "] (")
+    text = shorten(clean(" ".join(sentences)), _LONGEST)
+    if drawn:
+        text = "\n".join((text, *map(clean, finding.notes)))
+    return text.replace("](", "] (")
 
 
 def _places(finding: Finding) -> Iterator[tuple[str, Place]]:

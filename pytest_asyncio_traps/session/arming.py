@@ -19,6 +19,7 @@ from ..core.watch import Watch
 from ..options import Settings
 from ..policy.kinds import Kinds
 from ..traps import TRAPS
+from ..traps.deadlock import Deadlock
 from ..traps.slow_callback import SlowCallback
 from .asyncio_log import AsyncioLog
 from .runners import RunnerHooks
@@ -72,6 +73,7 @@ class Arming:
             self._refreshed = [t for t in self._refreshed if t in self.traps]
             self._judges = [t for t in self._judges if t in self.traps]
             watch.slow_after = self._settings.slow_after
+            watch.still_after = self._settings.still_after
             self._log.arm(watch.patches)
             watch.active = not watch.failed
             self.arm_third_party()
@@ -197,6 +199,8 @@ class Arming:
         for trap in self.traps:
             if isinstance(trap, SlowCallback):
                 trap.exempt()
+            elif isinstance(trap, Deadlock):
+                trap.stand_down()
 
     def _debugger_left(self) -> None:
         self._watch.tracker.resume()

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ..compat.pytest import end_fixtures, is_from_pytest
+from ..compat.pytest import end_fixtures, finish_teardown, is_from_pytest
+from ..traps.deadlock import is_ended
 from .guards import Guarded, guarded_within
 from .header import header_lines
 from .lifecycle import Lifecycle
@@ -164,6 +165,9 @@ class Hooks(Guarded):
         if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
             self.lifecycle.hangs.interrupted(raised)
             self.lifecycle.owners.cut_short()
+        elif when == "teardown" and is_ended(raised):
+            with self.faults.user_code:
+                finish_teardown(raised, is_ended)
         self.need_reports()
         phases = self.lifecycle.phases
         if phases.close(when) and isinstance(raised, pytest.skip.Exception):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import pytest
 
+from ..compat.pytest import print_past_capture
 from ..compat.xdist import is_worker
 from ..core.faults import Faults
 from ..core.watch import Watch
+from ..model.finding import Finding
+from ..model.task_tree import Snapshot, trees
 from ..options import Settings
 from ..policy import markers
 from ..policy.kinds import Kinds
+from ..reports.task_tree import lines, verdict
 from .arming import Arming
 from .asyncio_log import AsyncioLog
 from .hangs import Hangs
@@ -22,6 +27,10 @@ from .run_end import RunEnd
 
 #: Where a run keeps its `Lifecycle`.
 lifecycle_key: pytest.StashKey[Lifecycle] = pytest.StashKey()
+
+
+#: The most lines of the task tree in a finding.
+_TREE: Final = 40
 
 
 class Lifecycle:
@@ -63,6 +72,9 @@ class Lifecycle:
         self.arming = Arming(watch, settings, kinds, self.log)
         self.owners = Owners(watch, self.arming.runner_hooks, settings.slow_after)
         self.pipeline = FindingPipeline(config, settings, faults, kinds, self.owners.find_item)
+        watch.decide = self.pipeline.action_of
+        watch.describe = self._describe
+        watch.tell = self._tell
         self.phases = Phases(config, watch, self.log, self.arming, self.owners, self.pipeline)
         relative = self.pipeline.reporter.relative
         self.hangs = Hangs(config, watch, settings, self.owners, self.phases, relative)
@@ -74,6 +86,17 @@ class Lifecycle:
     def is_worker(self) -> bool:
         """Whether this process is a worker of pytest-xdist. Known once pytest is configured."""
         return is_worker(self.config)
+
+    def _describe(self, seen: Snapshot) -> list[str]:
+        """The task tree in ``seen`` as lines of a finding."""
+        relative = self.pipeline.reporter.relative
+        return lines(seen, trees(seen), verdict(seen, relative), 76, relative, _TREE)
+
+    def _tell(self, finding: Finding) -> None:
+        """Print ``finding``, whose test goes on, past output capture."""
+        reporter = self.pipeline.reporter
+        text = "\n".join(["", reporter.headline(finding), *reporter.details(finding), ""])
+        print_past_capture(self.config, text)
 
     def _moment(self) -> str:
         """What the run is doing now: a fault is reported with it."""

@@ -10,10 +10,11 @@ from unittest import SkipTest
 import pytest
 
 from ..compat.pytest import Failed, is_to_fail, shows_log
-from ..core.objects import is_any
+from ..core.objects import ask, is_any
 from ..core.reported import take_carried
 from ..core.watch import Watch
 from ..reports.terminal import Failure, Reporter, log_text, warnings_text
+from ..traps.deadlock import Deadlock, is_from_ending
 from .arming import Arming
 from .asyncio_log import AsyncioLog
 from .deferred import place_of_item
@@ -155,7 +156,12 @@ class Phases:
             report.longrepr = value._longrepr
         else:
             result.failing += self._carried_by(value, call.when)
-            if result.failing:
+            if _is_from_ending(value, result.failing):
+                # Its traceback says less: it ends in asyncio's own code.
+                report.longrepr = self._reporter.failure(
+                    result.failing, place_of_item(item)
+                ).longrepr
+            elif result.failing:
                 text = self._reporter.text(result.failing)
                 report.sections.append((f"asyncio traps ({report.when})", text))
         if result.failing and report.skipped and not hasattr(report, "wasxfail"):
@@ -182,3 +188,9 @@ class Phases:
         if shown:
             text = warnings_text(shown)
             report.sections.append((f"Captured asyncio warnings {report.when}", text))
+
+
+def _is_from_ending(exc: BaseException | None, failing: list[Counted]) -> bool:
+    """Whether ``exc`` says no more than that the plugin has ended a deadlock."""
+    found = any(finding.kind == Deadlock.kind for finding, _ in failing)
+    return found and is_from_ending(exc) and ask(exc, "__notes__") is None

@@ -101,6 +101,16 @@ class FindingPipeline:
                 self.warn(finding, count)
         return failing
 
+    def action_of(self, finding: Finding) -> str:
+        """What the rules make of ``finding``, which is not reported yet.
+
+        Where there is no test to fail, such as during an import, it is what they make of a test's.
+        """
+        action = self._decide(finding, self._find_item(finding.owner.nodeid)).action
+        if action == WARN and not finding.owner.nodeid:
+            action, _ = self.policy.rulebook.decide(finding)
+        return action
+
     # -- the steps --------------------------------------------------------
 
     def _without_parts(self, findings: Iterable[Finding]) -> list[Finding]:

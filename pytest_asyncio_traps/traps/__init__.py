@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.trap import Trap
 from .blocking_call import BlockingCall
 from .callback_exception import CallbackException
+from .deadlock import Deadlock
 from .invalid_state import InvalidState
 from .lingering_timer import LingeringTimer
 from .never_awaited import NeverAwaited
@@ -35,6 +36,7 @@ TRAPS: tuple[type[Trap], ...] = (
     WrongThread,
     WrongLoop,
     SlowCallback,
+    Deadlock,  # after the kind that starts the sampler thread
     BlockingCall,
     LingeringTimer,
     SwallowedCancellation,

@@ -53,6 +53,7 @@ class SlowCallback(BuiltinTrap):
     def arm(self) -> None:
         watch = self.watch
         watch.slow_after = DEFAULT
+        watch.sampler = self.sampler
         register(self.sampler)
         watch.tracker.sampler_thread = lambda: self.sampler.thread_id
         watch.at_end.append(lambda: unregister(self.sampler))

@@ -74,6 +74,7 @@ BREAKS: dict[str, Callable[[Renamed], None]] = {
     "warnings.filters": lambda r: r.set(warnings, "warn_explicit", _returns(None)),
     "threading._active": lambda r: r.set(threading, "_active", {}),
     "concurrent.futures.thread._WorkItem": lambda r: r.delete(executors, "_WorkItem"),
+    "what wakes a loop": lambda r: r.set(private_asyncio, "LOOP_SIGNALS", "_handlers"),
     "sys._current_frames": lambda r: r.set(sys, "_current_frames", _returns({})),
     "slots and constructors of handles": lambda r: r.set(events.Handle, "__slots__", ("_other",)),
     "Handle._run is written in Python": lambda r: r.set(events.Handle, "_run", len),

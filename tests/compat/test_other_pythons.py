@@ -254,6 +254,7 @@ DIFFERENT = {
         "        return future\n"
         "t.ThreadPoolExecutor.submit = Executor.submit"
     ),
+    "what wakes a loop": _PRIVATE + "private.LOOP_SIGNALS = '_handlers'",
     "sys._current_frames": "import sys\nsys._current_frames = lambda: {}",
     "slots and constructors of handles": (
         "import asyncio.events as e\n"

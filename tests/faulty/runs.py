@@ -25,6 +25,7 @@ asyncio_traps =
     warn:never-awaited:'quiet'
     fail:blocking-call
 asyncio_slow_callback_duration = 5
+asyncio_deadlock_duration = 0.1
 filterwarnings =
     ignore
 """
@@ -63,7 +64,7 @@ _UNWRITTEN = re.compile(
     r"pytest_load_initial_conftests)' failed"
 )
 _FAILS_RUN = re.compile(r"^ERROR pytest-asyncio-traps - fault in ", re.MULTILINE)
-_KIND = re.compile(r"[a-z]+(-[a-z]+)+: ")
+_KIND = re.compile(r"([a-z]+(-[a-z]+)+|deadlock): ")
 
 
 @dataclass

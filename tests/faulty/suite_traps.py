@@ -1,6 +1,7 @@
 """A trap of each kind, so that what tells of it is run. Their outcomes depend on the plugin."""
 
 import asyncio
+import functools
 import threading
 import time
 import warnings
@@ -206,3 +207,26 @@ def test_late():
 
 def test_of_another():
     KEPT.clear()
+
+
+#: The plugin does not expect that the timer of pytest-timeout wakes a loop: what it takes for that
+#: timer ends the test where the plugin is not there to do so.
+AS_TIMEOUT = {}
+exec(
+    compile("def call(function): function()", "/site-packages/pytest_timeout.py", "exec"),
+    AS_TIMEOUT,
+)
+
+
+def test_deadlock():
+    async def main():
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        wake = functools.partial(loop.call_soon_threadsafe, event.set)
+        timer = threading.Timer(2, AS_TIMEOUT["call"], [wake])
+        timer.start()
+        try:
+            await event.wait()
+        finally:
+            timer.cancel()
+
+    asyncio.run(main())

@@ -48,6 +48,11 @@ async def spring(kind):
 
 #: For each kind, an async function that springs it, at the line marked with the kind.
 SPRINGS = {
+    # First: what others leave on a loop that they share could wake it.
+    "deadlock": """
+async def spring_deadlock():
+    await asyncio.Event().wait()  # deadlock
+""",
     "never-awaited": """
 async def spring_never_awaited():
     work()  # never-awaited
@@ -273,6 +278,12 @@ class Run:
     lines: dict[str, int]
 
 
+def kinds_in(runner: str) -> list[str]:
+    """The kinds that are found in ``runner``: uvloop does not show what can wake it."""
+    unseen = {"deadlock"} if runner.startswith("uvloop") else set()
+    return [kind for kind in SPRINGS if kind not in unseen]
+
+
 def module_for(runner: str) -> str:
     """A test module that springs every kind in ``runner``, with innocent tests in between."""
     made = RUNNERS[runner]
@@ -280,7 +291,7 @@ def module_for(runner: str) -> str:
     parts = [HEAD, *SPRINGS.values()]
     names = ", ".join(f"{kind!r}: spring_{kind.replace('-', '_')}" for kind in SPRINGS)
     parts += [f"SPRINGS = {{{names}}}", head]
-    for kind in SPRINGS:
+    for kind in kinds_in(runner):
         name = kind.replace("-", "_")
         parts.append(test.replace("NAME", f"test_{name}_0_before").replace("BODY", "work()"))
         parts.append(
@@ -308,6 +319,7 @@ def ran(launcher: Launcher, runner: str) -> Run:
         words = ["-p", "asyncio", "-p", "asyncio_traps", "-p", "no:cacheprovider", "-v"]
         words += [f"--asyncio-mode={mode}", "--asyncio-traps-report=report.json"]
         words += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
+        words += ["--asyncio-deadlock-duration=0.1"]
         if runner == "anyio":
             words += ["-p", "anyio"]
         done = launcher.run(Path(folder), words, environment())
@@ -339,6 +351,8 @@ def test_every_kind_is_here() -> None:
 def test_found_charged_and_placed(launcher: Launcher, kind: str, runner: str) -> None:
     """Found once, charged to the guilty test or fixture, at the line that did it."""
     skip_unless_there(runner)
+    if kind not in kinds_in(runner):
+        pytest.skip("not to be seen there")
     run = ran(launcher, runner)
     name = f"test_{kind.replace('-', '_')}_1_guilty"
     (finding,) = (f for f in run.report["findings"] if f["kind"] == kind)
@@ -380,9 +394,10 @@ def test_the_innocent_stay_green(launcher: Launcher, runner: str) -> None:
     red = [line for line in red if "::" in line]
 
     assert run.code == 1
-    assert len(run.report["findings"]) == len(KINDS), json.dumps(run.report, indent=1)
+    kinds = kinds_in(runner)
+    assert len(run.report["findings"]) == len(kinds), json.dumps(run.report, indent=1)
     assert sorted(line.rpartition("::")[2] for line in red) == sorted(
-        f"test_{kind.replace('-', '_')}_1_guilty" for kind in KINDS
+        f"test_{kind.replace('-', '_')}_1_guilty" for kind in kinds
     )
     assert "a fault of pytest-asyncio-traps" not in run.text
 

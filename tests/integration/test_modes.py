@@ -87,6 +87,9 @@ async def near_wrong_loop():
     loop.call_soon_threadsafe(int)
     loop.close()
 
+async def near_deadlock():
+    await asyncio.to_thread(time.sleep, 0.3)
+
 async def near_blocking_call():
     await asyncio.to_thread(time.sleep, 0.001)
 
@@ -168,6 +171,7 @@ def run(folder: Path, mode: Mode) -> tuple[str, dict[str, Any]]:
     command += ["-p", "asyncio"] if "no:asyncio" not in mode.pytest else []
     command += ["-p", "asyncio_traps", *mode.pytest, "--asyncio-traps-report=report.json"]
     command += ["--asyncio-strict", "--asyncio-traps=fail:blocking-call"]
+    command += ["--asyncio-deadlock-duration=0.1"]
     kept = environment(without=("PYTEST", "PYTHON", "COV"))
     done = subprocess.run(
         command,
@@ -212,7 +216,7 @@ def test_the_same_findings(name: str, tmp_path: Path) -> None:
         for kind in KINDS
     }
     assert found == expected, output
-    assert len(report["findings"]) == len(KINDS)
+    assert len(report["findings"]) == len(KINDS), output
     assert "a fault of pytest-asyncio-traps" not in output
     passed = {line.split()[1] for line in output.splitlines() if line.startswith("PASSED ")}
     near = {f"test_it.py::test_{kind.replace('-', '_')}_near" for kind in KINDS}

@@ -37,6 +37,7 @@ def test_a_finding_in_the_json_report(suite: Suite) -> None:
         "location": {"path": "test_it.py", "line": 4, "function": "poll"},
         "trace": [{"path": "test_it.py", "line": suite.line_of("here"), "function": "test_it"}],
         "waits": [{"path": "test_it.py", "line": 4, "function": "poll"}],
+        "notes": ["It was left for the runner to cancel."],
     }
 
 
