@@ -61,6 +61,13 @@ def test_threads_that_wait_for_another_one(event: threading.Event) -> None:
         thread.join()
 
 
+@pytest.fixture
+def no_runners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know no threads of test runners: a worker of pytest-xdist has one without an id."""
+    monkeypatch.setattr(wakers, "_runners", lambda: (set(), 0))
+
+
+@pytest.mark.usefixtures("no_runners")
 def test_threads_that_may_go_on(event: threading.Event) -> None:
     ours, theirs = os.pipe()
     jobs: queue.Queue[None] = queue.Queue()
@@ -126,6 +133,7 @@ def test_unknown_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not waits_for_a_thread(1)
 
 
+@pytest.mark.usefixtures("no_runners")
 def test_this_thread_counts_unless_it_is_known() -> None:
     others = {*tasks()} - {_thread.get_native_id()}
 
