@@ -22,6 +22,7 @@ OPTIONS = {
     "--asyncio-traps": "value",
     "--asyncio-strict": "flag",
     "--asyncio-slow-callback-duration": "value",
+    "--asyncio-deadlock-duration": "value",
     "--asyncio-traps-hang": "value",
     "--asyncio-traps-report": "value",
     "--asyncio-traps-baseline": "value",
@@ -32,6 +33,7 @@ INI = (
     "asyncio_traps",
     "asyncio_traps_strict",
     "asyncio_slow_callback_duration",
+    "asyncio_deadlock_duration",
     "asyncio_traps_baseline",
     "asyncio_traps_hang",
 )

@@ -234,7 +234,11 @@ def alike(line: str) -> str:
     """``line`` without what differs from run to run, and from machine to machine."""
     line = re.sub(r"^([=_])\1* (.*?) \1+$", r"\2", line.rstrip())
     # pytest-asyncio 1.0 closes the loop without cancelling first.
-    line = re.sub("Its loop was closed while.*", "It was left for the runner to cancel.", line)
+    line = re.sub(
+        "Its loop was closed while.*",
+        "Still pending when its loop was shut down; the runner cancelled it.",
+        line,
+    )
     line = re.sub(r"'Thread-\d+ ", "'Thread-N ", line)
     # Task trees.
     line = re.sub(r"\bTask-\d+", "Task-N", line)

@@ -31,15 +31,15 @@ def owner_of(watch: Watch, loop: Any, obj: Any) -> tuple[Place | None, str]:
     """The line that made the object, or the task that waits for it, else the loop."""
     for task in _tasks(obj):
         if (place := watch.origin_of(task)) is not None:
-            return place, "it belongs to the task made at"
+            return place, "it belongs to the task created at"
     if (place := watch.origin_of(obj)) is not None:
-        return place, "it was made at"
+        return place, "it was created at"
     place = watch.origin_of(loop)
     if place is None:
         # A runner made the loop, for the task that runs in it.
         place = _main_task_of(loop)
         return place, "its loop runs what is defined at"
-    return place, "its loop was made at"
+    return place, "its loop was created at"
 
 
 def _tasks(obj: Any) -> Iterator[asyncio.Task[Any]]:

@@ -156,7 +156,7 @@ class CreationRecords:
                 origin = None
         if origin is None and code is not None:
             return place_of_code(code), "defined at"
-        return origin, "made at"
+        return origin, "created at"
 
     def creation_stack(self, task: object) -> tuple[Any, ...]:
         """The mark of ``task`` and those of the frames that led to it, as codes and offsets."""

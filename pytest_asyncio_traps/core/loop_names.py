@@ -45,7 +45,7 @@ def name_of_loop(watch: Watch, loop: Any) -> LoopName:
         return LoopName(text, "", "")
     # The path of a report's lines depends on where pytest was started; here, the name is enough.
     line = f"{PurePath(place.path).name}:{place.line}, in {place.function}"
-    return LoopName(text, "", f"{text[0].upper()}{text[1:]} was made at {line}.")
+    return LoopName(text, "", f"{text[0].upper()}{text[1:]} was created at {line}.")
 
 
 def names_of_loops(watch: Watch, first: Any, second: Any) -> tuple[LoopName, LoopName]:

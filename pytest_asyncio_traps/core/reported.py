@@ -91,6 +91,6 @@ class Reported:
         codes.update(map(id, codes_of(coroutine)))
 
     def is_made_by_task(self, tenure: Tenure, mark: Mark | None) -> bool:
-        """Whether code of a reported task made what was made at ``mark`` in ``tenure``."""
+        """Whether code of a reported task made what was created at ``mark`` in ``tenure``."""
         codes = self._task_codes.get(tenure.nodeid)
         return codes is not None and mark is not None and id(mark[0]) in codes

@@ -185,7 +185,7 @@ class _Reader:
         at = (id(mark[0]), mark[1])
         if at not in self._places:
             self._places[at] = place_of(mark)
-        return self._places[at], "made at"
+        return self._places[at], "created at"
 
     def _chain(self, links: list[Link]) -> tuple[Place, ...]:
         chain = []

@@ -41,7 +41,7 @@ class CallSite:
 
     @property
     def owner(self) -> Owner:
-        """The test or fixture that owns what is made at this moment."""
+        """The test or fixture that owns what is created at this moment."""
         return self._tenure.owner
 
     @property

@@ -104,7 +104,7 @@ class Finding(NamedTuple):
     advice: str
     owner: Owner
     origin: Place | None = None
-    origin_label: str = "made at"
+    origin_label: str = "created at"
     location: Place | None = None
     location_label: str = "at"
     #: Whether reports point to ``location`` first, rather than to ``origin``.

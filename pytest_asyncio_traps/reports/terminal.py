@@ -94,7 +94,7 @@ class Reporter:
             if code:
                 lines.append(f"    {_fit(code)}")
         lines += [clean(note) for note in finding.notes]
-        lines += textwrap.wrap(f"To mend it: {finding.advice}", _WIDTH, subsequent_indent="    ")
+        lines += textwrap.wrap(f"To fix it: {finding.advice}", _WIDTH, subsequent_indent="    ")
         lines.append(f"To allow it: {self._way_to_allow(finding)}")
         return lines
 

@@ -141,7 +141,7 @@ class BlockingCall(BuiltinTrap):
     enabled: ClassVar[When] = "named"
     title = "a blocking call was made on the loop's thread"
     advice = (
-        "While it waits, so does everything on the loop. Use what asyncio has for it, or "
+        "While it blocks, nothing else on the loop runs. Use asyncio's own counterpart, or "
         "await asyncio.to_thread(...)."
     )
 
@@ -203,7 +203,7 @@ class BlockingCall(BuiltinTrap):
                 self.advice,
                 watch.ownership.now().owner,
                 origin=origin,
-                origin_label="in the task made at",
+                origin_label="in the task created at",
                 location=place_of(mark),
                 location_label="called at",
                 at_location=True,

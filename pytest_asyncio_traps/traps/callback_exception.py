@@ -33,8 +33,8 @@ class CallbackException(BuiltinTrap):
     kind = "callback-exception"
     title = "an exception in a callback was lost"
     advice = (
-        "Nobody awaits a callback, a protocol's method or a finalizer: catch the exception there, "
-        "or do the work in a task that somebody awaits."
+        "A callback, protocol method or finalizer is never awaited: catch the exception there, "
+        "or do the work in a task that is awaited."
     )
 
     def arm(self) -> None:
@@ -81,10 +81,10 @@ class CallbackException(BuiltinTrap):
         if transport is None:
             transport = _loses_connection(context)
         if transport is not None:
-            origin, label = watch.origin_of(transport), "its transport was made at"
+            origin, label = watch.origin_of(transport), "its transport was created at"
             server = ask(transport, private.SERVER)
             if origin is None and server is not None:
-                origin, label = watch.origin_of(server), "its server was made at"
+                origin, label = watch.origin_of(server), "its server was created at"
         if origin is None and context.get("handle") is not None:
             # asyncio scheduled a done callback. This is the line in it that raised, or that
             # retrieved the exception of a task.
@@ -127,7 +127,7 @@ class CallbackException(BuiltinTrap):
             unraisable.exc_value,
             creation[1],
             place_of(creation[0]),
-            "made at",
+            "created at",
         )
 
     def _report(

@@ -24,8 +24,8 @@ class InvalidState(BuiltinTrap):
     kind = "invalid-state"
     title = "a future was completed twice"
     advice = (
-        "Ask future.done() before setting a result or exception: whoever waited may have given "
-        "up (a timeout, a cancellation), or been answered already."
+        "Check future.done() before setting a result or exception: the waiter may have given "
+        "up (a timeout, a cancellation), or already have its answer."
     )
 
     def exception_handler_called(

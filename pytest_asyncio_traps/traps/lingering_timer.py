@@ -72,7 +72,7 @@ class LingeringTimer(BuiltinTrap):
                 origin=place_of(mark),
                 origin_label="scheduled at",
                 subject=name,
-                notes=(f"It was due in {due:.3f} s when its loop was closed.",),
+                notes=(f"Due in {due:.3f} s when its loop was closed.",),
             )
         )
 

@@ -46,8 +46,8 @@ class NeverAwaited(BuiltinTrap):
     kind = "never-awaited"
     title = "a coroutine was never awaited"
     advice = (
-        "Calling an async function only makes a coroutine; nothing in it has run. "
-        "Await it, or hand it to asyncio.create_task() or a TaskGroup."
+        "Calling an async function only creates a coroutine; its code has not run. "
+        "Await it, or pass it to asyncio.create_task() or a TaskGroup."
     )
 
     def arm(self) -> None:
@@ -226,7 +226,7 @@ class NeverAwaited(BuiltinTrap):
             if scheduled_at is not None:
                 label = "made by a callback that was scheduled at"
                 return place_of(scheduled_at), label, library
-        label = "defined at" if origin == place_of_code(coro.cr_code) else "made at"
+        label = "defined at" if origin == place_of_code(coro.cr_code) else "created at"
         return origin, label, library
 
     def _words(
@@ -256,7 +256,7 @@ _UNAWAITED_METHOD = r"coroutine method '(\w+)' of .* was never awaited"
 
 def _words_about_mock(called: str) -> tuple[str, tuple[str, ...]]:
     """The advice and the notes about what a call of the AsyncMock ``called`` returned."""
-    notes = (f"It was made by a call of {called!r}, which is of an AsyncMock.",)
+    notes = (f"Created by a call of {called!r}, which is part of an AsyncMock.",)
     method = called.rpartition(".")[2].partition("(")[0]
     advice = (
         "Await the call if the real method is async. If it is not, give the double a "

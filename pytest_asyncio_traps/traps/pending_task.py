@@ -54,7 +54,7 @@ class PendingTask(BuiltinTrap):
     kind = "pending-task"
     title = "a task was left pending"
     advice = (
-        "Await the task, or cancel it and await it, before the test or fixture that made it "
+        "Await the task, or cancel it and await it, before the test or fixture that created it "
         "ends; or start it in an asyncio.TaskGroup."
     )
 
@@ -102,7 +102,7 @@ class PendingTask(BuiltinTrap):
         ):
             return
         if self._is_users(task):
-            self._report_all([task], "Nothing referred to it any more: it was destroyed.", True)
+            self._report_all([task], "Garbage-collected while still pending.", True)
 
     def _check_abandoned(self, loop: asyncio.AbstractEventLoop, by_user: bool = False) -> None:
         """The pending tasks of ``loop`` are about to be cancelled.
@@ -128,7 +128,9 @@ class PendingTask(BuiltinTrap):
                 loop.call_soon(loop.stop)
                 loop.run_forever()
                 left = [task for task in left if not is_done(task)]
-        self._report_all(left, "It was left for the runner to cancel.")
+        self._report_all(
+            left, "Still pending when its loop was shut down; the runner cancelled it."
+        )
 
     # -- whose a task is ---------------------------------------------------
 

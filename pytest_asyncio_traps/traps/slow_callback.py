@@ -40,8 +40,8 @@ class SlowCallback(BuiltinTrap):
     steady = False
     title = "a step of the loop took too long"
     advice = (
-        "While it runs, nothing else on the loop does. Move blocking work to a thread "
-        "(await asyncio.to_thread(...)), use an async library, or give way with await now and then."
+        "While it runs, nothing else on the loop does. Move blocking work to a thread (await "
+        "asyncio.to_thread(...)), use an async library, or yield with await asyncio.sleep(0)."
     )
 
     def __init__(self, watch: Watch) -> None:
@@ -129,7 +129,7 @@ class SlowCallback(BuiltinTrap):
         if task is not None and is_harness(coroutine_of(task), mark):
             # The test runner runs all tests in one task, so its origin says nothing.
             tenure = watch.ownership.running
-            return tenure, None, "made at", tenure.owner.name.rpartition("::")[2]
+            return tenure, None, "created at", tenure.owner.name.rpartition("::")[2]
         if created is not None:
             tenure = created[1]
         else:
@@ -139,7 +139,7 @@ class SlowCallback(BuiltinTrap):
             return tenure, place_of_code(code), "defined at", name
         if origin is None and task is None:
             return tenure, place_of(watch.scheduled_at(handle)), "scheduled at", name
-        return tenure, origin, "made at", name
+        return tenure, origin, "created at", name
 
     def _threshold(self, loop: Any) -> float:
         own = ask(loop, "slow_callback_duration", DEFAULT)

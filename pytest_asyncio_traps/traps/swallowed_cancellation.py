@@ -46,7 +46,7 @@ class SwallowedCancellation(BuiltinTrap):
     title = "a cancellation was swallowed"
     advice = (
         "Clean up in a finally block, or raise again at the end of except CancelledError: "
-        "whoever cancelled the task relies on its end."
+        "the code that cancelled the task relies on its end."
     )
 
     def arm(self) -> None:

@@ -60,8 +60,8 @@ class UnclosedAsyncgen(BuiltinTrap):
     kind = "unclosed-asyncgen"
     title = "an async generator was left suspended"
     advice = (
-        "A generator that is not exhausted has to be closed by whoever iterates it: async with "
-        "contextlib.aclosing(generator) does so, however the block is left."
+        "Close a generator that is not exhausted: async with contextlib.aclosing(generator) does "
+        "so, however the block is left."
     )
 
     def arm(self) -> None:
@@ -95,9 +95,7 @@ class UnclosedAsyncgen(BuiltinTrap):
                 self.watch.ownership.dropping().owner,
                 origin=place_of_code(code),
                 origin_label="defined at",
-                notes=(
-                    "It was begun before its loop ran, and dropped: Python could not close it.",
-                ),
+                notes=("Started before its loop ran, then dropped: Python could not close it.",),
                 subject=name_of(agen),
             )
         )
@@ -177,7 +175,7 @@ class UnclosedAsyncgen(BuiltinTrap):
             self._begun.pop(begun.key, None)
             # If the generator awaits something, a task drives it, which is reported instead.
             if agen.ag_frame is not None and not agen.ag_running and agen.ag_await is None:
-                self._report(agen, begun, "It was still suspended when its loop was shut down.")
+                self._report(agen, begun, "Still suspended when its loop was shut down.")
 
     def judge(self, final: bool) -> None:
         self._recently_dead.clear()

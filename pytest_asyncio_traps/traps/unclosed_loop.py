@@ -72,7 +72,7 @@ class UnclosedLoop(BuiltinTrap):
                         own = watch.tenure_of(loop).owner.nodeid
                         watch.warning_monitor.end(
                             delivery,
-                            lambda: self._report(loop, "It was destroyed."),
+                            lambda: self._report(loop, "Garbage-collected while still open."),
                             own == watch.ownership.running.owner.nodeid,
                         )
 
@@ -114,9 +114,7 @@ class UnclosedLoop(BuiltinTrap):
             kind = "pending-task"
             summary = f"job {name!r} was left running in an executor"
             advice = "Await what run_in_executor() returns before the test or fixture ends."
-            notes: tuple[str, ...] = (
-                "Its loop was closed while it ran: nobody gets what it returns.",
-            )
+            notes: tuple[str, ...] = ("Its loop was closed while it ran, so its result is lost.",)
         else:
             kind = self.kind
             summary = f"event loop was closed while {name!r} ran in its executor"
@@ -151,7 +149,7 @@ class UnclosedLoop(BuiltinTrap):
                     continue
             elif creation is not None and creation[1] is watch.ownership.session:
                 continue  # made in a hook such as pytest_sessionstart: a later hook may close it
-            self._report(loop, "It was still open when its owner's time was over.")
+            self._report(loop, "Still open when the test or fixture that created it finished.")
 
     def _is_users(self, loop: Any) -> bool:
         if is_reported(loop) or ask(loop, LIBRARYS) is True:
@@ -171,7 +169,7 @@ class UnclosedLoop(BuiltinTrap):
         assert creation is not None
         notes: tuple[str, ...] = (how,)
         if ask(loop, _IMPLICIT) is True:
-            notes = ("asyncio.get_event_loop() made it, because the thread had none.", how)
+            notes = ("Created by asyncio.get_event_loop(), because the thread had no loop.", how)
         if is_running(loop):
             notes += ("A thread is still running it.",)
         self.watch.report(

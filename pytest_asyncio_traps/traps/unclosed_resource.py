@@ -46,7 +46,7 @@ class UnclosedResource(BuiltinTrap):
     kind = "unclosed-resource"
     title = "a client, session or connection of a library was never closed"
     advice = (
-        "Await its closing method before the test or fixture that made it ends, or use it in an "
+        "Await its closing method before the test or fixture that created it ends, or use it in an "
         "async with statement."
     )
 
@@ -268,7 +268,7 @@ def _who_made(resource: Resource) -> tuple[str, ...]:
 def _advice(closing: Closing) -> str:
     """How to close the object."""
     name = clean(shorten(closing.name, 200))
-    before = "before the test or fixture that made it ends"
+    before = "before the test or fixture that created it ends"
     if closing.method:
         advice = f"Call await {name}.{closing.method}() on it {before}"
         return advice + (", or use it in async with." if closing.is_context_manager else ".")

@@ -114,7 +114,7 @@ class UnclosedTransport(BuiltinTrap):
         """What to report of a transport that is being destroyed."""
         if not self._is_users(transport) or not _is_open(transport) or _is_part(transport):
             return None
-        finding = self._finding(transport, "Nothing referred to it any more: it was destroyed.")
+        finding = self._finding(transport, "Garbage-collected while still open.")
         put(transport, CARRIED, finding)
         self._mark(transport)
         return finding
@@ -136,7 +136,7 @@ class UnclosedTransport(BuiltinTrap):
 
     def judge(self, final: bool) -> None:
         if final:
-            self._report_open(iter(list(self._open)), "It was still open at the end of the run.")
+            self._report_open(iter(list(self._open)), "Still open at the end of the run.")
 
     def _report_open(self, transports: Iterator[Any], how: str) -> None:
         left = [
@@ -194,7 +194,7 @@ class UnclosedTransport(BuiltinTrap):
         server = ask(transport, private.SERVER)
         if origin is None and server is not None:
             origin = watch.origin_of(server)
-            notes = ("It is a connection that the server made at that line accepted.", how)
+            notes = ("A connection accepted by the server that was created at that line.", how)
         handler = _handler(transport)
         location = place_of_code(handler) if handler is not None else None
         tenure = creation[1] if creation is not None else watch.tenure_of(transport)

@@ -47,7 +47,7 @@ class UnretrievedException(BuiltinTrap):
     title = "an exception was never retrieved"
     advice = (
         "Await the task or future (or gather it, or run it in a TaskGroup), so that its "
-        "exception reaches somebody; or look at it with .exception()."
+        "exception is raised where it is handled; or retrieve it with .exception()."
     )
 
     def arm(self) -> None:

@@ -137,7 +137,7 @@ class WrongLoop(BuiltinTrap):
 
     def _refused(self, refusal: Refusal, when: str) -> Finding:
         watch = self.watch
-        location, label = None, "it was made at"
+        location, label = None, "it was created at"
         if refusal.loop is not None:
             location, label = _owner_of(watch, refusal.loop, refusal.obj)
             here, theirs = names_of_loops(watch, refusal.running, refusal.loop)
@@ -189,7 +189,7 @@ def _owner_of(watch: Watch, loop: Any, obj: Any) -> tuple[Place | None, str]:
 
 def _made(here: LoopName, theirs: LoopName, label: str) -> tuple[str, ...]:
     """Where the loops were made; not the latter, if the location with ``label`` says so."""
-    loops = (here,) if label == "its loop was made at" else (here, theirs)
+    loops = (here,) if label == "its loop was created at" else (here, theirs)
     return tuple(loop.made for loop in loops if loop.made)
 
 

@@ -56,7 +56,7 @@ class WrongThread(BuiltinTrap):
     kind = "wrong-thread"
     title = "an asyncio object was touched from another thread"
     advice = (
-        "Only the loop's own thread may touch it. From another one, use "
+        "Only the loop's own thread may touch it. From another thread, use "
         "loop.call_soon_threadsafe() or asyncio.run_coroutine_threadsafe()."
     )
 

@@ -320,7 +320,7 @@ def test_a_marker_is_found_where_most_before_it_have_died(tracker: ObjectTracker
 
 
 def test_no_code_of_a_metaclass_runs(tracker: ObjectTracker) -> None:
-    """Not even of one that was made at the address of another that has died."""
+    """Not even of one that was created at the address of another that has died."""
     asked: list[type] = []
 
     def ask(cls: type) -> int:
@@ -389,7 +389,7 @@ def test_a_class_in_the_place_of_a_dead_one(tracker: ObjectTracker) -> None:
         gc.collect()
 
     if not met:
-        pytest.skip("no class was made at the address of another")
+        pytest.skip("no class was created at the address of another")
 
 
 def test_a_metaclass_that_is_made_while_those_are_looked_at(

@@ -43,7 +43,7 @@ KEPT = []
 ADVICE = {
     "never-awaited": (
         "async def test_it():\n    work()\n",
-        "Await it, or hand it to asyncio.create_task() or a TaskGroup.",
+        "Await it, or pass it to asyncio.create_task() or a TaskGroup.",
         "async def test_it():\n    await work()\n",
     ),
     "a mock, with a MagicMock": (
@@ -168,6 +168,6 @@ def test_a_mock_is_named(suite: Suite) -> None:
         HEAD + "async def test_it():\n    await store(AsyncMock(name='session'))\n"
     )
 
-    assert "a call of 'session.add', which is of an AsyncMock" in advice_of(
+    assert "a call of 'session.add', which is part of an AsyncMock" in advice_of(
         outcome.result.stdout.str()
     )

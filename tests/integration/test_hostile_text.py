@@ -169,7 +169,7 @@ findings = st.builds(
     owner=owners,
     origin=st.none() | places,
     location=st.none() | places,
-    origin_label=st.just("made at"),
+    origin_label=st.just("created at"),
     location_label=st.just("at"),
     at_location=st.booleans(),
     notes=st.lists(texts, max_size=2).map(tuple),

@@ -37,7 +37,7 @@ LINES = {
             thread.join()
             await asyncio.sleep(0.01)
         """,
-        ("pending-task", "made at"),
+        ("pending-task", "created at"),
     ),
     "run_coroutine_threadsafe, of a coroutine of asyncio's": (
         """
@@ -48,7 +48,7 @@ LINES = {
             await asyncio.to_thread(hand_over)
             await asyncio.sleep(0.01)
         """,
-        ("pending-task", "made at"),
+        ("pending-task", "created at"),
     ),
     "run_coroutine_threadsafe, of a server": (
         """
@@ -234,7 +234,7 @@ def test_a_trace(suite: Suite, body: str, trace: list[str]) -> None:
     assert finding["trace"][-1] == finding["origin"]
     assert finding["trace"][0]["function"] == "test_it"
     text = " ".join(outcome.result.stdout.str().replace("\nE  ", " ").split())
-    assert f"made at test_it.py:{suite.line_of('made')} helper \u2190 test_it.py:" in text
+    assert f"created at test_it.py:{suite.line_of('made')} helper \u2190 test_it.py:" in text
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def task(
     kind = "tasks" if awaits else "lock" if holders else "queue"
     wait = Wait(kind, f"a {kind}", detail, awaits=awaits, holders=holders)
     place = Place("/t.py", 1, coroutine)
-    return TaskRecord(key, f"Task-{key}", coroutine, None, "made at", (place,), wait, main=main)
+    return TaskRecord(key, f"Task-{key}", coroutine, None, "created at", (place,), wait, main=main)
 
 
 def loop(*tasks: TaskRecord) -> LoopRecord:

@@ -108,7 +108,7 @@ def hang(number: int, folder: Path, text: str = "plain", tasks: int = 20) -> Han
         coroutine = f"{name or 'chain'}_{text}"
         label, main = f"{name or key}: {text}", key == 1
         return TaskRecord(
-            key, label, coroutine, places[0], "made at", chain, wait, idle=1.5, main=main
+            key, label, coroutine, places[0], "created at", chain, wait, idle=1.5, main=main
         )
 
     chain = [task(n, Wait("tasks", "a task", awaits=(n + 1,))) for n in range(1, tasks)]

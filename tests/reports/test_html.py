@@ -89,7 +89,7 @@ def test_a_cause(suite: Suite) -> None:
     assert f"> {line} task = asyncio.create_task(poll()) # here" in page.text
     assert "waiting at test_it.py:4 , in poll" in page.text
     assert "> 4 await asyncio.sleep(3600)" in page.text
-    assert "It was left for the runner to cancel." in page.text
+    assert "Still pending when its loop was shut down; the runner cancelled it." in page.text
     assert "start it in an asyncio.TaskGroup" in page.text
     assert '@pytest.mark.asyncio_allow("pending-task", reason="...")' in page.text
     assert "allow:pending-task" in page.text
@@ -272,7 +272,7 @@ def test_a_task_tree(tmp_path: Path) -> None:
     assert "Loop_plain of the function fixture plain in thread plain" in page.text
     assert "asleep; 3 callbacks are ready; next timer in 1.5 s (plain); waits on" in page.text
     assert "1: plain runs chain_plain the test waits for it waits for a task" in page.text
-    assert "made at app_plain.py:1 , in work_0_plain await something()" in page.text
+    assert "created at app_plain.py:1 , in work_0_plain await something()" in page.text
     assert "waits for Queue.get() plain (0 items plain) ; no step for 1.5 s or more" in page.text
     assert "equal: plain and 1,999 like it runs equal_plain" in page.text
     assert "held by left: plain runs left_plain a cycle: it is above" in page.text

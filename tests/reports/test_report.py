@@ -37,7 +37,7 @@ def test_a_finding_in_the_json_report(suite: Suite) -> None:
         "location": {"path": "test_it.py", "line": 4, "function": "poll"},
         "trace": [{"path": "test_it.py", "line": suite.line_of("here"), "function": "test_it"}],
         "waits": [{"path": "test_it.py", "line": 4, "function": "poll"}],
-        "notes": ["It was left for the runner to cancel."],
+        "notes": ["Still pending when its loop was shut down; the runner cancelled it."],
     }
 
 
@@ -50,10 +50,10 @@ def test_the_terminal_teaches(suite: Suite) -> None:
             "    async def test_it():",
             ">       task = asyncio.create_task(poll())  # here",
             "E   pending-task: task running 'poll' was left pending",
-            "E     made at test_it.py:7, in test_it",
+            "E     created at test_it.py:7, in test_it",
             "E     waiting at test_it.py:4, in poll",
             "E         await asyncio.sleep(3600)",
-            "E     To mend it: *",
+            "E     To fix it: *",
             'E     To allow it: @pytest.mark.asyncio_allow("pending-task", reason="...")',
             "test_it.py:7: pending-task",
             "*= asyncio traps =*",

@@ -91,7 +91,7 @@ def test_a_result(suite: Suite) -> None:
             step["location"]["logicalLocations"][0]["name"],
         )
         for step in steps
-    ] == [("made at", line, "test_it"), ("waiting at", 4, "poll")]
+    ] == [("created at", line, "test_it"), ("waiting at", 4, "poll")]
     assert [place["id"] for place in result["relatedLocations"]] == [0, 1]
     assert "suppressions" not in result
     assert result["properties"]["tests"] == ["test_it.py::test_it"]

@@ -60,7 +60,7 @@ def test_causes_the_most_frequent_first(suite: Suite) -> None:
         "        def helper():",
         "    >       work()",
         "    E   never-awaited: coroutine 'work' was never awaited",
-        "    E     made at test_it.py:N, in helper",
+        "    E     created at test_it.py:N, in helper",
     ]
     assert lines[8:10] == ["    test_it.py::test_many[0]", "    and 2 more (-v names them)"]
     assert sum(line.startswith("    >") for line in lines) == 1

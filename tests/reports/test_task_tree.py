@@ -16,7 +16,7 @@ AT = Place("/suite/test_a.py", 12, "test_a")
 def task(key: int, wait: Wait, *, main: bool = False, name: str = "") -> TaskRecord:
     place = Place("/suite/test_a.py", key, f"work_{key}")
     return TaskRecord(
-        key, name or f"Task-{key}", f"work_{key}", place, "made at", (place,), wait, main=main
+        key, name or f"Task-{key}", f"work_{key}", place, "created at", (place,), wait, main=main
     )
 
 
@@ -42,7 +42,7 @@ def test_a_test_that_waits_for_a_queue() -> None:
     assert worded(taken, shown=shown) == [
         "_UnixSelectorEventLoop of test_a.py::test_a: asleep; no timer, no descriptor",
         "  * Task-1, work_1",
-        "      made at test_a.py:1 in work_1",
+        "      created at test_a.py:1 in work_1",
         "      at test_a.py:1 in work_1",
         "      waits for Queue.get() (0 items)",
         "To go on: somebody has to put an item into the queue, for Task-1 at test_a.py:1",

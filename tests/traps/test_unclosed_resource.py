@@ -477,8 +477,8 @@ def test_the_advice_names_the_class_and_its_method(library: Suite) -> None:
     stdout.fnmatch_lines(
         [
             "E   unclosed-resource: clients.Warns was never closed",
-            "*To mend it: Call await Warns.close() on it before *",
-            "*or use it in async with.",
+            "*To fix it: Call await Warns.close() on it before *",
+            "*use it in async with.",
         ]
     )
     stdout.fnmatch_lines(["*Call await Slotted.disconnect() on it before the test or fixture*"])

@@ -441,7 +441,9 @@ def test_loops_of_other_runners(suite: Suite) -> None:
     ]
     line = suite.line_of("runs")
     text = outcome.result.stdout.str()
-    assert f"The loop of test test_it.py::test_run was made at test_it.py:{line}, in test_" in text
+    assert (
+        f"The loop of test test_it.py::test_run was created at test_it.py:{line}, in test_" in text
+    )
     outcome.no_fault()
 
 
