@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all",
         action="store_true",
-        help="run every case, as .ci/run does, and not a selection",
+        help="run every case, as before a release, and not a selection",
     )
 
 

@@ -179,7 +179,7 @@ def test_what_is_published_was_checked() -> None:
     assert jobs[publish]["environment"]["name"] == "pypi"
     assert runs[publish] == [None, None]
     assert jobs[publish]["steps"][-1]["with"]["attestations"] is True
-    assert runs["checks"][-1] == ".ci/run"
+    assert runs["checks"][-1] == ".ci/run --all"
     assert runs["build"][-3:-1] == [
         'python tests/check_release.py "$GITHUB_REF_NAME"',
         "python tests/check_package.py dist",
