@@ -56,6 +56,7 @@ CALLED_BY_C = {
     "loops.handles:AtHandle.__lt__",
     "loops.uvloop.callbacks:make_step.step",
     *(f"loops.uvloop.callbacks:Step.__{name}__" for name in ("getattr", "repr", "str", "format")),
+    *(f"core.destructors:WarningProbe.{name}" for name in ("match", "came_from", "passed")),
 }
 
 #: By qualified name, what passes for a function of asyncio's: see `_pass_for` in loops/stdlib/steps.py.
