@@ -127,7 +127,7 @@ class Watch(CreationRecords):
         #: The thread that samples running loops, see `profiler.sampler`; None if there is none.
         self.sampler: Any = None
         #: For how many seconds a loop stands still before that counts as a deadlock.
-        self.still_after = float("inf")
+        self.still_after: float = float("inf")
         #: What the rules make of a finding: its action. Called before the finding is reported,
         #: where it depends on that what happens to the test. Safe in any thread.
         self.decide: Callable[[Finding], str] = lambda finding: "off"

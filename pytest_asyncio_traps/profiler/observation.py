@@ -29,9 +29,9 @@ _getsignal, _valid_signals = signal.getsignal, signal.valid_signals
 
 #: Signals that programs catch to report a crash, and what a terminal says of its size.
 _BENIGN: Final = frozenset(
-    int(number)
+    int(getattr(signal, name))
     for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGWINCH")
-    if (number := getattr(signal, name, None)) is not None
+    if hasattr(signal, name)
 )
 #: The modules of debuggers that work from a thread of their own.
 _DEBUGGERS: Final = ("pydevd", "_pydevd_bundle", "debugpy")

@@ -115,7 +115,7 @@ class Deadlock(BuiltinTrap):
         #: The thread in which tests run.
         self._tests = _thread.get_ident()
         #: Whether a debugger was entered in the test that runs.
-        self.stands_down = False
+        self.stands_down: bool = False
 
     def arm(self) -> None:
         if not KNOWS_WAITING:
