@@ -66,6 +66,7 @@ def test_each_file_beyond_is_somebodys_strong_side() -> None:
             assert any(GUILTY in verdicts.values() for verdicts in by_tool.values()), name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_what_is_at_hand_still_says_so(tool: Tool, tmp_path: Path, every_case: bool) -> None:
     """The tools that are installed here are tried again, on one file or, with ``--all``, on each."""

@@ -13,7 +13,6 @@ import pytest
 from pytest_asyncio_traps.baseline.file import HEADER, parse, render
 from pytest_asyncio_traps.traps import KINDS
 
-from ..cases import cases
 from ..run import XDIST, Outcome, Suite
 
 APP = """
@@ -533,7 +532,8 @@ def test_odd_names(suite: Suite) -> None:
 # -- pytest-xdist -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dist", cases(["load", "loadfile"], ["load"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("dist", ["load", "loadfile"])
 def test_distributed_runs(suite: Suite, dist: str) -> None:
     """Workers apply the file, the controller alone judges and writes it: as in one process."""
     pytest.importorskip("xdist")

@@ -2,7 +2,7 @@
 
 The points at which a fault is injected are found by introspection, one at a time, each in a
 run of its own: see `tests.faulty.points` and `tests.faulty.runs.to_inject`. Without ``--all``,
-a part of each module's functions is failed: see `representatives`. With
+a part of the functions of some modules is failed: see `representatives`. With
 ``ASYNCIO_TRAPS_EVERY_FAULT=1``, every function that a run reaches is failed, which takes long.
 """
 
@@ -24,6 +24,7 @@ from pytest_asyncio_traps.core.trap import Trap
 from pytest_asyncio_traps.session import hooks, optional_hooks, workers
 from pytest_asyncio_traps.traps import TRAPS
 
+from ..cases import cases
 from ..faulty import points, runs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork")
@@ -139,7 +140,11 @@ def test_without_a_fault(faulty: Faulty) -> None:
     assert kinds == {trap.kind for trap in TRAPS}
 
 
-@pytest.mark.parametrize("module", [module for module in points.modules() if module])
+#: A quick run fails functions of every fifth module.
+MODULES = [module for module in points.modules() if module]
+
+
+@pytest.mark.parametrize("module", cases(MODULES, MODULES[::5]))
 def test_a_fault_in(faulty: Faulty, module: str, every_case: bool) -> None:
     """Each of the module's functions, one at a time."""
     failed = [point for point in faulty.injections if points.module_of(point) == module]

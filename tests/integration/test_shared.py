@@ -13,6 +13,7 @@ from textwrap import dedent
 
 import pytest
 
+from ..cases import cases
 from ..run import XDIST, Suite
 
 #: What is done in the shared thing, by kind: in a thread, and on a loop.
@@ -355,7 +356,7 @@ SPREAD = ("-n", "2", "--dist", "loadfile")
         pytest.param("uvloop", ALONE, id="uvloop-alone", marks=pytest.mark.thorough),
     ],
 )
-@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("thing", cases(THINGS, list(THINGS)[::2]))
 def test_the_right_test(suite: Suite, thing: str, loop: str, args: tuple[str, ...]) -> None:
     """Each module has one finding, of its kind, charged to its guilty test."""
     if find_spec(loop) is None:

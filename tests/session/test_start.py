@@ -103,7 +103,7 @@ def of_the_plugin(paths: list[str], site: Path) -> list[str]:
             ("--asyncio-strict", "--asyncio-traps-report=out.json"),
             ("-n", "1"),
         ],
-        quick=[(), ("-n", "1")],
+        quick=[("-n", "1")],
     ),
     ids=" ".join,
 )
